@@ -1,0 +1,195 @@
+/**
+ * The interface every backend implements, and the properties that say how backends differ.
+ *
+ * A backend keeps snapshots of workspaces on disk and knows nothing of catalogs, labels, retention or
+ * undo. The disk is the truth: `listSnapshots` is what exists. One caller at a time works on a
+ * workspace (the engine's queue and lock see to it); different workspaces run concurrently.
+ *
+ * Callers branch on `properties`, never on the type of a backend.
+ */
+import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { RawPath } from '../core/raw-path.ts';
+import type { TreeChange } from '../core/tree-change.ts';
+import type { TreeEntry } from '../core/tree-entry.ts';
+
+export interface BackendProperties {
+  readonly kind: 'btrfs' | 'store' | 'memory';
+  /** The snapshot is one instant of the tree. False: files changing meanwhile are detected and re-read. */
+  readonly isAtomic: boolean;
+  /** The cost of a snapshot does not grow with the workspace. */
+  readonly isConstantTime: boolean;
+  /** `swapIn` is implemented. */
+  readonly canSwap: boolean;
+  /** Unchanged and restored data share blocks with the workspace. */
+  readonly sharesBlocks: boolean;
+}
+
+/** Where a workspace is. Absolute real paths, as text (a workspace's own path must be UTF-8). */
+export interface WorkspaceRef {
+  readonly id: WorkspaceId;
+  /** The path the person uses: the live tree's root, after resolving the last symlink. */
+  readonly path: string;
+  /** Root of the pool: its `.ghostsnap/<workspace id>/` holds the snapshots. */
+  readonly poolRoot: string;
+}
+
+/** A directory's identity that survives a rename of its parents but not a replacement. */
+export interface WorkspaceIdentity {
+  /** Opaque, compared for equality; btrfs: the subvolume's UUID, store: device and inode and birth time. */
+  readonly token: string;
+}
+
+/** Why a path is not covered by snapshots. Reported by init, snapshot, status and rollback, loudly. */
+export interface UncoveredPath {
+  readonly path: RawPath;
+  readonly reason: 'subvolume' | 'mount' | 'socket' | 'unreadable' | 'device';
+}
+
+export interface SnapshotOnDisk {
+  readonly id: SnapshotId;
+  readonly createdAtMs: number;
+  /** False: it is there but can't be used (torn, checksum); listed so that recovery can say so. */
+  readonly isWhole: boolean;
+}
+
+export interface CreateResult {
+  /** Paths that this snapshot does not hold. btrfs: always empty (boundaries are found by `listUncovered`). */
+  readonly uncovered: readonly UncoveredPath[];
+}
+
+export type TreeRef = SnapshotId | 'live';
+
+export interface Progress {
+  /** Called at most every few hundred entries; `total` is null while unknown. */
+  (done: number, total: number | null): void;
+}
+
+export interface WorkOptions {
+  readonly onProgress?: Progress;
+  readonly signal?: AbortSignal;
+}
+
+export interface CompareOptions extends WorkOptions {
+  /** Only these paths and what lies below them. */
+  readonly paths?: readonly RawPath[];
+  /** Report a difference in mtime alone. Default true. */
+  readonly mtimes?: boolean;
+}
+
+export interface ApplyOptions extends WorkOptions {
+  /**
+   * A snapshot equal to the live tree at some moment before the call, used to find what changed
+   * quickly. The result is right whatever happened since: what is acted on is compared first.
+   */
+  readonly since?: SnapshotId;
+  readonly paths?: readonly RawPath[];
+  /** Called at labelled steps (tests kill the process there). */
+  readonly onStep?: (label: string) => void;
+}
+
+export interface ApplyResult {
+  readonly changes: number;
+  /** What could not be given back exactly (owner without privilege, device nodes...), never silently. */
+  readonly notes: readonly { readonly path: RawPath; readonly what: string }[];
+}
+
+/** Reads one tree. Directories are read whole, in byte order of names. Close it. */
+export interface TreeReader extends Disposable {
+  readonly ref: TreeRef;
+  root(): TreeEntry;
+  /** Entries of a directory in byte order; 'unreadable' directories throw CAPTURE_FAILED. */
+  readDirectory(path: RawPath): readonly TreeEntry[];
+  /** null: not there (or a parent is not a directory). Never follows symlinks. */
+  lookup(path: RawPath): TreeEntry | null;
+  readLink(path: RawPath): string;
+  /** Sorted by name. Includes POSIX ACLs as `system.posix_acl_*`. */
+  readXattrs(path: RawPath): readonly { readonly name: string; readonly value: Uint8Array }[];
+  /** Reads up to `length` bytes at `offset`; shorter at the end of the file. For diffs. */
+  readFile(path: RawPath, offset: number, length: number): Uint8Array;
+  /**
+   * Fills the empty regular file behind `toFd` with the content of the file at `path`: holes stay
+   * holes, blocks are shared where the filesystem can (FICLONE), NOCOW is set first where it must be.
+   * @throws GhostsnapError SNAPSHOT_CORRUPT, POOL_FULL, IO
+   */
+  copyFileTo(path: RawPath, toFd: number): void;
+}
+
+export interface Backend extends AsyncDisposable {
+  readonly properties: BackendProperties;
+
+  /**
+   * Makes the directory at `ref.path` a workspace. Contents stay what they are and where they are. A
+   * crash at any step leaves one whole tree at the path; `recoverWorkspace` finishes or takes it back.
+   * @throws GhostsnapError POOL_FULL, UNSUPPORTED_FILESYSTEM, NOT_PERMITTED, VERIFY_FAILED
+   */
+  initWorkspace(ref: WorkspaceRef, options: WorkOptions & { onStep?: (label: string) => void }): Promise<void>;
+
+  /** Finishes or takes back whatever init, swap, release left half-way. Idempotent. */
+  recoverWorkspace(ref: WorkspaceRef): Promise<void>;
+
+  /** @throws GhostsnapError WORKSPACE_GONE when nothing is at the path. */
+  identify(ref: WorkspaceRef): WorkspaceIdentity;
+
+  /**
+   * Takes a snapshot, durable on return. The id is new: an existing one is an error. On failure
+   * nothing is left that `listSnapshots` lists.
+   * @throws GhostsnapError POOL_FULL, SWAP_FILE_ACTIVE, CAPTURE_FAILED, WORKSPACE_GONE
+   */
+  createSnapshot(ref: WorkspaceRef, id: SnapshotId, options?: WorkOptions): Promise<CreateResult>;
+  createSnapshotSync(ref: WorkspaceRef, id: SnapshotId): CreateResult;
+
+  /** Everything on disk, in id order. Foreign names are ignored, never deleted. */
+  listSnapshots(ref: WorkspaceRef): readonly SnapshotOnDisk[];
+
+  /** A value that changes whenever the set of snapshots on disk does: lets an open skip the listing. */
+  snapshotsStamp(ref: WorkspaceRef): string;
+
+  /** Removes snapshots. One that is already gone counts as removed: prune is retried after a crash. */
+  deleteSnapshots(ref: WorkspaceRef, ids: readonly SnapshotId[], options?: WorkOptions): Promise<void>;
+
+  /** Pins on disk, beside the snapshots, so that a lost catalog cannot lose them. Idempotent. */
+  setPinned(ref: WorkspaceRef, id: SnapshotId, pinned: 'pinned' | 'unpinned'): void;
+  listPinned(ref: WorkspaceRef): readonly SnapshotId[];
+
+  openTree(ref: WorkspaceRef, tree: TreeRef): Promise<TreeReader>;
+
+  /** What turns `from` into `to`, in walk order. Exact: content is compared where evidence is missing. */
+  compare(ref: WorkspaceRef, from: TreeRef, to: TreeRef, options?: CompareOptions): AsyncIterable<TreeChange>;
+
+  /**
+   * Turns the live tree into the snapshot, path by path. Inodes of what did not change are kept.
+   * Idempotent: run again after a crash it finishes. Boundaries and sockets are left alone.
+   * @throws GhostsnapError SNAPSHOT_NOT_FOUND, RESTORE_FAILED, POOL_FULL
+   */
+  applyInPlace(ref: WorkspaceRef, target: SnapshotId, options?: ApplyOptions): Promise<ApplyResult>;
+
+  /** Writes single paths of a snapshot under another directory (absolute), which must not hold them yet. */
+  extract(ref: WorkspaceRef, target: SnapshotId, paths: readonly RawPath[], toDirectory: string, options?: WorkOptions): Promise<ApplyResult>;
+
+  /** Whether a swap would be safe now; the reason is shown to the person. */
+  checkSwap(ref: WorkspaceRef): { readonly allowed: boolean; readonly reason: string };
+
+  /** What `finishSwap` needs after a crash; written by the engine before `swapIn`. */
+  prepareSwap(ref: WorkspaceRef, target: SnapshotId, operation: string): string;
+
+  /** Exchanges the workspace with a writable clone of `target`. The old tree is kept aside until `removeReplaced`. */
+  swapIn(ref: WorkspaceRef, target: SnapshotId, token: string, options?: ApplyOptions): Promise<void>;
+
+  /** After a crash: 'done' when the exchange had happened (it is completed), 'undone' when not (leftovers are removed). */
+  finishSwap(ref: WorkspaceRef, target: SnapshotId, token: string): Promise<'done' | 'undone'>;
+
+  /** Removes trees that swaps left aside and that nobody holds any more. */
+  removeReplaced(ref: WorkspaceRef): Promise<number>;
+
+  /** Paths that snapshots of this workspace do not cover, now. */
+  listUncovered(ref: WorkspaceRef, options?: WorkOptions): Promise<readonly UncoveredPath[]>;
+
+  /**
+   * Ends the workspace: a plain directory with the same contents remains at the path, every snapshot and
+   * all of the backend's own files for it are removed. Finished by calling it again after a crash.
+   */
+  releaseWorkspace(ref: WorkspaceRef, options: WorkOptions & { onStep?: (label: string) => void }): Promise<void>;
+
+  /** Bytes the pool has and has left, as the filesystem says. */
+  space(poolRoot: string): { readonly totalBytes: number; readonly freeBytes: number };
+}

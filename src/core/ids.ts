@@ -1,0 +1,127 @@
+/**
+ * Identifiers.
+ *
+ * Every id is `<prefix>_<ulid>`: 48 bits of milliseconds and 80 bits of randomness in Crockford's
+ * base 32, so the text order is the time order. The core never asks a clock or a source of
+ * randomness: both are passed in, with the id before, and the next id is always greater than it,
+ * within one millisecond and also when the clock steps back.
+ *
+ * Source: https://github.com/ulid/spec (binary layout and monotonicity).
+ */
+import { assert, GhostsnapError } from './errors.ts';
+
+export type Ulid = string & { readonly __ulid: true };
+export type SnapshotId = `ghost_${string}` & { readonly __snapshot: true };
+export type WorkspaceId = `ws_${string}` & { readonly __workspace: true };
+export type OperationId = `op_${string}` & { readonly __operation: true };
+export type PoolId = `pool_${string}` & { readonly __pool: true };
+
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const ULID_PATTERN = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+const TIME_LENGTH = 10;
+const RANDOM_LENGTH = 16;
+const TIME_MAX_MS = 2 ** 48 - 1;
+
+/** Ten bytes of randomness, one id's worth. */
+export const ULID_RANDOM_BYTES = 10;
+
+/**
+ * The next ULID after `previous` ('' when there is none).
+ * @param nowMs milliseconds since the epoch, 0 to 2^48-1
+ * @param random ULID_RANDOM_BYTES bytes, used when the millisecond is new
+ */
+export function nextUlid(previous: Ulid | '', nowMs: number, random: Uint8Array): Ulid {
+  assert(Number.isInteger(nowMs) && nowMs >= 0 && nowMs <= TIME_MAX_MS, 'ULID time in range');
+  assert(random.length === ULID_RANDOM_BYTES, 'ULID randomness has 10 bytes');
+  if (previous !== '' && nowMs <= ulidTimeMs(previous)) return incremented(previous);
+  return (encodeTime(nowMs) + encodeRandom(random)) as Ulid;
+}
+
+/** The milliseconds since the epoch that a ULID carries. */
+export function ulidTimeMs(ulid: Ulid): number {
+  let ms = 0;
+  for (let i = 0; i < TIME_LENGTH; i += 1) ms = ms * 32 + ALPHABET.indexOf(ulid.charAt(i));
+  return ms;
+}
+
+export function snapshotId(ulid: Ulid): SnapshotId {
+  return `ghost_${ulid}` as SnapshotId;
+}
+
+export function operationId(ulid: Ulid): OperationId {
+  return `op_${ulid}` as OperationId;
+}
+
+export function workspaceId(ulid: Ulid): WorkspaceId {
+  return `ws_${ulid}` as WorkspaceId;
+}
+
+export function poolId(ulid: Ulid): PoolId {
+  return `pool_${ulid}` as PoolId;
+}
+
+/** The ULID part of any id. */
+export function ulidOf(id: SnapshotId | WorkspaceId | OperationId | PoolId): Ulid {
+  return id.slice(id.indexOf('_') + 1) as Ulid;
+}
+
+export function isSnapshotId(text: string): text is SnapshotId {
+  return text.startsWith('ghost_') && ULID_PATTERN.test(text.slice(6));
+}
+
+export function isWorkspaceId(text: string): text is WorkspaceId {
+  return text.startsWith('ws_') && ULID_PATTERN.test(text.slice(3));
+}
+
+/** @throws GhostsnapError BAD_ID */
+export function parseSnapshotId(text: string): SnapshotId {
+  if (isSnapshotId(text)) return text;
+  throw new GhostsnapError('BAD_ID', `${JSON.stringify(text)} is not a snapshot id`, {
+    hint: 'Snapshot ids look like ghost_01J9Z3K4M5N6P7Q8R9S0T1V2W3; list them with "ghostsnap log".',
+  });
+}
+
+function incremented(previous: Ulid): Ulid {
+  const characters = [...previous];
+  for (let i = characters.length - 1; i >= 0; i -= 1) {
+    const value = ALPHABET.indexOf(characters[i] ?? '');
+    if (value < 31) {
+      characters[i] = ALPHABET.charAt(value + 1);
+      return characters.join('') as Ulid;
+    }
+    // A carry that leaves the random part moves into the time: still greater, a millisecond early.
+    characters[i] = '0';
+  }
+  return assertUnreachable();
+}
+
+function assertUnreachable(): never {
+  throw new Error('Invariant violated: ULID space exhausted.');
+}
+
+function encodeTime(nowMs: number): string {
+  let text = '';
+  let rest = nowMs;
+  for (let i = 0; i < TIME_LENGTH; i += 1) {
+    text = ALPHABET.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+function encodeRandom(random: Uint8Array): string {
+  let text = '';
+  let bits = 0;
+  let held = 0;
+  for (const byte of random) {
+    held = (held << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += ALPHABET.charAt((held >> bits) & 31);
+    }
+    held &= (1 << bits) - 1;
+  }
+  assert(text.length === RANDOM_LENGTH, 'ULID randomness encodes to 16 characters');
+  return text;
+}

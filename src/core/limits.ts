@@ -1,0 +1,24 @@
+/**
+ * Every bound, with its unit and its reason, in one place.
+ */
+
+/** Bytes (UTF-8) of a label: what a terminal line shows, with room. */
+export const LABEL_BYTES_MAX = 1024;
+
+/** Bytes of a tool name, session id or call id: the longest seen in practice are below 100. */
+export const NAME_BYTES_MAX = 256;
+
+/** Bytes of a path below the workspace. The kernel passes 4096 at a time; deeper trees are walked by descriptor. */
+export const PATH_BYTES_MAX = 65_536;
+
+/** Levels of directories below the workspace; each level of a walk holds a descriptor. */
+export const DEPTH_MAX = 4096;
+
+/** Snapshots kept in one workspace. Past it, snapshotting fails instead of slowing everything down. */
+export const SNAPSHOTS_PER_WORKSPACE_MAX = 100_000;
+
+/** Milliseconds a command waits for another process before it says who holds the lock. */
+export const LOCK_WAIT_MS = 30_000;
+
+/** Ids in one deletion event: an event stays below 64 KiB. */
+export const DELETE_BATCH_MAX = 1000;

@@ -1,0 +1,49 @@
+/**
+ * The state of one workspace, and folding events into it.
+ *
+ * The state is what `step` decides on and nothing more: a few hundred bytes, so that a host holds
+ * 50,000 of them. Lists of snapshots stay in the catalog. Folding the same events gives the same
+ * state byte for byte (`encodeState`); nothing else ever changes it.
+ */
+import type { OperationId, SnapshotId, Ulid, WorkspaceId } from './ids.ts';
+
+/** How a tree is turned: path by path, or by exchanging the workspace with a clone of the target. */
+export type TurnMode = 'in-place' | 'swap';
+
+/** Operations that turn the live tree. Each starts with a precautionary snapshot. */
+export type TurnKind = 'rollback' | 'restore' | 'undo' | 'redo';
+
+/** An operation whose intent is written and whose end is not. At most one a workspace. */
+export type InFlight =
+  | {
+      readonly type: 'turn';
+      readonly operation: OperationId;
+      readonly kind: TurnKind;
+      readonly target: SnapshotId;
+      readonly precautionary: SnapshotId;
+      readonly mode: TurnMode;
+      /** Where the undo cursor goes when the operation completes; null leaves a new entry. */
+      readonly cursor: number | null;
+    }
+  | { readonly type: 'delete'; readonly operation: OperationId; readonly snapshots: readonly SnapshotId[] }
+  | { readonly type: 'destroy'; readonly operation: OperationId };
+
+export interface WorkspaceState {
+  readonly workspace: WorkspaceId;
+  /** 'creating' until init has finished: recovery takes such a workspace back. */
+  readonly status: 'creating' | 'active' | 'destroyed';
+  /** Number of the last event; the next one is one higher. */
+  readonly sequence: number;
+  /** The greatest ULID issued, '' at first. */
+  readonly lastUlid: Ulid | '';
+  /** The newest snapshot that the live tree comes from. */
+  readonly head: SnapshotId | null;
+  readonly snapshotCount: number;
+  /**
+   * Undo history: an editor's list of states, kept by the catalog as (position, snapshot). `cursor`
+   * equals `historyLength` while nothing was undone; anything new cuts what lies beyond it.
+   */
+  readonly historyLength: number;
+  readonly cursor: number;
+  readonly inFlight: InFlight | null;
+}

@@ -1,0 +1,123 @@
+/**
+ * What the engine needs from outside, as interfaces. Adapters implement them; the daemon and the CLI
+ * hand them in. The engine never reads a clock, the environment or a random source by itself.
+ */
+import type { Event, SnapshotRole } from '../core/event.ts';
+import type { OperationId, SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { TurnKind, TurnMode, WorkspaceState } from '../core/state.ts';
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  nowMs(): number;
+  /** Milliseconds from some fixed point, never stepping back; for durations. */
+  monotonicMs(): number;
+}
+
+export interface Entropy {
+  /** Fills and returns a buffer that is valid until the next call. */
+  ulidRandom(): Uint8Array;
+}
+
+/** One snapshot as the catalog knows it. */
+export interface SnapshotRow {
+  readonly id: SnapshotId;
+  readonly createdAtMs: number;
+  readonly role: SnapshotRole;
+  readonly parent: SnapshotId | null;
+  readonly label: string | null;
+  readonly tool: string | null;
+  readonly session: string | null;
+  readonly call: string | null;
+  readonly pinned: boolean;
+}
+
+/** One operation of the log that undo, redo and people walk. */
+export interface OperationRow {
+  readonly operation: OperationId;
+  readonly kind: TurnKind;
+  readonly target: SnapshotId;
+  readonly precautionary: SnapshotId;
+  readonly mode: TurnMode;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly outcome: 'completed' | 'abandoned' | 'in-flight';
+  readonly changes: number | null;
+  readonly paths: readonly string[];
+}
+
+export interface WorkspaceRow {
+  readonly workspace: WorkspaceId;
+  readonly path: string;
+  readonly backend: string;
+  readonly status: WorkspaceState['status'];
+}
+
+export interface SnapshotQuery {
+  /** At most this many, newest first. */
+  readonly limit?: number;
+  readonly before?: SnapshotId;
+}
+
+/**
+ * Events and their projections, in one transaction. Synchronous: a commit is tens of microseconds, and
+ * nothing may come between a decision and its record. Reading works while another process writes.
+ */
+export interface Catalog extends Disposable {
+  /** The state after the last event; null: unknown workspace. */
+  loadState(workspace: WorkspaceId): WorkspaceState | null;
+
+  /**
+   * Appends events, updates projections and stores the state, in one transaction.
+   * @param durability 'power-loss': on disk on return. 'process-crash': survives this process, may be
+   *   lost with the power (then recovery finds the snapshot on disk).
+   * @throws GhostsnapError LOCKED when another writer does not finish in time; WORKSPACE_BUSY when the
+   *   first event does not follow the stored sequence (nothing is written).
+   */
+  commit(
+    workspace: WorkspaceId,
+    events: readonly Event[],
+    state: WorkspaceState,
+    durability: 'power-loss' | 'process-crash',
+  ): void;
+
+  listWorkspaces(): readonly WorkspaceRow[];
+  workspaceRow(workspace: WorkspaceId): WorkspaceRow | null;
+  /** Newest first. */
+  listSnapshots(workspace: WorkspaceId, query?: SnapshotQuery): readonly SnapshotRow[];
+  /** Every id, in id order. */
+  snapshotIds(workspace: WorkspaceId): readonly SnapshotId[];
+  snapshot(workspace: WorkspaceId, id: SnapshotId): SnapshotRow | null;
+  /** Ids that start with `prefix` (at most `limit`), in id order. */
+  findByPrefix(workspace: WorkspaceId, prefix: string, limit: number): readonly SnapshotId[];
+  /** Newest snapshot with exactly this label. */
+  findByLabel(workspace: WorkspaceId, label: string): SnapshotId | null;
+  /** Undo history, positions `from` (inclusive) to `to` (exclusive); pruned snapshots are absent. */
+  history(workspace: WorkspaceId, from: number, to: number): readonly { position: number; id: SnapshotId }[];
+  /** Newest first. */
+  listOperations(workspace: WorkspaceId, limit: number): readonly OperationRow[];
+  /** In sequence order, in pages. */
+  events(workspace: WorkspaceId, afterSequence: number, limit: number): readonly Event[];
+
+  /** The backend's `snapshotsStamp` when catalog and disk were last seen equal; '' when never. */
+  loadStamp(workspace: WorkspaceId): string;
+  saveStamp(workspace: WorkspaceId, stamp: string): void;
+}
+
+/** A lock that dies with its process. Dispose to release. */
+export interface Lock extends Disposable {
+  readonly name: string;
+}
+
+export interface LockOptions {
+  /** Milliseconds to wait for another process; 0: at once or not at all. */
+  readonly waitMs: number;
+  /** Shown to those who wait. */
+  readonly purpose: string;
+}
+
+export interface Locks {
+  /** @throws GhostsnapError LOCKED, naming the holder's process id and what it does. */
+  acquire(name: string, options: LockOptions & { signal?: AbortSignal }): Promise<Lock>;
+  /** Blocks this thread while waiting. */
+  acquireSync(name: string, options: LockOptions): Lock;
+}

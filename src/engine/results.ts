@@ -1,0 +1,76 @@
+/**
+ * What the public API takes and gives. Plain values: JSON of them is what `--json` prints.
+ */
+import type { UncoveredPath } from '../backend/backend.ts';
+import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
+import type { OperationId, SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { TurnKind, TurnMode } from '../core/state.ts';
+
+export interface SnapshotRequest extends Partial<SnapshotLabels> {
+  readonly onProgress?: (done: number, total: number | null) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface SnapshotResult {
+  readonly id: SnapshotId;
+  readonly workspace: WorkspaceId;
+  /** ISO 8601, UTC, milliseconds. */
+  readonly createdAt: string;
+  readonly durationMs: number;
+  readonly uncovered: readonly UncoveredPath[];
+}
+
+export interface SnapshotInfo {
+  readonly id: SnapshotId;
+  readonly createdAt: string;
+  readonly role: SnapshotRole;
+  readonly label: string | null;
+  readonly tool: string | null;
+  readonly session: string | null;
+  readonly call: string | null;
+  readonly pinned: boolean;
+  readonly parent: SnapshotId | null;
+}
+
+export interface RollbackRequest {
+  /** auto: swap when nobody holds the tree and it pays, else in place. */
+  readonly mode?: TurnMode | 'auto';
+  readonly onProgress?: (done: number, total: number | null) => void;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (label: string) => void;
+}
+
+export interface TurnResult {
+  readonly operation: OperationId;
+  readonly kind: TurnKind;
+  readonly target: SnapshotId;
+  readonly precautionary: SnapshotId;
+  readonly mode: TurnMode;
+  /** Why this mode was chosen, for people. */
+  readonly modeReason: string;
+  readonly changes: number;
+  readonly durationMs: number;
+  /** What could not be given back exactly. */
+  readonly notes: readonly { readonly path: string; readonly what: string }[];
+}
+
+export interface RetentionDecision {
+  readonly id: SnapshotId;
+  readonly keep: boolean;
+  /** The rule that keeps or drops it, in words. */
+  readonly rule: string;
+}
+
+export interface PruneResult {
+  readonly decisions: readonly RetentionDecision[];
+  readonly deleted: readonly SnapshotId[];
+  readonly durationMs: number;
+}
+
+export interface RecoveryReport {
+  readonly adopted: readonly SnapshotId[];
+  readonly lost: readonly SnapshotId[];
+  readonly torn: readonly SnapshotId[];
+  readonly finished: readonly OperationId[];
+  readonly abandoned: readonly OperationId[];
+}

@@ -1,0 +1,115 @@
+/**
+ * The asynchronous public API of one workspace: everything the command line does. `openWorkspace` and
+ * `initWorkspace` (daemon/) give one; a daemon's client will give the same interface.
+ *
+ * A snapshot is named by a `spec`: a full id, a unique prefix of one (with or without `ghost_`), a
+ * label, `@` for the newest, `@~N` for the N-th before it. Paths are text relative to the workspace, or
+ * absolute inside it.
+ */
+import type { TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
+import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { TurnMode } from '../core/state.ts';
+import type { TreeChange } from '../core/tree-change.ts';
+import type { OperationRow } from './ports.ts';
+import type {
+  PruneResult,
+  RecoveryReport,
+  RollbackRequest,
+  SnapshotInfo,
+  SnapshotRequest,
+  SnapshotResult,
+  TurnResult,
+} from './results.ts';
+
+export interface WorkspaceInfo {
+  readonly workspace: WorkspaceId;
+  readonly path: string;
+  readonly backend: 'btrfs' | 'store' | 'memory';
+  /** The pool's name. */
+  readonly pool: string;
+  readonly poolRoot: string;
+}
+
+export interface WorkspaceStatus extends WorkspaceInfo {
+  readonly snapshots: number;
+  readonly newest: SnapshotInfo | null;
+  readonly pinned: number;
+  readonly canUndo: boolean;
+  readonly canRedo: boolean;
+  readonly uncovered: readonly UncoveredPath[];
+  readonly poolTotalBytes: number;
+  readonly poolFreeBytes: number;
+}
+
+/** What a rollback would do. `changes` may be iterated once. */
+export interface RollbackPlan {
+  readonly target: SnapshotId;
+  readonly mode: TurnMode;
+  readonly modeReason: string;
+  /** From the live tree to the target, in walk order. */
+  readonly changes: AsyncIterable<TreeChange>;
+}
+
+export interface Workspace extends AsyncDisposable, Disposable {
+  readonly info: WorkspaceInfo;
+  /** What opening had to mend; all lists empty in the ordinary case. */
+  readonly openReport: RecoveryReport;
+
+  snapshot(request?: SnapshotRequest): Promise<SnapshotResult>;
+  /** Blocks the thread: the synchronous API's path. */
+  snapshotSync(request?: SnapshotRequest): SnapshotResult;
+  /** @throws GhostsnapError SNAPSHOT_NOT_FOUND, AMBIGUOUS_ID, BAD_ID */
+  resolve(spec: string): SnapshotId;
+  /** Newest first. */
+  list(query?: { limit?: number; before?: SnapshotId }): readonly SnapshotInfo[];
+  show(spec: string): SnapshotInfo;
+  operations(limit?: number): readonly OperationRow[];
+  status(): Promise<WorkspaceStatus>;
+
+  /** What turns `from` into `to` ('live' for the live tree), in walk order, renames not yet detected. */
+  diff(
+    from: string,
+    to?: string,
+    options?: { paths?: readonly string[]; mtimes?: boolean; signal?: AbortSignal },
+  ): AsyncIterable<TreeChange>;
+  /** For line diffs and for looking into a snapshot. */
+  openTree(tree: TreeRef): Promise<TreeReader>;
+
+  planRollback(spec: string, request?: RollbackRequest): Promise<RollbackPlan>;
+  rollback(spec: string, request?: RollbackRequest): Promise<TurnResult>;
+  planRestore(spec: string, paths: readonly string[]): Promise<RollbackPlan>;
+  restore(
+    spec: string,
+    paths: readonly string[],
+    request?: Omit<RollbackRequest, 'mode'>,
+  ): Promise<TurnResult>;
+  /** Writes paths of a snapshot under `directory` (absolute); the workspace is not touched. */
+  extract(
+    spec: string,
+    paths: readonly string[],
+    directory: string,
+  ): Promise<{ changes: number; notes: TurnResult['notes'] }>;
+  /** @throws GhostsnapError NOTHING_TO_UNDO */
+  undo(request?: RollbackRequest): Promise<TurnResult>;
+  /** @throws GhostsnapError NOTHING_TO_REDO */
+  redo(request?: RollbackRequest): Promise<TurnResult>;
+
+  pin(spec: string): SnapshotInfo;
+  unpin(spec: string): SnapshotInfo;
+  label(spec: string, label: string | null): SnapshotInfo;
+  /** By the retention rules, or exactly `specs`. `apply: false` only says what would happen. */
+  prune(request?: {
+    specs?: readonly string[];
+    apply?: boolean;
+    onStep?: (label: string) => void;
+    signal?: AbortSignal;
+  }): Promise<PruneResult>;
+  recover(): Promise<RecoveryReport>;
+  /** A plain directory remains. The workspace object is closed afterwards. */
+  destroy(request?: {
+    onProgress?: (done: number, total: number | null) => void;
+    onStep?: (label: string) => void;
+    signal?: AbortSignal;
+  }): Promise<{ path: string; removedSnapshots: number }>;
+  close(): Promise<void>;
+}
