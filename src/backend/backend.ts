@@ -122,7 +122,10 @@ export interface Backend extends AsyncDisposable {
    * crash at any step leaves one whole tree at the path; `recoverWorkspace` finishes or takes it back.
    * @throws GhostsnapError POOL_FULL, UNSUPPORTED_FILESYSTEM, NOT_PERMITTED, VERIFY_FAILED
    */
-  initWorkspace(ref: WorkspaceRef, options: WorkOptions & { onStep?: (label: string) => void }): Promise<void>;
+  initWorkspace(
+    ref: WorkspaceRef,
+    options: WorkOptions & { onStep?: (label: string) => void },
+  ): Promise<void>;
 
   /** Finishes or takes back whatever init, swap, release left half-way. Idempotent. */
   recoverWorkspace(ref: WorkspaceRef): Promise<void>;
@@ -145,7 +148,11 @@ export interface Backend extends AsyncDisposable {
   snapshotsStamp(ref: WorkspaceRef): string;
 
   /** Removes snapshots. One that is already gone counts as removed: prune is retried after a crash. */
-  deleteSnapshots(ref: WorkspaceRef, ids: readonly SnapshotId[], options?: WorkOptions): Promise<void>;
+  deleteSnapshots(
+    ref: WorkspaceRef,
+    ids: readonly SnapshotId[],
+    options?: WorkOptions,
+  ): Promise<void>;
 
   /** Pins on disk, beside the snapshots, so that a lost catalog cannot lose them. Idempotent. */
   setPinned(ref: WorkspaceRef, id: SnapshotId, pinned: 'pinned' | 'unpinned'): void;
@@ -154,7 +161,12 @@ export interface Backend extends AsyncDisposable {
   openTree(ref: WorkspaceRef, tree: TreeRef): Promise<TreeReader>;
 
   /** What turns `from` into `to`, in walk order. Exact: content is compared where evidence is missing. */
-  compare(ref: WorkspaceRef, from: TreeRef, to: TreeRef, options?: CompareOptions): AsyncIterable<TreeChange>;
+  compare(
+    ref: WorkspaceRef,
+    from: TreeRef,
+    to: TreeRef,
+    options?: CompareOptions,
+  ): AsyncIterable<TreeChange>;
 
   /**
    * Turns the live tree into the snapshot, path by path. Inodes of what did not change are kept.
@@ -164,7 +176,13 @@ export interface Backend extends AsyncDisposable {
   applyInPlace(ref: WorkspaceRef, target: SnapshotId, options?: ApplyOptions): Promise<ApplyResult>;
 
   /** Writes single paths of a snapshot under another directory (absolute), which must not hold them yet. */
-  extract(ref: WorkspaceRef, target: SnapshotId, paths: readonly RawPath[], toDirectory: string, options?: WorkOptions): Promise<ApplyResult>;
+  extract(
+    ref: WorkspaceRef,
+    target: SnapshotId,
+    paths: readonly RawPath[],
+    toDirectory: string,
+    options?: WorkOptions,
+  ): Promise<ApplyResult>;
 
   /** Whether a swap would be safe now; the reason is shown to the person. */
   checkSwap(ref: WorkspaceRef): { readonly allowed: boolean; readonly reason: string };
@@ -173,7 +191,12 @@ export interface Backend extends AsyncDisposable {
   prepareSwap(ref: WorkspaceRef, target: SnapshotId, operation: string): string;
 
   /** Exchanges the workspace with a writable clone of `target`. The old tree is kept aside until `removeReplaced`. */
-  swapIn(ref: WorkspaceRef, target: SnapshotId, token: string, options?: ApplyOptions): Promise<void>;
+  swapIn(
+    ref: WorkspaceRef,
+    target: SnapshotId,
+    token: string,
+    options?: ApplyOptions,
+  ): Promise<void>;
 
   /** After a crash: 'done' when the exchange had happened (it is completed), 'undone' when not (leftovers are removed). */
   finishSwap(ref: WorkspaceRef, target: SnapshotId, token: string): Promise<'done' | 'undone'>;
@@ -188,7 +211,10 @@ export interface Backend extends AsyncDisposable {
    * Ends the workspace: a plain directory with the same contents remains at the path, every snapshot and
    * all of the backend's own files for it are removed. Finished by calling it again after a crash.
    */
-  releaseWorkspace(ref: WorkspaceRef, options: WorkOptions & { onStep?: (label: string) => void }): Promise<void>;
+  releaseWorkspace(
+    ref: WorkspaceRef,
+    options: WorkOptions & { onStep?: (label: string) => void },
+  ): Promise<void>;
 
   /** Bytes the pool has and has left, as the filesystem says. */
   space(poolRoot: string): { readonly totalBytes: number; readonly freeBytes: number };

@@ -79,12 +79,16 @@ const SYS_OPENAT2 = 437;
 
 const c = {
   openat: libc.func('int openat(int dirfd, const void *path, int flags, unsigned int mode)'),
-  openat2: libc.func('long syscall(long number, int dirfd, const void *path, const void *how, size_t size)'),
+  openat2: libc.func(
+    'long syscall(long number, int dirfd, const void *path, const void *how, size_t size)',
+  ),
   close: libc.func('int close(int fd)'),
   dup: libc.func('int fcntl(int fd, int cmd, int arg)'),
   ioctl: libc.func('int ioctl(int fd, unsigned long request, void *arg)'),
   ioctlNumber: libc.func('int ioctl(int fd, unsigned long request, long arg)'),
-  statx: libc.func('int statx(int dirfd, const void *path, int flags, unsigned int mask, void *buf)'),
+  statx: libc.func(
+    'int statx(int dirfd, const void *path, int flags, unsigned int mask, void *buf)',
+  ),
   getdents64: libc.func('long getdents64(int fd, void *buf, size_t length)'),
   mkdirat: libc.func('int mkdirat(int dirfd, const void *path, unsigned int mode)'),
   unlinkat: libc.func('int unlinkat(int dirfd, const void *path, int flags)'),
@@ -96,7 +100,9 @@ const c = {
   ),
   symlinkat: libc.func('int symlinkat(const void *target, int dirfd, const void *path)'),
   readlinkat: libc.func('long readlinkat(int dirfd, const void *path, void *buf, size_t size)'),
-  mknodat: libc.func('int mknodat(int dirfd, const void *path, unsigned int mode, unsigned long dev)'),
+  mknodat: libc.func(
+    'int mknodat(int dirfd, const void *path, unsigned int mode, unsigned long dev)',
+  ),
   fchownat: libc.func(
     'int fchownat(int dirfd, const void *path, unsigned int uid, unsigned int gid, int flags)',
   ),
@@ -104,7 +110,9 @@ const c = {
   chmod: libc.func('int chmod(const void *path, unsigned int mode)'),
   utimensat: libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)'),
   llistxattr: libc.func('long llistxattr(const void *path, void *list, size_t size)'),
-  lgetxattr: libc.func('long lgetxattr(const void *path, const void *name, void *value, size_t size)'),
+  lgetxattr: libc.func(
+    'long lgetxattr(const void *path, const void *name, void *value, size_t size)',
+  ),
   lsetxattr: libc.func(
     'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
   ),
@@ -115,7 +123,9 @@ const c = {
   lseek: libc.func('int64_t lseek(int fd, int64_t offset, int whence)'),
   ftruncate: libc.func('int ftruncate(int fd, int64_t length)'),
   fallocate: libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
-  syncFileRange: libc.func('int sync_file_range(int fd, int64_t offset, int64_t bytes, unsigned int flags)'),
+  syncFileRange: libc.func(
+    'int sync_file_range(int fd, int64_t offset, int64_t bytes, unsigned int flags)',
+  ),
   mount: libc.func(
     'int mount(const void *source, const void *target, const void *type, unsigned long flags, const void *data)',
   ),
@@ -125,7 +135,7 @@ const c = {
   inotifyRmWatch: libc.func('int inotify_rm_watch(int fd, int watch)'),
 };
 
-const EINTR = koffi.os.errno['EINTR'] as number;
+const EINTR = koffi.os.errno.EINTR as number;
 
 /**
  * Paths become NUL-terminated bytes in these two buffers: a synchronous call is over before the next
@@ -137,9 +147,9 @@ const pathScratchB = Buffer.alloc(PATH_SCRATCH_BYTES);
 
 function writePath(scratch: Buffer, raw: string): Buffer {
   if (raw.length >= PATH_SCRATCH_BYTES || raw.includes('\0')) {
-    throw new SyscallError('path', koffi.os.errno['ENAMETOOLONG'] as number, '');
+    throw new SyscallError('path', koffi.os.errno.ENAMETOOLONG as number, '');
   }
-  const length = scratch.write(raw, 0, "latin1");
+  const length = scratch.write(raw, 0, 'latin1');
   scratch[length] = 0;
   return scratch;
 }
@@ -179,7 +189,13 @@ export function openAt(dirFd: number, raw: string, flags: number, mode = 0): num
 const openHow = Buffer.alloc(24);
 
 /** openat2(2): `resolve` bounds every component. Modes only with O_CREAT. */
-export function openBeneath(dirFd: number, raw: string, flags: number, resolve: number, mode = 0): number {
+export function openBeneath(
+  dirFd: number,
+  raw: string,
+  flags: number,
+  resolve: number,
+  mode = 0,
+): number {
   openHow.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   openHow.writeBigUInt64LE(BigInt(mode), 8);
   openHow.writeBigUInt64LE(BigInt(resolve), 16);
@@ -189,7 +205,7 @@ export function openBeneath(dirFd: number, raw: string, flags: number, resolve: 
     if (fd >= 0) return fd;
     // EAGAIN: a rename raced with the resolution of "..": the kernel asks to try again.
     const errno = koffi.errno();
-    if (errno !== EINTR && errno !== (koffi.os.errno['EAGAIN'] as number)) {
+    if (errno !== EINTR && errno !== (koffi.os.errno.EAGAIN as number)) {
       throw new SyscallError('openat2', errno, displaySubject(raw));
     }
   }
@@ -218,7 +234,12 @@ export function ioctlNumber(fd: number, request: number, arg: number, name: stri
 }
 
 /** ioctl(2) on a thread of libuv's pool. `arg` belongs to the call until the promise settles. */
-export function ioctlAsync(fd: number, request: number, arg: Buffer, name: string): Promise<number> {
+export function ioctlAsync(
+  fd: number,
+  request: number,
+  arg: Buffer,
+  name: string,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     c.ioctl.async(fd, request, arg, (error: Error | null, result: number) => {
       if (error !== null) reject(error);
@@ -349,8 +370,12 @@ const linkScratch = Buffer.alloc(8192);
 /** The target as bytes-as-latin1. */
 export function readLinkAt(dirFd: number, raw: string): string {
   const path = writePath(pathScratchA, raw);
-  const length = check(Number(c.readlinkat(dirFd, path, linkScratch, linkScratch.length)), 'readlinkat', raw);
-  return linkScratch.toString("latin1", 0, length);
+  const length = check(
+    Number(c.readlinkat(dirFd, path, linkScratch, linkScratch.length)),
+    'readlinkat',
+    raw,
+  );
+  return linkScratch.toString('latin1', 0, length);
 }
 
 export function makeNodeAt(dirFd: number, raw: string, mode: number, rdev: number): void {
@@ -400,11 +425,11 @@ export function listXattrs(path: string): string[] {
   const length = Number(c.llistxattr(writePath(pathScratchA, path), xattrScratch, XATTR_BYTES_MAX));
   if (length < 0) {
     const errno = koffi.errno();
-    if (errno === (koffi.os.errno['EOPNOTSUPP'] as number)) return [];
+    if (errno === (koffi.os.errno.EOPNOTSUPP as number)) return [];
     throw new SyscallError('llistxattr', errno, displaySubject(path));
   }
   if (length === 0) return [];
-  return xattrScratch.toString("latin1", 0, length - 1).split('\0');
+  return xattrScratch.toString('latin1', 0, length - 1).split('\0');
 }
 
 /** null: no such attribute. */
@@ -414,7 +439,7 @@ export function getXattr(path: string, name: string): Buffer | null {
   const length = Number(c.lgetxattr(a, b, xattrScratch, XATTR_BYTES_MAX));
   if (length >= 0) return Buffer.from(xattrScratch.subarray(0, length));
   const errno = koffi.errno();
-  if (errno === (koffi.os.errno['ENODATA'] as number)) return null;
+  if (errno === (koffi.os.errno.ENODATA as number)) return null;
   throw new SyscallError('lgetxattr', errno, displaySubject(path));
 }
 
@@ -440,7 +465,7 @@ export function tryFlock(fd: number, mode: 'shared' | 'exclusive'): boolean {
   const operation = (mode === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB;
   if (c.flock(fd, operation) === 0) return true;
   const errno = koffi.errno();
-  if (errno === (koffi.os.errno['EWOULDBLOCK'] as number) || errno === EINTR) return false;
+  if (errno === (koffi.os.errno.EWOULDBLOCK as number) || errno === EINTR) return false;
   throw new SyscallError('flock', errno, `descriptor ${fd}`);
 }
 
@@ -475,7 +500,7 @@ export function seekData(fd: number, offset: number): number {
   const at = Number(c.lseek(fd, offset, SEEK_DATA));
   if (at >= 0) return at;
   const errno = koffi.errno();
-  if (errno === (koffi.os.errno['ENXIO'] as number)) return -1;
+  if (errno === (koffi.os.errno.ENXIO as number)) return -1;
   throw new SyscallError('lseek', errno, `descriptor ${fd}`);
 }
 
@@ -543,7 +568,11 @@ export function inotifyOpen(): number {
 }
 
 export function inotifyWatch(fd: number, path: string, mask: number): number {
-  return check(c.inotifyAddWatch(fd, writePath(pathScratchA, path), mask), 'inotify_add_watch', path);
+  return check(
+    c.inotifyAddWatch(fd, writePath(pathScratchA, path), mask),
+    'inotify_add_watch',
+    path,
+  );
 }
 
 export function inotifyUnwatch(fd: number, watch: number): void {

@@ -29,18 +29,38 @@ export interface EventHead {
 }
 
 export type EventBody =
-  | { readonly type: 'workspace.created'; readonly path: string; readonly backend: string; readonly pool: string }
+  | {
+      readonly type: 'workspace.created';
+      readonly path: string;
+      readonly backend: string;
+      readonly pool: string;
+    }
   | { readonly type: 'workspace.activated' }
   | { readonly type: 'workspace.rebound'; readonly path: string }
   | { readonly type: 'workspace.destroying'; readonly operation: OperationId }
   | { readonly type: 'workspace.destroyed'; readonly operation: OperationId }
-  | ({ readonly type: 'snapshot.created'; readonly id: SnapshotId; readonly role: SnapshotRole; readonly parent: SnapshotId | null } & SnapshotLabels)
+  | ({
+      readonly type: 'snapshot.created';
+      readonly id: SnapshotId;
+      readonly role: SnapshotRole;
+      readonly parent: SnapshotId | null;
+    } & SnapshotLabels)
   | { readonly type: 'snapshot.labelled'; readonly id: SnapshotId; readonly label: string | null }
   | { readonly type: 'snapshot.pinned'; readonly id: SnapshotId }
   | { readonly type: 'snapshot.unpinned'; readonly id: SnapshotId }
   | { readonly type: 'snapshot.lost'; readonly id: SnapshotId }
-  | { readonly type: 'snapshots.deleting'; readonly operation: OperationId; readonly ids: readonly SnapshotId[]; readonly rule: string }
-  | { readonly type: 'snapshots.deleted'; readonly operation: OperationId; readonly ids: readonly SnapshotId[]; readonly rule: string }
+  | {
+      readonly type: 'snapshots.deleting';
+      readonly operation: OperationId;
+      readonly ids: readonly SnapshotId[];
+      readonly rule: string;
+    }
+  | {
+      readonly type: 'snapshots.deleted';
+      readonly operation: OperationId;
+      readonly ids: readonly SnapshotId[];
+      readonly rule: string;
+    }
   | {
       readonly type: 'turn.started';
       readonly operation: OperationId;
@@ -54,7 +74,12 @@ export type EventBody =
       /** Opaque to the core: what the backend needs to finish or take back after a crash. */
       readonly token: string;
     }
-  | { readonly type: 'turn.completed'; readonly operation: OperationId; readonly changes: number; readonly recovered: boolean }
+  | {
+      readonly type: 'turn.completed';
+      readonly operation: OperationId;
+      readonly changes: number;
+      readonly recovered: boolean;
+    }
   | { readonly type: 'turn.abandoned'; readonly operation: OperationId; readonly reason: string };
 
 export type Event = EventHead & EventBody;

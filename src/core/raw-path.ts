@@ -78,7 +78,11 @@ export function rawFromText(text: string): string {
     if (code < 0x80) raw += character;
     else if (code < 0x800) raw += String.fromCharCode(0xc0 | (code >> 6), 0x80 | (code & 63));
     else if (code < 0x10000) {
-      raw += String.fromCharCode(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63));
+      raw += String.fromCharCode(
+        0xe0 | (code >> 12),
+        0x80 | ((code >> 6) & 63),
+        0x80 | (code & 63),
+      );
     } else {
       raw += String.fromCharCode(
         0xf0 | (code >> 18),
@@ -119,10 +123,35 @@ export function displayPath(raw: string): string {
   return text;
 }
 
+/**
+ * The inverse of `displayPath`: `\\xHH` and `\\\\` become bytes again, everything else is UTF-8.
+ * @throws GhostsnapError BAD_ARGUMENT on any other escape
+ */
+export function parseDisplayPath(text: string): string {
+  return rawFromText(text).replace(/\\(x[0-9a-fA-F]{2}|[\s\S]?)/g, (sequence, body: string) => {
+    if (body === '\\') return '\\';
+    if (body.length === 3) return String.fromCharCode(Number.parseInt(body.slice(1), 16));
+    throw new GhostsnapError('BAD_ARGUMENT', `${sequence} is not an escape in a path`, {
+      hint: 'Write a backslash as two, and a byte that is not UTF-8 as a backslash, x and two digits.',
+    });
+  });
+}
+
 /** The width in bytes of the valid UTF-8 sequence at `i`, or 0. */
 function sequenceWidth(raw: string, i: number): number {
   const first = raw.charCodeAt(i);
-  const width = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  const width =
+    first < 0x80
+      ? 1
+      : first < 0xc2
+        ? 0
+        : first < 0xe0
+          ? 2
+          : first < 0xf0
+            ? 3
+            : first < 0xf5
+              ? 4
+              : 0;
   if (width === 0 || i + width > raw.length) return 0;
   for (let k = i + 1; k < i + width; k += 1) {
     if ((raw.charCodeAt(k) & 0xc0) !== 0x80) return 0;

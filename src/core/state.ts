@@ -25,7 +25,11 @@ export type InFlight =
       /** Where the undo cursor goes when the operation completes; null leaves a new entry. */
       readonly cursor: number | null;
     }
-  | { readonly type: 'delete'; readonly operation: OperationId; readonly snapshots: readonly SnapshotId[] }
+  | {
+      readonly type: 'delete';
+      readonly operation: OperationId;
+      readonly snapshots: readonly SnapshotId[];
+    }
   | { readonly type: 'destroy'; readonly operation: OperationId };
 
 export interface WorkspaceState {

@@ -92,7 +92,11 @@ export interface Catalog extends Disposable {
   /** Newest snapshot with exactly this label. */
   findByLabel(workspace: WorkspaceId, label: string): SnapshotId | null;
   /** Undo history, positions `from` (inclusive) to `to` (exclusive); pruned snapshots are absent. */
-  history(workspace: WorkspaceId, from: number, to: number): readonly { position: number; id: SnapshotId }[];
+  history(
+    workspace: WorkspaceId,
+    from: number,
+    to: number,
+  ): readonly { position: number; id: SnapshotId }[];
   /** Newest first. */
   listOperations(workspace: WorkspaceId, limit: number): readonly OperationRow[];
   /** In sequence order, in pages. */
