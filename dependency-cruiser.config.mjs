@@ -1,0 +1,109 @@
+/**
+ * Which way the parts depend on each other. core knows nobody; the interfaces know core; the engine
+ * knows core and the interfaces; adapters know core and their own interface, never each other; only the
+ * daemon and the command line construct things.
+ */
+const adapters = ['btrfs', 'store'];
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    {
+      name: 'no-circular',
+      comment: 'A circle has no first part: split the file, or move the shared concept down.',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'core-is-pure',
+      comment: 'core imports nothing but core: hand values in instead.',
+      severity: 'error',
+      from: { path: '^src/core/' },
+      to: { pathNot: '^src/core/' },
+    },
+    {
+      name: 'backend-knows-core-only',
+      comment: 'Backends know core and backend/: the engine calls them, not the other way.',
+      severity: 'error',
+      from: { path: '^src/backend/' },
+      to: { path: '^src/', pathNot: '^src/(core|backend)/' },
+    },
+    ...adapters.map((name) => ({
+      name: `backend-${name}-stands-alone`,
+      comment: 'Backends never know each other: what both need belongs in src/backend/.',
+      severity: 'error',
+      from: { path: `^src/backend/${name}/` },
+      to: { path: '^src/backend/[^/]+/', pathNot: `^src/backend/${name}/` },
+    })),
+    {
+      name: 'backend-interface-knows-no-backend',
+      comment: 'The shared parts of src/backend/ must work for every backend.',
+      severity: 'error',
+      from: { path: '^src/backend/[^/]+\\.ts$' },
+      to: { path: '^src/backend/[^/]+/' },
+    },
+    {
+      name: 'engine-knows-interfaces-only',
+      comment: 'The engine gets its adapters through ports.ts and backend.ts; daemon/ hands them in.',
+      severity: 'error',
+      from: { path: '^src/engine/' },
+      to: { path: '^src/', pathNot: '^src/(core|engine)/|^src/backend/backend\\.ts$' },
+    },
+    {
+      name: 'adapters-stand-alone',
+      comment: 'The catalog, locks and pool never know each other or a backend of their own accord.',
+      severity: 'error',
+      from: { path: '^src/(catalog|locks|pool)/' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/core/|^src/engine/ports\\.ts$|^src/backend/[^/]+\\.ts$|^src/$1/',
+      },
+    },
+    {
+      name: 'only-daemon-and-cli-construct',
+      comment: 'daemon/ is known by the command line and by the public entry point only.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(daemon|cli)/|^src/index\\.ts$' },
+      to: { path: '^src/(daemon|cli)/' },
+    },
+    {
+      name: 'daemon-knows-no-cli',
+      comment: 'The command line is one user of the daemon among several.',
+      severity: 'error',
+      from: { path: '^src/(daemon/|index\\.ts)' },
+      to: { path: '^src/cli/' },
+    },
+    {
+      name: 'checker-stands-alone',
+      comment: 'The independent checker shares no code with what it checks.',
+      severity: 'error',
+      from: { path: '^test/checker/' },
+      to: { path: '^src/' },
+    },
+    {
+      name: 'no-tests-in-src',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|scripts)/' },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no-dev-dependencies-in-src',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { conditionNames: ['import', 'types', 'node', 'default'] },
+  },
+};

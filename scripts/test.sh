@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Runs every check and every test, and ends with one line: "N passed, N failed".
+#
+# A step that is not a test suite counts as one. Nothing is skipped when a step fails: all failures of
+# a run are seen at once, and the exit status tells.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+# npm does this by itself; started by hand, the script would take the machine's own, older Node.
+export PATH="$PWD/node_modules/.bin:$PATH"
+
+readonly SIM_SEED=${GHOSTSNAP_SIM_SEED:-1}
+readonly SIM_STEPS=${GHOSTSNAP_SIM_STEPS:-2000}
+
+passed=0
+failed=0
+failures=()
+
+# step NAME COMMAND...: one result.
+step() {
+  local name=$1
+  shift
+  echo "== $name"
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    failures+=("$name")
+  fi
+}
+
+# suite: vitest with its own counts, written by test/no-skips-reporter.ts.
+suite() {
+  local counts suite_passed suite_failed suite_skipped
+  counts=$(mktemp)
+  echo "== tests"
+  if ! GHOSTSNAP_TEST_COUNTS=$counts vitest run; then
+    failures+=("tests")
+    # A run that dies before it reports must not look like a run without failures.
+    [ -s "$counts" ] || failed=$((failed + 1))
+  fi
+  if [ -s "$counts" ]; then
+    read -r suite_passed suite_failed suite_skipped <"$counts"
+    passed=$((passed + suite_passed))
+    failed=$((failed + suite_failed))
+    [ "$suite_skipped" -eq 0 ] || echo "$suite_skipped skipped, with their reasons above."
+  fi
+  rm -f "$counts"
+}
+
+step "system packages" scripts/setup-debian.sh
+step "build" npm run -s build
+step "type check" npm run -s typecheck
+step "lint" npm run -s lint
+step "package" npm run -s lint:package
+suite
+step "simulator" npm run -s sim -- --seed "$SIM_SEED" --steps "$SIM_STEPS"
+
+for name in "${failures[@]}"; do echo "failed: $name"; done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "${#failures[@]}" -eq 0 ]
