@@ -37,7 +37,7 @@ export type Command =
       readonly paths: readonly string[];
       readonly token: string;
     }
-  | { readonly type: 'complete-turn'; readonly changes: number; readonly recovered: boolean }
+  | { readonly type: 'complete-turn'; readonly changes: number | null; readonly recovered: boolean }
   | { readonly type: 'abandon-turn'; readonly reason: string }
   | {
       readonly type: 'start-delete';

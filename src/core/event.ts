@@ -77,7 +77,8 @@ export type EventBody =
   | {
       readonly type: 'turn.completed';
       readonly operation: OperationId;
-      readonly changes: number;
+      /** null: not counted (a swap). */
+      readonly changes: number | null;
       readonly recovered: boolean;
     }
   | { readonly type: 'turn.abandoned'; readonly operation: OperationId; readonly reason: string };

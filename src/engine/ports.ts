@@ -43,6 +43,8 @@ export interface OperationRow {
   readonly outcome: 'completed' | 'abandoned' | 'in-flight';
   readonly changes: number | null;
   readonly paths: readonly string[];
+  /** The backend's token from `turn.started`. */
+  readonly token: string;
 }
 
 export interface WorkspaceRow {

@@ -48,7 +48,8 @@ export interface TurnResult {
   readonly mode: TurnMode;
   /** Why this mode was chosen, for people. */
   readonly modeReason: string;
-  readonly changes: number;
+  /** Paths acted on; null when a swap exchanged the whole tree without counting. */
+  readonly changes: number | null;
   readonly durationMs: number;
   /** What could not be given back exactly. */
   readonly notes: readonly { readonly path: string; readonly what: string }[];

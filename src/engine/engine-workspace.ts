@@ -1,0 +1,409 @@
+/**
+ * The engine's implementation of the public `Workspace`.
+ *
+ * A thin front: every method resolves what the person named, runs one operation inside the session's
+ * queue and lock, and gives back a plain value. Reading methods take neither queue nor lock: the
+ * catalog shows them the last committed state.
+ */
+import type { TreeReader, TreeRef } from '../backend/backend.ts';
+import { GhostsnapError } from '../core/errors.ts';
+import type { SnapshotId } from '../core/ids.ts';
+import { LABEL_BYTES_MAX } from '../core/limits.ts';
+import { ROOT_PATH } from '../core/raw-path.ts';
+import type { RetentionPolicy } from '../core/retention/policy.ts';
+import type { TreeChange } from '../core/tree-change.ts';
+import { chooseMode } from './choose-mode.ts';
+import { deleteSnapshots } from './delete-snapshots.ts';
+import type { OperationRow } from './ports.ts';
+import { PRUNE_EVERY_SNAPSHOTS, prune } from './prune.ts';
+import { emptyReport, reconcile, recoverSession } from './recover.ts';
+import { resolveSnapshot } from './resolve-snapshot.ts';
+import type {
+  PruneResult,
+  RecoveryReport,
+  RollbackRequest,
+  SnapshotInfo,
+  SnapshotRequest,
+  SnapshotResult,
+  TurnResult,
+} from './results.ts';
+import { createdAtOf, snapshotInfo } from './snapshot-info.ts';
+import {
+  boundedText,
+  parseLabels,
+  type TakenSnapshot,
+  takeSnapshot,
+  takeSnapshotSync,
+} from './take-snapshot.ts';
+import { turnTree } from './turn-tree.ts';
+import { findRedoTarget, findUndoTarget } from './undo-redo.ts';
+import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './workspace-api.ts';
+import { parseWorkspacePaths } from './workspace-paths.ts';
+import type { WorkspaceSession } from './workspace-session.ts';
+
+export interface EngineWorkspaceOptions {
+  readonly session: WorkspaceSession;
+  readonly info: WorkspaceInfo;
+  readonly policy: RetentionPolicy;
+  /** What must be closed with the workspace: catalog, backend. */
+  readonly release: () => Promise<void>;
+  readonly releaseSync: () => void;
+  /** Ends the workspace's registration, after `destroy`. */
+  readonly forget: () => void;
+}
+
+type DiffOptions = { paths?: readonly string[]; mtimes?: boolean; signal?: AbortSignal };
+
+export class EngineWorkspace implements Workspace {
+  readonly info: WorkspaceInfo;
+  readonly #session: WorkspaceSession;
+  readonly #options: EngineWorkspaceOptions;
+  #openReport: RecoveryReport = emptyReport();
+  #isClosed = false;
+
+  constructor(options: EngineWorkspaceOptions) {
+    this.info = options.info;
+    this.#session = options.session;
+    this.#options = options;
+  }
+
+  get openReport(): RecoveryReport {
+    return this.#openReport;
+  }
+
+  /** Recovery as every open does it. */
+  async open(): Promise<void> {
+    this.#openReport = await this.#session.run({ purpose: 'open' }, () => this.#recoverIfNeeded());
+  }
+
+  /**
+   * The synchronous open: it cannot finish what a crash left in flight.
+   * @throws GhostsnapError OPERATION_IN_FLIGHT
+   */
+  openSync(): void {
+    this.#openReport = this.#session.runSync({ purpose: 'open' }, () => {
+      const { inFlight } = this.#session.state;
+      if (inFlight === null) return reconcile(this.#session);
+      throw new GhostsnapError(
+        'OPERATION_IN_FLIGHT',
+        `The operation ${inFlight.operation} was interrupted and has not been ended.`,
+        { hint: 'Run "ghostsnap recover", or open the workspace asynchronously.' },
+      );
+    });
+  }
+
+  async snapshot(request: SnapshotRequest = {}): Promise<SnapshotResult> {
+    const { clock } = this.#session.ports;
+    const labels = parseLabels(request);
+    const work = {
+      ...(request.onProgress === undefined ? {} : { onProgress: request.onProgress }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    };
+    const startedMs = clock.monotonicMs();
+    const taken = await this.#session.run({ purpose: 'snapshot', signal: request.signal }, () =>
+      takeSnapshot(this.#session, 'ordinary', labels, work),
+    );
+    return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
+  }
+
+  snapshotSync(request: SnapshotRequest = {}): SnapshotResult {
+    const { clock } = this.#session.ports;
+    const labels = parseLabels(request);
+    const startedMs = clock.monotonicMs();
+    const taken = this.#session.runSync({ purpose: 'snapshot' }, () =>
+      takeSnapshotSync(this.#session, 'ordinary', labels),
+    );
+    return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
+  }
+
+  resolve(spec: string): SnapshotId {
+    return resolveSnapshot(this.#session.ports.catalog, this.#session.ref.id, spec);
+  }
+
+  list(query: { limit?: number; before?: SnapshotId } = {}): readonly SnapshotInfo[] {
+    return this.#session.ports.catalog.listSnapshots(this.#session.ref.id, query).map(snapshotInfo);
+  }
+
+  show(spec: string): SnapshotInfo {
+    return this.#infoOf(this.resolve(spec));
+  }
+
+  operations(limit = 50): readonly OperationRow[] {
+    return this.#session.ports.catalog.listOperations(this.#session.ref.id, limit);
+  }
+
+  async status(): Promise<WorkspaceStatus> {
+    const { backend, catalog } = this.#session.ports;
+    backend.identify(this.#session.ref);
+    const state = catalog.loadState(this.#session.ref.id) ?? this.#session.state;
+    const newest = catalog.listSnapshots(this.#session.ref.id, { limit: 1 })[0];
+    const space = backend.space(this.#session.ref.poolRoot);
+    return {
+      ...this.info,
+      snapshots: state.snapshotCount,
+      newest: newest === undefined ? null : snapshotInfo(newest),
+      pinned: backend.listPinned(this.#session.ref).length,
+      canUndo: state.cursor > 0,
+      canRedo: state.cursor < state.historyLength - 1,
+      uncovered: await backend.listUncovered(this.#session.ref),
+      poolTotalBytes: space.totalBytes,
+      poolFreeBytes: space.freeBytes,
+    };
+  }
+
+  diff(from: string, to = 'live', options: DiffOptions = {}): AsyncIterable<TreeChange> {
+    const { backend } = this.#session.ports;
+    return backend.compare(this.#session.ref, this.#treeRef(from), this.#treeRef(to), {
+      ...(options.paths === undefined ? {} : { paths: this.#paths(options.paths) }),
+      ...(options.mtimes === undefined ? {} : { mtimes: options.mtimes }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  }
+
+  openTree(tree: TreeRef): Promise<TreeReader> {
+    return this.#session.ports.backend.openTree(this.#session.ref, tree);
+  }
+
+  async planRollback(spec: string, request: RollbackRequest = {}): Promise<RollbackPlan> {
+    const target = this.resolve(spec);
+    const { backend } = this.#session.ports;
+    const chosen = await chooseMode(backend, this.#session.ref, target, request.mode ?? 'auto');
+    const changes = backend.compare(this.#session.ref, 'live', target);
+    return { target, mode: chosen.mode, modeReason: chosen.reason, changes };
+  }
+
+  async rollback(spec: string, request: RollbackRequest = {}): Promise<TurnResult> {
+    const target = this.resolve(spec);
+    return await this.#session.run({ purpose: 'rollback', signal: request.signal }, () =>
+      turnTree(this.#session, { ...request, kind: 'rollback', target, cursor: null, paths: [] }),
+    );
+  }
+
+  async planRestore(spec: string, paths: readonly string[]): Promise<RollbackPlan> {
+    const target = this.resolve(spec);
+    const parsed = await this.#pathsInSnapshot(target, paths);
+    const changes = this.#session.ports.backend.compare(this.#session.ref, 'live', target, {
+      paths: parsed,
+    });
+    return { target, mode: 'in-place', modeReason: 'single paths are restored in place', changes };
+  }
+
+  async restore(
+    spec: string,
+    paths: readonly string[],
+    request: Omit<RollbackRequest, 'mode'> = {},
+  ): Promise<TurnResult> {
+    const target = this.resolve(spec);
+    const parsed = await this.#pathsInSnapshot(target, paths);
+    return await this.#session.run({ purpose: 'restore', signal: request.signal }, () =>
+      turnTree(this.#session, {
+        ...request,
+        kind: 'restore',
+        target,
+        cursor: null,
+        paths: parsed,
+      }),
+    );
+  }
+
+  async extract(
+    spec: string,
+    paths: readonly string[],
+    directory: string,
+  ): Promise<{ changes: number; notes: TurnResult['notes'] }> {
+    const target = this.resolve(spec);
+    const parsed = await this.#pathsInSnapshot(target, paths);
+    const { backend } = this.#session.ports;
+    return await backend.extract(this.#session.ref, target, parsed, directory);
+  }
+
+  async undo(request: RollbackRequest = {}): Promise<TurnResult> {
+    return await this.#session.run({ purpose: 'undo', signal: request.signal }, async () => {
+      const { target, position } = await findUndoTarget(this.#session);
+      return await turnTree(this.#session, {
+        ...request,
+        kind: 'undo',
+        target,
+        cursor: position,
+        paths: [],
+      });
+    });
+  }
+
+  async redo(request: RollbackRequest = {}): Promise<TurnResult> {
+    return await this.#session.run({ purpose: 'redo', signal: request.signal }, async () => {
+      const { target, position } = await findRedoTarget(this.#session);
+      return await turnTree(this.#session, {
+        ...request,
+        kind: 'redo',
+        target,
+        cursor: position,
+        paths: [],
+      });
+    });
+  }
+
+  pin(spec: string): SnapshotInfo {
+    return this.#setPinned(spec, 'pinned');
+  }
+
+  unpin(spec: string): SnapshotInfo {
+    return this.#setPinned(spec, 'unpinned');
+  }
+
+  label(spec: string, label: string | null): SnapshotInfo {
+    const text = boundedText('label', label, LABEL_BYTES_MAX);
+    return this.#session.runSync({ purpose: 'label' }, () => {
+      const id = this.resolve(spec);
+      this.#session.decide({ type: 'label-snapshot', id, label: text }, 'power-loss');
+      return this.#infoOf(id);
+    });
+  }
+
+  async prune(
+    request: {
+      specs?: readonly string[];
+      apply?: boolean;
+      onStep?: (label: string) => void;
+      signal?: AbortSignal;
+    } = {},
+  ): Promise<PruneResult> {
+    const act = request.apply === false ? 'plan' : 'apply';
+    const rest = {
+      ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    };
+    return await this.#session.run({ purpose: 'prune', signal: request.signal }, async () => {
+      if (request.specs !== undefined) return await this.#pruneNamed(request.specs, act, rest);
+      return await prune(this.#session, { policy: this.#options.policy, act, ...rest });
+    });
+  }
+
+  /** True when enough snapshots came since retention last looked; the caller prunes in the background. */
+  get isPruneDue(): boolean {
+    const count = this.#session.state.snapshotCount;
+    return count >= PRUNE_EVERY_SNAPSHOTS && count % PRUNE_EVERY_SNAPSHOTS === 0;
+  }
+
+  async recover(): Promise<RecoveryReport> {
+    const report = await this.#session.run({ purpose: 'recover' }, () => {
+      this.#session.ports.catalog.saveStamp(this.#session.ref.id, '');
+      return recoverSession(this.#session);
+    });
+    return report;
+  }
+
+  async destroy(
+    request: {
+      onProgress?: (done: number, total: number | null) => void;
+      onStep?: (label: string) => void;
+      signal?: AbortSignal;
+    } = {},
+  ): Promise<{ path: string; removedSnapshots: number }> {
+    const removedSnapshots = await this.#session.run({ purpose: 'destroy' }, async () => {
+      const { backend, entropy } = this.#session.ports;
+      const count = this.#session.state.snapshotCount;
+      this.#session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
+      await backend.releaseWorkspace(this.#session.ref, request);
+      this.#session.decide({ type: 'complete-destroy' }, 'power-loss');
+      return count;
+    });
+    this.#options.forget();
+    await this.close();
+    return { path: this.info.path, removedSnapshots };
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#session.close();
+    await this.#options.release();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#session.closeSync();
+    this.#options.releaseSync();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #recoverIfNeeded(): Promise<RecoveryReport> {
+    const { state } = this.#session;
+    return state.inFlight === null ? reconcile(this.#session) : await recoverSession(this.#session);
+  }
+
+  #snapshotResult(taken: TakenSnapshot, durationMs: number): SnapshotResult {
+    const { id, uncovered } = taken;
+    const { workspace } = this.info;
+    return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered };
+  }
+
+  #infoOf(id: SnapshotId): SnapshotInfo {
+    const row = this.#session.ports.catalog.snapshot(this.#session.ref.id, id);
+    if (row !== null) return snapshotInfo(row);
+    throw new GhostsnapError(
+      'SNAPSHOT_NOT_FOUND',
+      `There is no snapshot ${id} in this workspace.`,
+      {
+        hint: 'List the snapshots with "ghostsnap log".',
+      },
+    );
+  }
+
+  #treeRef(spec: string): TreeRef {
+    return spec === 'live' ? 'live' : this.resolve(spec);
+  }
+
+  #paths(texts: readonly string[]): ReturnType<typeof parseWorkspacePaths> {
+    return parseWorkspacePaths(this.info.path, texts);
+  }
+
+  /** @throws GhostsnapError PATH_NOT_IN_SNAPSHOT, before anything is touched */
+  async #pathsInSnapshot(
+    target: SnapshotId,
+    texts: readonly string[],
+  ): Promise<ReturnType<typeof parseWorkspacePaths>> {
+    const parsed = this.#paths(texts);
+    using tree = await this.openTree(target);
+    for (const [index, path] of parsed.entries()) {
+      if (path === ROOT_PATH || tree.lookup(path) !== null) continue;
+      throw new GhostsnapError(
+        'PATH_NOT_IN_SNAPSHOT',
+        `The snapshot ${target} does not hold the path ${texts[index] ?? ''}`,
+        { hint: `See what changed with "ghostsnap diff ${target}".` },
+      );
+    }
+    return parsed;
+  }
+
+  #setPinned(spec: string, pinned: 'pinned' | 'unpinned'): SnapshotInfo {
+    return this.#session.runSync({ purpose: pinned === 'pinned' ? 'pin' : 'unpin' }, () => {
+      const id = this.resolve(spec);
+      const { backend } = this.#session.ports;
+      const type = pinned === 'pinned' ? 'pin-snapshot' : 'unpin-snapshot';
+      // On disk first when pinning, last when unpinning: a crash between leaves it pinned, never lost.
+      if (pinned === 'pinned') backend.setPinned(this.#session.ref, id, pinned);
+      this.#session.decide({ type, id }, 'power-loss');
+      if (pinned === 'unpinned') backend.setPinned(this.#session.ref, id, pinned);
+      return this.#infoOf(id);
+    });
+  }
+
+  async #pruneNamed(
+    specs: readonly string[],
+    act: 'plan' | 'apply',
+    rest: { onStep?: (label: string) => void; signal?: AbortSignal },
+  ): Promise<PruneResult> {
+    const { clock } = this.#session.ports;
+    const startedMs = clock.monotonicMs();
+    const ids = [...new Set(specs.map((spec) => this.resolve(spec)))];
+    const decisions = ids.map((id) => ({ id, keep: false, rule: 'named on the command line' }));
+    const deleted =
+      act === 'plan' ? [] : await deleteSnapshots(this.#session, { ids, rule: 'named', ...rest });
+    return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs };
+  }
+}

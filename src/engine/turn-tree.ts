@@ -1,0 +1,197 @@
+/**
+ * Turning the live tree into a snapshot: rollback, restore, undo and redo are this with other targets.
+ *
+ * Order, and why: a precautionary snapshot first, so that nothing is lost whatever follows; then the
+ * intent, durable, so that a crash is finished or taken back; then the tree; then the end. An error or an
+ * interruption half-way turns the tree back to the precautionary snapshot. If even that fails, the
+ * intent stays in flight, both states are whole on disk, and `recover` goes on.
+ */
+import type { ApplyResult } from '../backend/backend.ts';
+import { assert, GhostsnapError } from '../core/errors.ts';
+import type { SnapshotId } from '../core/ids.ts';
+import { displayPath, type RawPath } from '../core/raw-path.ts';
+import type { TurnKind } from '../core/state.ts';
+import { type ChosenMode, chooseMode } from './choose-mode.ts';
+import type { RollbackRequest, TurnResult } from './results.ts';
+import { NO_LABELS, takeSnapshot } from './take-snapshot.ts';
+import type { WorkspaceSession } from './workspace-session.ts';
+
+export interface TurnRequest extends RollbackRequest {
+  readonly kind: TurnKind;
+  readonly target: SnapshotId;
+  /** Where the undo cursor goes; null makes a new entry. */
+  readonly cursor: number | null;
+  /** Empty: the whole tree. */
+  readonly paths: readonly RawPath[];
+}
+
+/** Labelled steps of a turn, in order; a test kills the process at each. */
+export const TURN_STEPS = [
+  'turn:begin',
+  'turn:precautionary-taken',
+  'turn:intent-written',
+  'turn:tree-turned',
+  'turn:completed',
+] as const;
+
+/** Inside `session.run`. @throws GhostsnapError SNAPSHOT_NOT_FOUND, UNSUPPORTED_MODE, POOL_FULL, INTERRUPTED, RESTORE_FAILED */
+export async function turnTree(
+  session: WorkspaceSession,
+  request: TurnRequest,
+): Promise<TurnResult> {
+  const { backend, clock } = session.ports;
+  const startedMs = clock.monotonicMs();
+  request.onStep?.('turn:begin');
+  const chosen = await chooseTurnMode(session, request);
+  const precautionary = await takePrecautionary(session, request);
+  request.onStep?.('turn:precautionary-taken');
+  const token =
+    chosen.mode === 'swap' ? backend.prepareSwap(session.ref, request.target, precautionary) : '';
+  session.decide(
+    {
+      type: 'start-turn',
+      random: session.ports.entropy.ulidRandom(),
+      kind: request.kind,
+      target: request.target,
+      precautionary,
+      mode: chosen.mode,
+      cursor: request.cursor,
+      paths: request.paths.map((path) => displayPath(path)),
+      token,
+    },
+    'power-loss',
+  );
+  const turn = session.state.inFlight;
+  assert(turn?.type === 'turn', 'a started turn is in flight');
+  request.onStep?.('turn:intent-written');
+  const applied = await carryOut(session, request, { chosen, precautionary, token });
+  request.onStep?.('turn:tree-turned');
+  const changes = chosen.mode === 'swap' ? null : applied.changes;
+  session.decide({ type: 'complete-turn', changes, recovered: false }, 'power-loss');
+  request.onStep?.('turn:completed');
+  return {
+    operation: turn.operation,
+    kind: request.kind,
+    target: request.target,
+    precautionary,
+    mode: chosen.mode,
+    modeReason: chosen.reason,
+    changes,
+    durationMs: clock.monotonicMs() - startedMs,
+    notes: applied.notes.map(({ path, what }) => ({ path: displayPath(path), what })),
+  };
+}
+
+/** A restore of single paths is always in place: an exchange would turn everything. */
+async function chooseTurnMode(
+  session: WorkspaceSession,
+  request: TurnRequest,
+): Promise<ChosenMode> {
+  if (request.kind === 'restore') {
+    return { mode: 'in-place', reason: 'single paths are restored in place' };
+  }
+  const { backend } = session.ports;
+  return await chooseMode(backend, session.ref, request.target, request.mode ?? 'auto');
+}
+
+async function takePrecautionary(
+  session: WorkspaceSession,
+  request: TurnRequest,
+): Promise<SnapshotId> {
+  const label = `before ${request.kind} to ${request.target}`;
+  const taken = await takeSnapshot(
+    session,
+    'precautionary',
+    { ...NO_LABELS, label },
+    workOf(request),
+  );
+  return taken.id;
+}
+
+interface Turning {
+  readonly chosen: ChosenMode;
+  readonly precautionary: SnapshotId;
+  readonly token: string;
+}
+
+async function carryOut(
+  session: WorkspaceSession,
+  request: TurnRequest,
+  turning: Turning,
+): Promise<ApplyResult> {
+  const { backend } = session.ports;
+  try {
+    if (turning.chosen.mode === 'swap') {
+      await backend.swapIn(session.ref, request.target, turning.token, stepsOf(request));
+      return { changes: 0, notes: [] };
+    }
+    return await backend.applyInPlace(session.ref, request.target, {
+      ...workOf(request),
+      ...stepsOf(request),
+      since: turning.precautionary,
+      ...(request.paths.length === 0 ? {} : { paths: request.paths }),
+    });
+  } catch (failure) {
+    await takeBack(session, request, turning, failure);
+    throw failure;
+  }
+}
+
+/** Turns back to the precautionary snapshot and records why. A failure here leaves the intent in flight. */
+async function takeBack(
+  session: WorkspaceSession,
+  request: TurnRequest,
+  turning: Turning,
+  failure: unknown,
+): Promise<void> {
+  const reason = failure instanceof Error ? failure.message : String(failure);
+  try {
+    await backToPrecautionary(session, request, turning);
+  } catch (second) {
+    throw new GhostsnapError(
+      'RESTORE_FAILED',
+      `The ${request.kind} failed half-way (${reason}) and could not be taken back. ` +
+        `Before: ${turning.precautionary}, wanted: ${request.target}; both are whole.`,
+      {
+        hint: 'Mend the cause, then run "ghostsnap recover".',
+        cause: new AggregateError([failure, second], reason),
+      },
+    );
+  }
+}
+
+async function backToPrecautionary(
+  session: WorkspaceSession,
+  request: TurnRequest,
+  turning: Turning,
+): Promise<void> {
+  const { backend } = session.ports;
+  if (turning.chosen.mode === 'swap') {
+    const outcome = await backend.finishSwap(session.ref, request.target, turning.token);
+    if (outcome === 'done') {
+      session.decide({ type: 'complete-turn', changes: null, recovered: true }, 'power-loss');
+      return;
+    }
+  } else {
+    await backend.applyInPlace(session.ref, turning.precautionary, pathsOf(request));
+  }
+  session.decide({ type: 'abandon-turn', reason: 'failed or interrupted' }, 'power-loss');
+}
+
+function pathsOf(request: TurnRequest): { paths?: readonly RawPath[] } {
+  return request.paths.length === 0 ? {} : { paths: request.paths };
+}
+
+function workOf(request: RollbackRequest): {
+  onProgress?: (done: number, total: number | null) => void;
+  signal?: AbortSignal;
+} {
+  return {
+    ...(request.onProgress === undefined ? {} : { onProgress: request.onProgress }),
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+  };
+}
+
+function stepsOf(request: RollbackRequest): { onStep?: (label: string) => void } {
+  return request.onStep === undefined ? {} : { onStep: request.onStep };
+}
