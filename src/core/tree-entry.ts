@@ -40,6 +40,11 @@ export interface TreeEntry {
   readonly ctimeNs: bigint;
   /** Device number of a device node, else 0. */
   readonly rdev: number;
+  /**
+   * Inode flags that forbid changes: 0x10 immutable, 0x20 append-only. Absent where they are unknown;
+   * given back by root only.
+   */
+  readonly flags?: number;
 }
 
 export function isBoundary(type: EntryType): boolean {
