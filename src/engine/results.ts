@@ -4,7 +4,10 @@
 import type { UncoveredPath } from '../backend/backend.ts';
 import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { OperationId, SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { RetentionDecision } from '../core/retention/decision.ts';
 import type { TurnKind, TurnMode } from '../core/state.ts';
+
+export type { RetentionDecision };
 
 export interface SnapshotRequest extends Partial<SnapshotLabels> {
   readonly onProgress?: (done: number, total: number | null) => void;
@@ -53,13 +56,6 @@ export interface TurnResult {
   readonly durationMs: number;
   /** What could not be given back exactly. */
   readonly notes: readonly { readonly path: string; readonly what: string }[];
-}
-
-export interface RetentionDecision {
-  readonly id: SnapshotId;
-  readonly keep: boolean;
-  /** The rule that keeps or drops it, in words. */
-  readonly rule: string;
 }
 
 export interface PruneResult {
