@@ -14,9 +14,11 @@ import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import { chooseMode } from './choose-mode.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
+import { boundedText, parseLabels } from './labels.ts';
 import type { OperationRow } from './ports.ts';
 import { PRUNE_EVERY_SNAPSHOTS, prune } from './prune.ts';
-import { emptyReport, reconcile, recoverSession } from './recover.ts';
+import { emptyDraft, reconcile } from './reconcile.ts';
+import { recoverSession } from './recover.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
 import type {
   PruneResult,
@@ -28,18 +30,12 @@ import type {
   TurnResult,
 } from './results.ts';
 import { createdAtOf, snapshotInfo } from './snapshot-info.ts';
-import {
-  boundedText,
-  parseLabels,
-  type TakenSnapshot,
-  takeSnapshot,
-  takeSnapshotSync,
-} from './take-snapshot.ts';
+import { type TakenSnapshot, takeSnapshot, takeSnapshotSync } from './take-snapshot.ts';
 import { turnTree } from './turn-tree.ts';
 import { findRedoTarget, findUndoTarget } from './undo-redo.ts';
 import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './workspace-api.ts';
 import { parseWorkspacePaths } from './workspace-paths.ts';
-import type { WorkspaceSession } from './workspace-session.ts';
+import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
 
 export interface EngineWorkspaceOptions {
   readonly session: WorkspaceSession;
@@ -58,7 +54,7 @@ export class EngineWorkspace implements Workspace {
   readonly info: WorkspaceInfo;
   readonly #session: WorkspaceSession;
   readonly #options: EngineWorkspaceOptions;
-  #openReport: RecoveryReport = emptyReport();
+  #openReport: RecoveryReport = emptyDraft();
   #isClosed = false;
 
   constructor(options: EngineWorkspaceOptions) {
@@ -100,7 +96,7 @@ export class EngineWorkspace implements Workspace {
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     };
     const startedMs = clock.monotonicMs();
-    const taken = await this.#session.run({ purpose: 'snapshot', signal: request.signal }, () =>
+    const taken = await this.#exclusive({ purpose: 'snapshot', signal: request.signal }, () =>
       takeSnapshot(this.#session, 'ordinary', labels, work),
     );
     return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
@@ -174,7 +170,7 @@ export class EngineWorkspace implements Workspace {
 
   async rollback(spec: string, request: RollbackRequest = {}): Promise<TurnResult> {
     const target = this.resolve(spec);
-    return await this.#session.run({ purpose: 'rollback', signal: request.signal }, () =>
+    return await this.#exclusive({ purpose: 'rollback', signal: request.signal }, () =>
       turnTree(this.#session, { ...request, kind: 'rollback', target, cursor: null, paths: [] }),
     );
   }
@@ -195,7 +191,7 @@ export class EngineWorkspace implements Workspace {
   ): Promise<TurnResult> {
     const target = this.resolve(spec);
     const parsed = await this.#pathsInSnapshot(target, paths);
-    return await this.#session.run({ purpose: 'restore', signal: request.signal }, () =>
+    return await this.#exclusive({ purpose: 'restore', signal: request.signal }, () =>
       turnTree(this.#session, {
         ...request,
         kind: 'restore',
@@ -218,7 +214,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   async undo(request: RollbackRequest = {}): Promise<TurnResult> {
-    return await this.#session.run({ purpose: 'undo', signal: request.signal }, async () => {
+    return await this.#exclusive({ purpose: 'undo', signal: request.signal }, async () => {
       const { target, position } = await findUndoTarget(this.#session);
       return await turnTree(this.#session, {
         ...request,
@@ -231,7 +227,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   async redo(request: RollbackRequest = {}): Promise<TurnResult> {
-    return await this.#session.run({ purpose: 'redo', signal: request.signal }, async () => {
+    return await this.#exclusive({ purpose: 'redo', signal: request.signal }, async () => {
       const { target, position } = await findRedoTarget(this.#session);
       return await turnTree(this.#session, {
         ...request,
@@ -273,7 +269,7 @@ export class EngineWorkspace implements Workspace {
       ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     };
-    return await this.#session.run({ purpose: 'prune', signal: request.signal }, async () => {
+    return await this.#exclusive({ purpose: 'prune', signal: request.signal }, async () => {
       if (request.specs !== undefined) return await this.#pruneNamed(request.specs, act, rest);
       return await prune(this.#session, { policy: this.#options.policy, act, ...rest });
     });
@@ -300,7 +296,7 @@ export class EngineWorkspace implements Workspace {
       signal?: AbortSignal;
     } = {},
   ): Promise<{ path: string; removedSnapshots: number }> {
-    const removedSnapshots = await this.#session.run({ purpose: 'destroy' }, async () => {
+    const removedSnapshots = await this.#exclusive({ purpose: 'destroy' }, async () => {
       const { backend, entropy } = this.#session.ports;
       const count = this.#session.state.snapshotCount;
       this.#session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
@@ -329,6 +325,14 @@ export class EngineWorkspace implements Workspace {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Alone on the workspace, after ending what an earlier failure or another process's crash left in flight. */
+  #exclusive<T>(on: WorkOn, work: () => Promise<T>): Promise<T> {
+    return this.#session.run(on, async () => {
+      if (this.#session.state.inFlight !== null) await recoverSession(this.#session);
+      return await work();
+    });
   }
 
   async #recoverIfNeeded(): Promise<RecoveryReport> {

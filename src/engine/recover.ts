@@ -7,24 +7,18 @@
  * person may have worked on it since.
  */
 import { assert } from '../core/errors.ts';
-import type { OperationId, SnapshotId } from '../core/ids.ts';
+import type { OperationId } from '../core/ids.ts';
 import { parseDisplayPath, type RawPath } from '../core/raw-path.ts';
 import type { InFlight } from '../core/state.ts';
+import { NO_LABELS } from './labels.ts';
+import { emptyDraft, type RecoveryDraft, reconcileSnapshots } from './reconcile.ts';
 import type { RecoveryReport } from './results.ts';
-import { NO_LABELS, takeSnapshot } from './take-snapshot.ts';
+import { takeSnapshot } from './take-snapshot.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 type Turn = Extract<InFlight, { type: 'turn' }>;
 
 const OPERATIONS_SEARCHED = 8;
-
-interface Draft {
-  readonly adopted: SnapshotId[];
-  readonly lost: SnapshotId[];
-  readonly torn: SnapshotId[];
-  readonly finished: OperationId[];
-  readonly abandoned: OperationId[];
-}
 
 /** Inside `session.run`, on an active workspace. */
 export async function recoverSession(session: WorkspaceSession): Promise<RecoveryReport> {
@@ -36,61 +30,7 @@ export async function recoverSession(session: WorkspaceSession): Promise<Recover
   return draft;
 }
 
-/**
- * The part of recovery that needs no waiting: catalog and disk agree afterwards. Used alone by the
- * synchronous open.
- */
-export function reconcile(session: WorkspaceSession): RecoveryReport {
-  const draft = emptyDraft();
-  reconcileSnapshots(session, draft);
-  return draft;
-}
-
-export function emptyReport(): RecoveryReport {
-  return emptyDraft();
-}
-
-function emptyDraft(): Draft {
-  return { adopted: [], lost: [], torn: [], finished: [], abandoned: [] };
-}
-
-function reconcileSnapshots(session: WorkspaceSession, draft: Draft): void {
-  const { backend, catalog } = session.ports;
-  const stamp = backend.snapshotsStamp(session.ref);
-  if (stamp === catalog.loadStamp(session.ref.id)) return;
-  const known = new Set(catalog.snapshotIds(session.ref.id));
-  const whole = new Set<SnapshotId>();
-  for (const snapshot of backend.listSnapshots(session.ref)) {
-    if (!snapshot.isWhole) draft.torn.push(snapshot.id);
-    else whole.add(snapshot.id);
-  }
-  const dying = session.state.inFlight;
-  for (const id of [...whole].sort()) {
-    if (known.has(id) || (dying?.type === 'delete' && dying.snapshots.includes(id))) continue;
-    session.decide({ type: 'snapshot-taken', id, role: 'adopted', ...NO_LABELS }, 'process-crash');
-    draft.adopted.push(id);
-  }
-  for (const id of known) {
-    if (whole.has(id) || (dying?.type === 'delete' && dying.snapshots.includes(id))) continue;
-    session.decide({ type: 'snapshot-missing', id }, 'process-crash');
-    draft.lost.push(id);
-  }
-  adoptPins(session, whole);
-  catalog.saveStamp(session.ref.id, stamp);
-}
-
-/** Pins are on disk beside the snapshots: a catalog that was lost learns them again. */
-function adoptPins(session: WorkspaceSession, whole: ReadonlySet<SnapshotId>): void {
-  if (session.state.inFlight !== null) return;
-  const { backend, catalog } = session.ports;
-  for (const id of backend.listPinned(session.ref)) {
-    if (whole.has(id) && catalog.snapshot(session.ref.id, id)?.pinned === false) {
-      session.decide({ type: 'pin-snapshot', id }, 'process-crash');
-    }
-  }
-}
-
-async function endInFlight(session: WorkspaceSession, draft: Draft): Promise<void> {
+async function endInFlight(session: WorkspaceSession, draft: RecoveryDraft): Promise<void> {
   const inFlight = session.state.inFlight;
   if (inFlight === null) return;
   const { backend } = session.ports;
@@ -110,7 +50,7 @@ async function endInFlight(session: WorkspaceSession, draft: Draft): Promise<voi
   }
 }
 
-async function endTurn(session: WorkspaceSession, turn: Turn, draft: Draft): Promise<void> {
+async function endTurn(session: WorkspaceSession, turn: Turn, draft: RecoveryDraft): Promise<void> {
   const { backend } = session.ports;
   const intent = findIntent(session, turn.operation);
   if (turn.mode === 'swap') {
@@ -133,14 +73,19 @@ async function endTurn(session: WorkspaceSession, turn: Turn, draft: Draft): Pro
 function complete(
   session: WorkspaceSession,
   turn: Turn,
-  draft: Draft,
+  draft: RecoveryDraft,
   changes: number | null,
 ): void {
   session.decide({ type: 'complete-turn', changes, recovered: true }, 'power-loss');
   draft.finished.push(turn.operation);
 }
 
-function abandon(session: WorkspaceSession, turn: Turn, draft: Draft, reason: string): void {
+function abandon(
+  session: WorkspaceSession,
+  turn: Turn,
+  draft: RecoveryDraft,
+  reason: string,
+): void {
   session.decide({ type: 'abandon-turn', reason }, 'power-loss');
   draft.abandoned.push(turn.operation);
 }

@@ -12,8 +12,9 @@ import type { SnapshotId } from '../core/ids.ts';
 import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TurnKind } from '../core/state.ts';
 import { type ChosenMode, chooseMode } from './choose-mode.ts';
+import { NO_LABELS } from './labels.ts';
 import type { RollbackRequest, TurnResult } from './results.ts';
-import { NO_LABELS, takeSnapshot } from './take-snapshot.ts';
+import { takeSnapshot } from './take-snapshot.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export interface TurnRequest extends RollbackRequest {

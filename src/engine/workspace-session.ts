@@ -9,6 +9,7 @@
 import type { Backend, WorkspaceRef } from '../backend/backend.ts';
 import type { Command, Effect } from '../core/command.ts';
 import { GhostsnapError } from '../core/errors.ts';
+import type { Event } from '../core/event.ts';
 import { emptyState } from '../core/fold-event.ts';
 import { LOCK_WAIT_MS } from '../core/limits.ts';
 import type { WorkspaceState } from '../core/state.ts';
@@ -34,6 +35,8 @@ export interface WorkOn {
 export class WorkspaceSession {
   readonly ref: WorkspaceRef;
   readonly ports: EnginePorts;
+  /** A snapshot was begun and its end is not known: the disk may hold one that the catalog does not. */
+  isUncertain = false;
   readonly #lockWaitMs: number;
   #state: WorkspaceState;
   #tail: Promise<unknown> = Promise.resolve();
@@ -95,10 +98,20 @@ export class WorkspaceSession {
       throw new GhostsnapError(code, message, { hint, data: { workspace: this.ref.id } });
     }
     if (result.events.length > 0) {
-      this.ports.catalog.commit(this.ref.id, result.events, result.state, durability);
-      this.#state = result.state;
+      this.#commit(result.events, result.state, durability);
     }
     return result.effects;
+  }
+
+  #commit(events: readonly Event[], state: WorkspaceState, durability: Durability): void {
+    try {
+      this.ports.catalog.commit(this.ref.id, events, state, durability);
+      this.#state = state;
+    } catch (failure) {
+      // Whether a failed commit is on disk is known only by looking.
+      this.#refresh();
+      throw failure;
+    }
   }
 
   /** Waits for the queue, then refuses further work. */

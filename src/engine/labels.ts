@@ -1,0 +1,55 @@
+/**
+ * What a caller may say about a snapshot, bounded and of one line: labels are shown on terminals, kept
+ * in the catalog and exported.
+ */
+import { GhostsnapError } from '../core/errors.ts';
+import type { SnapshotLabels } from '../core/event.ts';
+import { LABEL_BYTES_MAX, NAME_BYTES_MAX } from '../core/limits.ts';
+import { rawFromText } from '../core/raw-path.ts';
+import type { SnapshotRequest } from './results.ts';
+
+export const NO_LABELS: SnapshotLabels = { label: null, tool: null, session: null, call: null };
+
+/** @throws GhostsnapError BAD_ARGUMENT naming the field that is too long or holds control characters */
+export function parseLabels(request: SnapshotRequest): SnapshotLabels {
+  return {
+    label: boundedText('label', request.label, LABEL_BYTES_MAX),
+    tool: boundedText('tool', request.tool, NAME_BYTES_MAX),
+    session: boundedText('session', request.session, NAME_BYTES_MAX),
+    call: boundedText('call', request.call, NAME_BYTES_MAX),
+  };
+}
+
+export function boundedText(
+  field: string,
+  text: string | null | undefined,
+  bytesMax: number,
+): string | null {
+  if (text === null || text === undefined || text === '') return null;
+  const bytes = rawFromText(text).length;
+  if (bytes > bytesMax) {
+    throw new GhostsnapError(
+      'BAD_ARGUMENT',
+      `The ${field} has ${bytes} bytes; ${bytesMax} is the most.`,
+      {
+        hint: `Give a shorter ${field}.`,
+        data: { field, bytes, bytesMax },
+      },
+    );
+  }
+  if (hasControlCharacter(text)) {
+    throw new GhostsnapError('BAD_ARGUMENT', `The ${field} holds a control character.`, {
+      hint: `Give a ${field} of one line of plain text.`,
+      data: { field },
+    });
+  }
+  return text;
+}
+
+function hasControlCharacter(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return true;
+  }
+  return false;
+}

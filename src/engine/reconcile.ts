@@ -1,0 +1,73 @@
+/**
+ * Making the catalog agree with the disk, which is the truth.
+ *
+ * Snapshots that the catalog does not know are adopted, rows whose snapshot is gone are dropped, pins
+ * are learnt again. Synchronous and cheap: a stamp of the disk says when there is nothing to do.
+ */
+import type { OperationId, SnapshotId } from '../core/ids.ts';
+import { NO_LABELS } from './labels.ts';
+import type { RecoveryReport } from './results.ts';
+import type { WorkspaceSession } from './workspace-session.ts';
+
+/** A report while it is written. */
+export interface RecoveryDraft {
+  readonly adopted: SnapshotId[];
+  readonly lost: SnapshotId[];
+  readonly torn: SnapshotId[];
+  readonly finished: OperationId[];
+  readonly abandoned: OperationId[];
+}
+
+/**
+ * The part of recovery that needs no waiting: catalog and disk agree afterwards. Used alone by the
+ * synchronous open.
+ */
+export function reconcile(session: WorkspaceSession): RecoveryReport {
+  const draft = emptyDraft();
+  reconcileSnapshots(session, draft);
+  return draft;
+}
+
+export function emptyReport(): RecoveryReport {
+  return emptyDraft();
+}
+
+export function emptyDraft(): RecoveryDraft {
+  return { adopted: [], lost: [], torn: [], finished: [], abandoned: [] };
+}
+
+export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDraft): void {
+  const { backend, catalog } = session.ports;
+  const stamp = backend.snapshotsStamp(session.ref);
+  if (stamp === catalog.loadStamp(session.ref.id)) return;
+  const known = new Set(catalog.snapshotIds(session.ref.id));
+  const whole = new Set<SnapshotId>();
+  for (const snapshot of backend.listSnapshots(session.ref)) {
+    if (!snapshot.isWhole) draft.torn.push(snapshot.id);
+    else whole.add(snapshot.id);
+  }
+  const dying = session.state.inFlight;
+  for (const id of [...whole].sort()) {
+    if (known.has(id) || (dying?.type === 'delete' && dying.snapshots.includes(id))) continue;
+    session.decide({ type: 'snapshot-taken', id, role: 'adopted', ...NO_LABELS }, 'process-crash');
+    draft.adopted.push(id);
+  }
+  for (const id of known) {
+    if (whole.has(id) || (dying?.type === 'delete' && dying.snapshots.includes(id))) continue;
+    session.decide({ type: 'snapshot-missing', id }, 'process-crash');
+    draft.lost.push(id);
+  }
+  adoptPins(session, whole);
+  catalog.saveStamp(session.ref.id, stamp);
+}
+
+/** Pins are on disk beside the snapshots: a catalog that was lost learns them again. */
+function adoptPins(session: WorkspaceSession, whole: ReadonlySet<SnapshotId>): void {
+  if (session.state.inFlight !== null) return;
+  const { backend, catalog } = session.ports;
+  for (const id of backend.listPinned(session.ref)) {
+    if (whole.has(id) && catalog.snapshot(session.ref.id, id)?.pinned === false) {
+      session.decide({ type: 'pin-snapshot', id }, 'process-crash');
+    }
+  }
+}
