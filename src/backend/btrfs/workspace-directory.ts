@@ -1,0 +1,223 @@
+/**
+ * A workspace's own directory in the pool, `<pool>/.ghostsnap/<workspace id>/`, kept open.
+ *
+ * Holds the read-only snapshots `ghost_<ulid>`, `workspace.json`, `pins/`, and working names
+ * (`WORKING_NAMES`) that recovery may remove. The descriptor and the record are cached, so that a
+ * snapshot opens nothing but the workspace itself. The cache is bounded: a host may have more
+ * workspaces than descriptors. Nothing else in the directory is ever touched.
+ */
+import { GhostsnapError } from '../../core/errors.ts';
+import type { WorkspaceId } from '../../core/ids.ts';
+import { displayPath, rawFromText } from '../../core/raw-path.ts';
+import type { WorkspaceRef } from '../backend.ts';
+import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
+import {
+  AT_FDCWD,
+  closeFd,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  openAt,
+  Statx,
+} from '../syscalls-linux.ts';
+import { hasUuid, SUBVOLUME_ROOT_INO } from './ioctl.ts';
+import { readRecord, type WorkspaceRecord, writeRecord } from './workspace-record.ts';
+
+const GHOST_DIRECTORY = '.ghostsnap';
+
+/** Prefixes of names that only exist while something is under way, or was when the power went. */
+export const WORKING_NAMES = ['clone_', 'compare_', 'doomed_', 'init_'] as const;
+
+/** Trees that swaps left aside; removed when nobody holds them. */
+export const REPLACED_PREFIX = 'replaced_';
+
+/** Well below the common soft limit of 1024 open files. */
+const OPEN_DIRECTORIES_MAX = 256;
+
+export function ghostDirectoryOf(ref: WorkspaceRef): string {
+  return `${ref.poolRoot}/${GHOST_DIRECTORY}/${ref.id}`;
+}
+
+const statx = new Statx();
+
+export class WorkspaceDirectory {
+  readonly ref: WorkspaceRef;
+  /** Absolute, as text. */
+  readonly path: string;
+  /** Calls in flight on `fd`: it is not closed under them. */
+  users = 0;
+  readonly #rawLivePath: string;
+  #fd = -1;
+  #record: WorkspaceRecord | null = null;
+  /** The subvolume last seen at the path, 16 bytes. */
+  #liveUuid: Buffer | null = null;
+
+  constructor(ref: WorkspaceRef) {
+    this.ref = ref;
+    this.path = ghostDirectoryOf(ref);
+    this.#rawLivePath = rawFromText(ref.path);
+  }
+
+  /** @throws GhostsnapError POOL_NOT_MOUNTED, WORKSPACE_NOT_FOUND, NOT_PERMITTED */
+  get fd(): number {
+    if (this.#fd < 0) this.#fd = openPoolDirectory(this.ref, this.path);
+    return this.#fd;
+  }
+
+  /** @throws GhostsnapError WORKSPACE_NOT_FOUND, FORMAT_TOO_NEW, FORMAT_UNKNOWN */
+  get record(): WorkspaceRecord {
+    this.#record ??= readRecord(this.path);
+    if (this.#record !== null) return this.#record;
+    throw new GhostsnapError('WORKSPACE_NOT_FOUND', `${this.path} has no record of a workspace.`, {
+      data: { path: this.path },
+      hint: 'Run "ghostsnap recover" on the workspace.',
+    });
+  }
+
+  /** Durable on return. */
+  saveRecord(record: WorkspaceRecord): void {
+    writeRecord(this.path, record);
+    this.#record = record;
+    this.#liveUuid = null;
+  }
+
+  /** Forgets what was read and opened; the next use reads again. */
+  forget(): void {
+    if (this.#fd >= 0) closeFd(this.#fd);
+    this.#fd = -1;
+    this.#record = null;
+    this.#liveUuid = null;
+  }
+
+  /**
+   * Opens the workspace's root and proves that it is the workspace. The caller closes the descriptor.
+   * @throws GhostsnapError WORKSPACE_GONE, WORKSPACE_REPLACED, NOT_PERMITTED
+   */
+  openLive(): number {
+    const fd = openLivePath(this.#rawLivePath);
+    try {
+      if (this.#liveUuid === null || !isSubvolume(fd, this.#liveUuid)) this.#proveLive(fd);
+      return fd;
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+  }
+
+  /** The root's inode number is checked here only: a snapshot of anything else is refused by btrfs. */
+  #proveLive(fd: number): void {
+    // Another process may have swapped since the record was read.
+    this.#record = null;
+    const isRoot = statx.read(fd, '').ino === SUBVOLUME_ROOT_INO;
+    for (const uuid of this.record.subvolumes) {
+      const bytes = Buffer.from(uuid, 'hex');
+      if (!isRoot || !isSubvolume(fd, bytes)) continue;
+      this.#liveUuid = bytes;
+      return;
+    }
+    throw replaced(this.ref);
+  }
+}
+
+/** Descriptors of workspaces' directories, least recently used first out. */
+export class WorkspaceDirectories implements Disposable {
+  readonly #open = new Map<WorkspaceId, WorkspaceDirectory>();
+
+  of(ref: WorkspaceRef): WorkspaceDirectory {
+    const known = this.#open.get(ref.id);
+    if (known !== undefined && isSameRef(known.ref, ref)) {
+      if (this.#open.size > OPEN_DIRECTORIES_MAX / 2) {
+        this.#open.delete(ref.id);
+        this.#open.set(ref.id, known);
+      }
+      return known;
+    }
+    known?.forget();
+    const directory = new WorkspaceDirectory(ref);
+    this.#open.delete(ref.id);
+    this.#open.set(ref.id, directory);
+    this.#evict();
+    return directory;
+  }
+
+  [Symbol.dispose](): void {
+    for (const directory of this.#open.values()) directory.forget();
+    this.#open.clear();
+  }
+
+  #evict(): void {
+    if (this.#open.size <= OPEN_DIRECTORIES_MAX) return;
+    for (const [id, directory] of this.#open) {
+      if (directory.users > 0) continue;
+      directory.forget();
+      this.#open.delete(id);
+      return;
+    }
+  }
+}
+
+function isSameRef(a: WorkspaceRef, b: WorkspaceRef): boolean {
+  return a === b || (a.path === b.path && a.poolRoot === b.poolRoot);
+}
+
+function isSubvolume(fd: number, uuid: Buffer): boolean {
+  try {
+    return hasUuid(fd, uuid);
+  } catch (error) {
+    // ENOTTY: another filesystem is mounted there now.
+    if (errnoOf(error) === 'ENOTTY' || errnoOf(error) === 'EINVAL') return false;
+    throw error;
+  }
+}
+
+function openLivePath(raw: string): number {
+  try {
+    return openAt(AT_FDCWD, raw, O_RDONLY | O_DIRECTORY);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') throw gone(raw, error);
+    throw toGhostsnapError(error, { what: 'Opening the workspace', path: raw });
+  }
+}
+
+function gone(raw: string, cause: unknown): GhostsnapError {
+  const path = displayPath(raw);
+  return new GhostsnapError('WORKSPACE_GONE', `There is no directory any more at ${path}`, {
+    data: { path },
+    hint: 'If it was moved, run "ghostsnap recover" there; if deleted, roll back a snapshot.',
+    cause,
+  });
+}
+
+export function replaced(ref: WorkspaceRef): GhostsnapError {
+  return new GhostsnapError(
+    'WORKSPACE_REPLACED',
+    `Another directory now stands at ${ref.path}: it is not the workspace ${ref.id} any more`,
+    {
+      data: { path: ref.path, workspace: ref.id },
+      hint: 'Move it aside and put the workspace back, or run "ghostsnap init" on the new one.',
+    },
+  );
+}
+
+function openPoolDirectory(ref: WorkspaceRef, path: string): number {
+  try {
+    return openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') {
+      throw toGhostsnapError(error, { what: 'Opening the pool', path: rawFromText(path) });
+    }
+    if (statx.tryRead(AT_FDCWD, rawFromText(`${ref.poolRoot}/${GHOST_DIRECTORY}`)) !== 0) {
+      throw new GhostsnapError('POOL_NOT_MOUNTED', `There is no pool at ${ref.poolRoot}`, {
+        data: { path: ref.poolRoot },
+        hint: 'Mount it: "ghostsnap pool mount".',
+        cause: error,
+      });
+    }
+    throw new GhostsnapError(
+      'WORKSPACE_NOT_FOUND',
+      `The pool at ${ref.poolRoot} knows no workspace ${ref.id}`,
+      { data: { workspace: ref.id, pool: ref.poolRoot }, hint: 'Run "ghostsnap init" first.' },
+    );
+  }
+}
