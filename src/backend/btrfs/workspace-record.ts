@@ -93,7 +93,7 @@ export function syncDirectory(directory: string): void {
 
 function parseRecord(text: string, path: string): WorkspaceRecord {
   const value = parseJson(text, path);
-  const format = value['format'];
+  const format = value.format;
   if (typeof format === 'number' && format > RECORD_FORMAT) {
     throw new GhostsnapError('FORMAT_TOO_NEW', `${path} has format ${format}.`, {
       data: { path, format },
@@ -126,18 +126,18 @@ const PHASES: readonly unknown[] = [
 function isRecord(
   value: Readonly<Record<string, unknown>>,
 ): value is Readonly<Record<string, unknown>> & WorkspaceRecord {
-  const subvolumes = value['subvolumes'];
+  const subvolumes = value.subvolumes;
   return (
-    value['format'] === RECORD_FORMAT &&
-    typeof value['id'] === 'string' &&
-    isWorkspaceId(value['id']) &&
-    typeof value['path'] === 'string' &&
-    typeof value['anchor'] === 'string' &&
-    PHASES.includes(value['phase']) &&
+    value.format === RECORD_FORMAT &&
+    typeof value.id === 'string' &&
+    isWorkspaceId(value.id) &&
+    typeof value.path === 'string' &&
+    typeof value.anchor === 'string' &&
+    PHASES.includes(value.phase) &&
     Array.isArray(subvolumes) &&
     subvolumes.every((uuid) => typeof uuid === 'string' && /^[0-9a-f]{32}$/.test(uuid)) &&
-    (value['origin'] === 'directory' || value['origin'] === 'subvolume') &&
-    ['place', 'bind-mount', 'symlink'].includes(String(value['reachedBy']))
+    (value.origin === 'directory' || value.origin === 'subvolume') &&
+    ['place', 'bind-mount', 'symlink'].includes(String(value.reachedBy))
   );
 }
 
