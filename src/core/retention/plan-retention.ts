@@ -36,7 +36,7 @@ export function planRetention(request: RetentionRequest): RetentionDecision[] {
     keepNewest,
     keepLast(policy.keepLast),
     keepWithin(policy.keepWithinMs),
-    thinOut(policy.thinOut),
+    thinOut(policy),
   ];
   const reasons = new Map<SnapshotId, string>();
   for (const rule of rules) {
@@ -69,7 +69,7 @@ function newestFirst(a: RetentionCandidate, b: RetentionCandidate): number {
 /** The finest calendar unit that is still kept at this age had a newer snapshot; or nothing reaches so far. */
 function whyDropped(candidate: RetentionCandidate, request: RetentionRequest): string {
   const ageMs = request.nowMs - candidate.takenAtMs;
-  const units = thinOutTiers(request.policy.thinOut).filter(({ ageMsMax }) => ageMs <= ageMsMax);
+  const units = thinOutTiers(request.policy).filter(({ ageMsMax }) => ageMs <= ageMsMax);
   const finest = units[0];
   if (finest === undefined) return 'older than every rule keeps';
   return `not the newest of its ${finest.unit}`;

@@ -10,24 +10,17 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
 
-/** Ages up to which a coarser and coarser selection is kept; 0 switches a line off. */
-export interface ThinOutPolicy {
-  /** Everything this young. */
-  readonly allWithinMs: number;
-  /** The newest of each hour (UTC), this far back. */
-  readonly hourlyWithinMs: number;
-  /** The newest of each day (UTC). */
-  readonly dailyWithinMs: number;
-  /** The newest of each week (Monday to Sunday, UTC). */
-  readonly weeklyWithinMs: number;
-}
-
 export interface RetentionPolicy {
   /** The newest so many, however old. */
   readonly keepLast: number;
-  /** All that are this young; 0: no such rule. */
+  /** All that are not older than this; 0 switches the rule off, here and below. */
   readonly keepWithinMs: number;
-  readonly thinOut: ThinOutPolicy;
+  /** The newest of each hour (UTC), this far back. */
+  readonly hourlyForMs: number;
+  /** The newest of each day (UTC). */
+  readonly dailyForMs: number;
+  /** The newest of each week (Monday to Sunday, UTC). */
+  readonly weeklyForMs: number;
 }
 
 /**
@@ -39,17 +32,16 @@ export interface RetentionPolicy {
 export const DEFAULT_RETENTION_POLICY: RetentionPolicy = {
   keepLast: 100,
   keepWithinMs: 4 * HOUR_MS,
-  thinOut: {
-    allWithinMs: HOUR_MS,
-    hourlyWithinMs: 2 * DAY_MS,
-    dailyWithinMs: 14 * DAY_MS,
-    weeklyWithinMs: 8 * WEEK_MS,
-  },
+  hourlyForMs: 2 * DAY_MS,
+  dailyForMs: 14 * DAY_MS,
+  weeklyForMs: 8 * WEEK_MS,
 };
 
 /** Drops nothing: a workspace cannot hold more than the last so many. */
 export const KEEP_EVERYTHING_POLICY: RetentionPolicy = {
   keepLast: SNAPSHOTS_PER_WORKSPACE_MAX,
   keepWithinMs: 0,
-  thinOut: { allWithinMs: 0, hourlyWithinMs: 0, dailyWithinMs: 0, weeklyWithinMs: 0 },
+  hourlyForMs: 0,
+  dailyForMs: 0,
+  weeklyForMs: 0,
 };

@@ -1,6 +1,6 @@
 /**
- * Keeps fewer and fewer snapshots the older they get: all of the last hour, then the newest of each
- * hour, of each day, of each week.
+ * Keeps fewer and fewer snapshots the older they get: the newest of each hour, of each day, of each
+ * week. All of the most recent past are `keep-within.ts`'s.
  *
  * Hours, days and weeks are those of UTC, fixed to the calendar and not to now: which snapshot stands
  * for an hour does not depend on when retention runs. Hours lie in days and days in weeks, so the newest
@@ -8,8 +8,7 @@
  */
 import type { SnapshotId } from '../ids.ts';
 import { ageInWords } from './age-words.ts';
-import { keepWithin } from './keep-within.ts';
-import type { ThinOutPolicy } from './policy.ts';
+import type { RetentionPolicy } from './policy.ts';
 import type { RetentionCandidate, RetentionRule } from './rule.ts';
 
 const HOUR_MS = 3_600_000;
@@ -23,18 +22,18 @@ export interface ThinOutTier {
   readonly ageMsMax: number;
 }
 
-export function thinOutTiers(policy: ThinOutPolicy): readonly ThinOutTier[] {
+export function thinOutTiers(policy: RetentionPolicy): readonly ThinOutTier[] {
   const tiers: readonly ThinOutTier[] = [
-    { unit: 'hour', ageMsMax: policy.hourlyWithinMs },
-    { unit: 'day', ageMsMax: policy.dailyWithinMs },
-    { unit: 'week', ageMsMax: policy.weeklyWithinMs },
+    { unit: 'hour', ageMsMax: policy.hourlyForMs },
+    { unit: 'day', ageMsMax: policy.dailyForMs },
+    { unit: 'week', ageMsMax: policy.weeklyForMs },
   ];
   return tiers.filter(({ ageMsMax }) => ageMsMax > 0);
 }
 
-export function thinOut(policy: ThinOutPolicy): RetentionRule {
+export function thinOut(policy: RetentionPolicy): RetentionRule {
   return (candidates, nowMs) => {
-    const kept = new Map(keepWithin(policy.allWithinMs)(candidates, nowMs));
+    const kept = new Map<SnapshotId, string>();
     for (const { unit, ageMsMax } of thinOutTiers(policy)) {
       const rule = `the newest of its ${unit}, kept for ${ageInWords(ageMsMax)}`;
       for (const { id, takenAtMs } of newestOfEach(candidates, unit).values()) {
