@@ -7,7 +7,7 @@
  * gives it back when it settles. Functions throw `SyscallError`; callers name the path.
  */
 import { assert } from '../../core/errors.ts';
-import { ioctlAsync, ioctlNumber, ioctlSync } from '../syscalls-linux.ts';
+import { ioctlAsync, ioctlNumber, ioctlSync, SyscallError } from '../syscalls-linux.ts';
 
 const IOC_SYNC = 0x9408;
 const IOC_SUBVOL_SETFLAGS = 0x4008941a;
@@ -22,6 +22,7 @@ const IOC_GET_SUBVOL_INFO = 0x81f8943c;
 const IOC_FS_INFO = 0x8400941f;
 const IOC_SPACE_INFO = 0xc0109414;
 const IOC_INO_LOOKUP = 0xd0009412;
+const IOC_GET_SUBVOL_ROOTREF = 0xd000943d;
 
 /** The root directory of every subvolume has this inode number. */
 export const SUBVOLUME_ROOT_INO = 256;
@@ -162,6 +163,25 @@ export function subvolumeIdOf(fd: number): bigint {
   inoLookup.writeBigUInt64LE(BigInt(SUBVOLUME_ROOT_INO), 8);
   ioctlSync(fd, IOC_INO_LOOKUP, inoLookup, 'BTRFS_IOC_INO_LOOKUP');
   return inoLookup.readBigUInt64LE(0);
+}
+
+/**
+ * struct btrfs_ioctl_get_subvol_rootref_args: u64 min_treeid, {u64 treeid, u64 dirid}[255], u8
+ * num_items. EOVERFLOW with a full table means that there are more.
+ */
+const ROOTREF_BYTES = 4096;
+const ROOTREF_COUNT = 4088;
+
+/** Whether other subvolumes lie directly in this one. The descriptor is its root's. No privilege. */
+export function hasNestedSubvolumes(fd: number): boolean {
+  const args = Buffer.alloc(ROOTREF_BYTES);
+  try {
+    ioctlSync(fd, IOC_GET_SUBVOL_ROOTREF, args, 'BTRFS_IOC_GET_SUBVOL_ROOTREF');
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'EOVERFLOW') return true;
+    throw error;
+  }
+  return (args[ROOTREF_COUNT] ?? 0) > 0;
 }
 
 /** struct btrfs_ioctl_fs_info_args: u64 max_id, num_devices, u8 fsid[16], u32 nodesize, ... */

@@ -1,0 +1,208 @@
+/**
+ * The btrfs backend: a workspace is a subvolume, a snapshot a read-only subvolume.
+ *
+ * This file only puts the parts together; each part explains itself. On disk, below the pool's root:
+ *
+ *   .ghostsnap/<workspace id>/            one directory a workspace, so that they do not wait for
+ *                                         each other on its lock
+ *     workspace.json                      workspace-record.ts
+ *     ghost_<ulid>                        snapshots
+ *     pins/<id>                           empty files
+ *     clone_*, compare_*, doomed_*        working names, swept by recovery
+ *     replaced_*                          old trees of swaps
+ *   work/<workspace id>                   trees that were moved into the pool
+ */
+import { statfsSync } from 'node:fs';
+import type { SnapshotId } from '../../core/ids.ts';
+import { rawFromText } from '../../core/raw-path.ts';
+import type {
+  ApplyOptions,
+  Backend,
+  BackendProperties,
+  CompareOptions,
+  CreateResult,
+  UncoveredPath,
+  WorkOptions,
+  WorkspaceIdentity,
+  WorkspaceRef,
+} from '../backend.ts';
+import { listUncovered } from '../list-uncovered.ts';
+import { toGhostsnapError } from '../syscall-failure.ts';
+import { closeFd } from '../syscalls-linux.ts';
+import { extractTree } from '../tree-extract.ts';
+import { DELETE_STEPS, deleteSnapshotsOnDisk, type StepHook } from './delete-snapshots.ts';
+import { applySnapshotInPlace, compareWorkspaceTrees, openWorkspaceTree } from './going-back.ts';
+import { INIT_STEPS, initWorkspaceOnDisk } from './init-workspace.ts';
+import { MOVE_STEPS, moveTreeIntoPool } from './move-into-pool.ts';
+import { moveTreeOutOfPool } from './move-out-of-pool.ts';
+import { recoverWorkspaceOnDisk } from './recover-workspace.ts';
+import { RELEASE_STEPS, releaseInPlace } from './release-workspace.ts';
+import {
+  listPins,
+  listSnapshotsOnDisk,
+  openExisting,
+  setPin,
+  snapshotPath,
+  snapshotsStampOf,
+  takeSnapshot,
+  takeSnapshotSync,
+} from './snapshots.ts';
+import {
+  checkSwapOf,
+  finishSwapOf,
+  prepareSwapOf,
+  removeReplacedTrees,
+  SWAP_STEPS,
+  swapInClone,
+} from './swap.ts';
+import { WorkspaceDirectories } from './workspace-directory.ts';
+import { readRecord } from './workspace-record.ts';
+
+/** Every label that is given to an `onStep`, by operation; tests kill the process at each. */
+export const BTRFS_STEPS = {
+  init: INIT_STEPS,
+  move: MOVE_STEPS,
+  swap: SWAP_STEPS,
+  delete: DELETE_STEPS,
+  release: RELEASE_STEPS,
+} as const;
+
+/** What the composition root needs beyond `Backend`. */
+export interface BtrfsBackend extends Backend {
+  /**
+   * As `initWorkspace`, for a directory on another filesystem: its tree moves to
+   * `<pool>/work/<workspace id>`, the path leads there by a bind mount (root) or a symlink. After a
+   * reboot `recoverWorkspace` mounts it again.
+   * @throws GhostsnapError WORKSPACE_NESTED, POOL_FULL, VERIFY_FAILED, TREE_CHANGED, NOT_PERMITTED
+   */
+  moveIntoPool(
+    ref: WorkspaceRef,
+    options: WorkOptions & { onStep?: (label: string) => void },
+  ): Promise<void>;
+  deleteSnapshots(
+    ref: WorkspaceRef,
+    ids: readonly SnapshotId[],
+    options?: WorkOptions & { onStep?: (label: string) => void },
+  ): Promise<void>;
+}
+
+const PROPERTIES: BackendProperties = {
+  kind: 'btrfs',
+  isAtomic: true,
+  isConstantTime: true,
+  canSwap: true,
+  sharesBlocks: true,
+};
+
+/** Boundaries are found by `listUncovered`; a snapshot itself never walks the tree. */
+const CREATED: CreateResult = { uncovered: [] };
+
+export function createBtrfsBackend(): BtrfsBackend {
+  const directories = new WorkspaceDirectories();
+  return {
+    properties: PROPERTIES,
+
+    async initWorkspace(ref, options) {
+      const directory = directories.of(ref);
+      await recoverWorkspaceOnDisk(directory);
+      if (isKnown(directories, ref)) closeFd(directory.openLive());
+      else await initWorkspaceOnDisk(directory, options);
+    },
+
+    async moveIntoPool(ref, options) {
+      const directory = directories.of(ref);
+      await recoverWorkspaceOnDisk(directory);
+      if (isKnown(directories, ref)) closeFd(directory.openLive());
+      else await moveTreeIntoPool(directory, options);
+    },
+
+    recoverWorkspace: (ref) => recoverWorkspaceOnDisk(directories.of(ref)),
+
+    identify(ref): WorkspaceIdentity {
+      const directory = directories.of(ref);
+      closeFd(directory.openLive());
+      return { token: directory.record.anchor };
+    },
+
+    async createSnapshot(ref, id) {
+      await takeSnapshot(directories.of(ref), id);
+      return CREATED;
+    },
+
+    createSnapshotSync(ref, id) {
+      takeSnapshotSync(directories.of(ref), id);
+      return CREATED;
+    },
+
+    listSnapshots: (ref) => listSnapshotsOnDisk(directories.of(ref)),
+    snapshotsStamp: (ref) => snapshotsStampOf(directories.of(ref)),
+
+    deleteSnapshots: (ref, ids, options: WorkOptions & { onStep?: StepHook } = {}) =>
+      deleteSnapshotsOnDisk(directories.of(ref), ids, options),
+
+    setPinned: (ref, id, pinned) => setPin(directories.of(ref), id, pinned),
+    listPinned: (ref) => listPins(ref, directories.of(ref)),
+    openTree: async (ref, tree) => openWorkspaceTree(directories.of(ref), tree),
+
+    compare: (ref, from, to, options: CompareOptions = {}) =>
+      compareWorkspaceTrees(directories.of(ref), { from, to }, options),
+
+    applyInPlace: (ref, target, options: ApplyOptions = {}) =>
+      applySnapshotInPlace(directories.of(ref), target, options),
+
+    async extract(ref, target, paths, toDirectory, options = {}) {
+      snapshotPath(directories.of(ref), target);
+      using source = openWorkspaceTree(directories.of(ref), target);
+      return await extractTree({ source, paths, toDirectory, ...options });
+    },
+
+    checkSwap: (ref) => checkSwapOf(directories.of(ref)),
+    prepareSwap: (ref, target, operation) => {
+      snapshotPath(directories.of(ref), target);
+      return prepareSwapOf(directories.of(ref), operation);
+    },
+    swapIn: (ref, target, token, options = {}) =>
+      swapInClone(directories.of(ref), target, { token, onStep: options.onStep }),
+    finishSwap: (ref, _target, token) => finishSwapOf(directories.of(ref), token),
+    removeReplaced: (ref) => removeReplacedTrees(directories.of(ref)),
+
+    async listUncovered(ref, options = {}): Promise<readonly UncoveredPath[]> {
+      using live = openWorkspaceTree(directories.of(ref), 'live');
+      return await listUncovered(live, options);
+    },
+
+    async releaseWorkspace(ref, options) {
+      const directory = directories.of(ref);
+      directory.forget();
+      if (!isKnown(directories, ref)) {
+        await recoverWorkspaceOnDisk(directory);
+        return;
+      }
+      if (directory.record.reachedBy === 'place') await releaseInPlace(directory, options);
+      else await moveTreeOutOfPool(directory, options);
+    },
+
+    space(poolRoot) {
+      try {
+        const { blocks, bavail, bsize } = statfsSync(poolRoot);
+        return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+      } catch (error) {
+        throw toGhostsnapError(error, {
+          what: 'Measuring the pool',
+          path: rawFromText(poolRoot),
+          fallback: 'POOL_NOT_MOUNTED',
+        });
+      }
+    },
+
+    async [Symbol.asyncDispose]() {
+      directories[Symbol.dispose]();
+    },
+  };
+}
+
+/** Whether the pool has a record of the workspace. */
+function isKnown(directories: WorkspaceDirectories, ref: WorkspaceRef): boolean {
+  const directory = directories.of(ref);
+  return openExisting(directory) >= 0 && readRecord(directory.path) !== null;
+}

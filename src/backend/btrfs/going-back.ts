@@ -1,0 +1,159 @@
+/**
+ * Comparing trees of a workspace and turning the live one, path by path.
+ *
+ * As root the paths that may differ come from `btrfs send` between two read-only trees; the tree layer
+ * compares and turns only those. Everyone else, and every case in which the hints could be incomplete
+ * (no `since` after a crash), walks both trees side by side.
+ *
+ * With `since`, what was written after that snapshot to a path that did not differ before is left as it
+ * is: nobody can keep others from writing during a rollback, and such files fare as with cp.
+ */
+import { randomBytes } from 'node:crypto';
+import { renameSync } from 'node:fs';
+import { GhostsnapError } from '../../core/errors.ts';
+import type { SnapshotId } from '../../core/ids.ts';
+import type { RawPath } from '../../core/raw-path.ts';
+import type { TreeChange } from '../../core/tree-change.ts';
+import type { ApplyOptions, ApplyResult, CompareOptions, TreeRef } from '../backend.ts';
+import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
+import { PathSet } from '../path-set.ts';
+import { toGhostsnapError } from '../syscall-failure.ts';
+import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { applyTree } from '../tree-apply.ts';
+import { compareTrees } from '../tree-compare.ts';
+import { changedPaths } from './changed-paths.ts';
+import { commitTransaction, createSubvolumeSnapshot } from './ioctl.ts';
+import { uuidAt } from './place.ts';
+import { removeSubvolume } from './remove-subvolume.ts';
+import { snapshotFailure, snapshotPath, takeSnapshot } from './snapshots.ts';
+import { sameInodeUntouched } from './unchanged.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
+
+/** @throws GhostsnapError SNAPSHOT_NOT_FOUND, WORKSPACE_GONE, WORKSPACE_REPLACED */
+export function openWorkspaceTree(directory: WorkspaceDirectory, ref: TreeRef): DirectoryTree {
+  if (ref !== 'live') return openDirectoryTree(snapshotPath(directory, ref), ref);
+  // The proof and the tree are two opens of the path; what is walked is proven, not the name.
+  const fd = directory.openLive();
+  try {
+    return openDirectoryTree(`/proc/self/fd/${fd}`, 'live');
+  } finally {
+    closeFd(fd);
+  }
+}
+
+export async function* compareWorkspaceTrees(
+  directory: WorkspaceDirectory,
+  trees: { readonly from: TreeRef; readonly to: TreeRef },
+  options: CompareOptions,
+): AsyncGenerator<TreeChange> {
+  using from = openWorkspaceTree(directory, trees.from);
+  using to = openWorkspaceTree(directory, trees.to);
+  const candidates = await candidatesFor(directory, trees);
+  yield* compareTrees({
+    from,
+    to,
+    sameContent: sameInodeUntouched,
+    ...(candidates === null ? {} : { candidates }),
+    ...rootsOf(options.paths),
+    ...(options.mtimes === undefined ? {} : { mtimes: options.mtimes }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+  });
+}
+
+function rootsOf(paths: readonly RawPath[] | undefined): { subtreeRoots?: PathSet } {
+  return paths === undefined || paths.length === 0 ? {} : { subtreeRoots: new PathSet(paths) };
+}
+
+/** null: look at everything. */
+async function candidatesFor(
+  directory: WorkspaceDirectory,
+  { from, to }: { readonly from: TreeRef; readonly to: TreeRef },
+): Promise<PathSet | null> {
+  if (process.geteuid?.() !== 0 || from === to) return null;
+  if (from !== 'live' && to !== 'live') return await changedPaths(directory, { from, to });
+  const name = `compare_${process.pid}_${randomBytes(6).toString('hex')}`;
+  try {
+    await takeSnapshot(directory, name);
+  } catch (error) {
+    // A swap file or a full pool forbids a snapshot, not looking.
+    if (error instanceof GhostsnapError && error.kind !== 'conflict') return null;
+    throw error;
+  }
+  try {
+    const pair = { from: from === 'live' ? name : from, to: to === 'live' ? name : to };
+    return await changedPaths(directory, pair);
+  } finally {
+    await removeSubvolume({ parentFd: directory.fd, name }, 'any-way');
+  }
+}
+
+/** @throws GhostsnapError as `Backend.applyInPlace` */
+export async function applySnapshotInPlace(
+  directory: WorkspaceDirectory,
+  target: SnapshotId,
+  options: ApplyOptions,
+): Promise<ApplyResult> {
+  using source = openDirectoryTree(snapshotPath(directory, target), target);
+  const { since, paths, ...work } = options;
+  const fd = await openLiveOrRecreate(directory, target, paths);
+  try {
+    const candidates =
+      since === undefined ? null : await changedPaths(directory, { from: since, to: target });
+    return await applyTree({
+      livePath: `/proc/self/fd/${fd}`,
+      source,
+      sameContent: sameInodeUntouched,
+      ...(candidates === null ? {} : { candidates }),
+      ...rootsOf(paths),
+      ...work,
+    });
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/**
+ * `rm -rf` of the workspace's own directory removes the subvolume as well. The whole tree then comes
+ * back as a clone, put where the directory was; for single paths there is nothing to put them into.
+ */
+async function openLiveOrRecreate(
+  directory: WorkspaceDirectory,
+  target: SnapshotId,
+  paths: readonly RawPath[] | undefined,
+): Promise<number> {
+  try {
+    return directory.openLive();
+  } catch (error) {
+    const isGone = error instanceof GhostsnapError && error.code === 'WORKSPACE_GONE';
+    if (!isGone || (paths !== undefined && paths.length > 0)) throw error;
+  }
+  await recreateLive(directory, target);
+  return directory.openLive();
+}
+
+async function recreateLive(directory: WorkspaceDirectory, target: SnapshotId): Promise<void> {
+  const { fd, record, ref } = directory;
+  const name = `clone_${target}`;
+  if (uuidAt(fd, name) !== null) await removeSubvolume({ parentFd: fd, name }, 'any-way');
+  const sourceFd = openAt(fd, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    await createSubvolumeSnapshot({ parentFd: fd, sourceFd, name, access: 'writable' });
+  } catch (error) {
+    throw snapshotFailure(error, directory, name);
+  } finally {
+    closeFd(sourceFd);
+  }
+  const uuid = uuidAt(fd, name);
+  // Before the rename, as with a swap: what stands at the path is always in the record.
+  directory.saveRecord({
+    ...record,
+    subvolumes: [...record.subvolumes.slice(-1), ...(uuid === null ? [] : [uuid])],
+  });
+  try {
+    renameSync(`${directory.path}/${name}`, ref.path);
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Putting the tree back', path: ref.path });
+  }
+  commitTransaction(fd);
+}

@@ -1,0 +1,286 @@
+/**
+ * Moving a directory of another filesystem into a btrfs pool, when somebody asked for it.
+ *
+ * The tree becomes the subvolume `<pool>/work/<workspace id>`; the path leads there by a bind mount over
+ * the original directory (root) or by a symlink in its place (anyone). The switch is one mount or one
+ * exchange, after a proven copy; until then the original is untouched, afterwards the copy is whole. The
+ * record's phase:
+ *
+ *   moving, path is the original   taken back: the copy goes
+ *   moving, path leads to the copy finished: late writes are carried over, the original goes
+ *   emptying                       finished: mounted again if a reboot came between, the original goes
+ */
+import { mkdirSync, readdirSync, realpathSync, unlinkSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { GhostsnapError } from '../../core/errors.ts';
+import { rawFromText } from '../../core/raw-path.ts';
+import type { WorkspaceRef } from '../backend.ts';
+import { removeTree } from '../remove-tree.ts';
+import { toGhostsnapError } from '../syscall-failure.ts';
+import {
+  AT_FDCWD,
+  closeFd,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  openAt,
+  symlinkAt,
+} from '../syscalls-linux.ts';
+import { bindMount, isMountPoint, removeLeftViews, withCovered } from './bind-mount.ts';
+import { removeWorkspaceDirectory } from './delete-snapshots.ts';
+import type { InitOptions } from './init-workspace.ts';
+import { createSubvolume, syncFilesystem } from './ioctl.ts';
+import { continueMoveOut } from './move-out-of-pool.ts';
+import { entryKind, exchange, type Place, uuidAt } from './place.ts';
+import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
+import { removeSubvolume } from './remove-subvolume.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
+import { RECORD_FORMAT, type WorkspaceRecord } from './workspace-record.ts';
+
+/** Labels in order; tests kill the process at each. */
+export const MOVE_STEPS = [
+  'move:begin',
+  'move:intent-written',
+  'move:subvolume-created',
+  'move:copied',
+  'move:copy-recorded',
+  'move:switched',
+  'move:late-writes-carried',
+  'move:original-removed',
+  'move:done',
+] as const;
+
+const DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+/** The subvolume of a workspace that was moved into its pool. */
+export function movedTreePath(ref: WorkspaceRef): string {
+  return `${ref.poolRoot}/work/${ref.id}`;
+}
+
+export function moveNameOf(ref: WorkspaceRef): string {
+  return `.ghostsnap-move-${ref.id}`;
+}
+
+/** The entry that a person's path ends in, itself: a symlink is not followed. */
+export function openEntry(path: string): Place {
+  const parentPath = realpathSync(dirname(path));
+  const parentFd = openAt(AT_FDCWD, rawFromText(parentPath), O_RDONLY | O_DIRECTORY);
+  const name = basename(path);
+  return {
+    path: `${parentPath}/${name}`,
+    parentPath,
+    parentFd,
+    name: rawFromText(name),
+    [Symbol.dispose]: () => closeFd(parentFd),
+  };
+}
+
+/**
+ * @throws GhostsnapError WORKSPACE_NESTED, CAPTURE_FAILED, POOL_FULL, VERIFY_FAILED, TREE_CHANGED,
+ *   NOT_PERMITTED
+ */
+export async function moveTreeIntoPool(
+  directory: WorkspaceDirectory,
+  options: InitOptions,
+): Promise<void> {
+  const { ref } = directory;
+  using place = openEntry(ref.path);
+  if (!['directory', 'subvolume'].includes(entryKind(place.parentFd, place.name))) {
+    throw new GhostsnapError('BAD_ARGUMENT', `Only a directory can move: ${ref.path}`, {
+      data: { path: ref.path },
+      hint: 'Name the directory itself, not a symlink to it.',
+    });
+  }
+  await assertCopyable(place.path, options);
+  options.onStep?.('move:begin');
+  mkdirSync(directory.path, { recursive: true, mode: 0o700 });
+  directory.saveRecord(movingRecord(ref));
+  options.onStep?.('move:intent-written');
+  try {
+    await copyIntoPool(directory, place, options);
+    switchPath(directory, place);
+  } catch (error) {
+    await takeBackMove(directory, place);
+    throw error;
+  }
+  options.onStep?.('move:switched');
+  await finishMove(directory, place, options);
+}
+
+function movingRecord(ref: WorkspaceRef): WorkspaceRecord {
+  return {
+    format: RECORD_FORMAT,
+    id: ref.id,
+    path: ref.path,
+    phase: 'moving',
+    anchor: '',
+    subvolumes: [],
+    origin: 'directory',
+    reachedBy: process.geteuid?.() === 0 ? 'bind-mount' : 'symlink',
+  };
+}
+
+async function copyIntoPool(
+  directory: WorkspaceDirectory,
+  place: Place,
+  options: InitOptions,
+): Promise<void> {
+  const { ref } = directory;
+  const work = `${ref.poolRoot}/work`;
+  mkdirSync(work, { recursive: true, mode: 0o755 });
+  const workFd = openAt(AT_FDCWD, rawFromText(work), DIRECTORY_FLAGS);
+  try {
+    createSubvolume(workFd, ref.id);
+    options.onStep?.('move:subvolume-created');
+    const toPath = movedTreePath(ref);
+    await makeProvenCopy({ fromPath: place.path, toPath, work: options });
+    options.onStep?.('move:copied');
+    syncFilesystem(workFd);
+    const uuid = uuidAt(workFd, ref.id);
+    const subvolumes = uuid === null ? [] : [uuid];
+    directory.saveRecord({ ...directory.record, anchor: uuid ?? '', subvolumes });
+    options.onStep?.('move:copy-recorded');
+  } catch (error) {
+    const path = rawFromText(movedTreePath(ref));
+    throw toGhostsnapError(error, { what: 'Copying into the pool', path });
+  } finally {
+    closeFd(workFd);
+  }
+}
+
+/** One atomic step: before it the path is the original, after it the copy. */
+function switchPath(directory: WorkspaceDirectory, place: Place): void {
+  const target = movedTreePath(directory.ref);
+  if (directory.record.reachedBy === 'bind-mount') {
+    bindMount(target, place.path);
+    return;
+  }
+  const name = moveNameOf(directory.ref);
+  try {
+    symlinkAt(rawFromText(target), place.parentFd, name);
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Making the symlink', path: name });
+  }
+  exchange(place, { parentFd: place.parentFd, name });
+}
+
+/** After the switch, at once or after a crash. Idempotent. */
+async function finishMove(
+  directory: WorkspaceDirectory,
+  place: Place,
+  options: InitOptions,
+): Promise<void> {
+  await withOriginal(directory, place, async (fd) => {
+    const { record, ref } = directory;
+    if (record.phase === 'moving') {
+      const job = { fromPath: `/proc/self/fd/${fd}`, toPath: movedTreePath(ref), work: {} };
+      await carryOverLateWrites(job, ctimeOf(`${directory.path}/workspace.json`));
+      syncFilesystem(directory.fd);
+      directory.saveRecord({ ...record, phase: 'emptying' });
+      options.onStep?.('move:late-writes-carried');
+    }
+    await emptyDirectory(fd);
+  });
+  if (directory.record.reachedBy === 'symlink') {
+    const name = moveNameOf(directory.ref);
+    if (entryKind(place.parentFd, name) !== 'missing') {
+      await removeTree({ parentFd: place.parentFd, name: name as never });
+    }
+  }
+  options.onStep?.('move:original-removed');
+  directory.saveRecord({ ...directory.record, phase: 'active' });
+  options.onStep?.('move:done');
+}
+
+/** The original directory: below the mount, or under the name that the symlink had. */
+async function withOriginal(
+  directory: WorkspaceDirectory,
+  place: Place,
+  work: (fd: number) => Promise<void>,
+): Promise<void> {
+  if (directory.record.reachedBy === 'bind-mount') {
+    await withCovered({ path: place.path, scratch: directory.path }, work);
+    return;
+  }
+  const name = moveNameOf(directory.ref);
+  if (entryKind(place.parentFd, name) === 'missing') return;
+  const fd = openAt(place.parentFd, name, DIRECTORY_FLAGS);
+  try {
+    await work(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** Removes what is in an open directory, not the directory. */
+export async function emptyDirectory(fd: number): Promise<void> {
+  for (const name of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' })) {
+    await removeTree({ parentFd: fd, name: name as never });
+  }
+}
+
+/** Before the switch: the original is at the path, untouched. Idempotent. */
+async function takeBackMove(directory: WorkspaceDirectory, place: Place): Promise<void> {
+  const name = moveNameOf(directory.ref);
+  if (entryKind(place.parentFd, name) === 'other') unlinkSync(`${place.parentPath}/${name}`);
+  await removeMovedTree(directory);
+  await removeWorkspaceDirectory(directory, undefined);
+}
+
+/** The subvolume in the pool, when nothing needs it any more. Idempotent. */
+export async function removeMovedTree(directory: WorkspaceDirectory): Promise<void> {
+  const { ref } = directory;
+  const work = rawFromText(`${ref.poolRoot}/work`);
+  if (entryKind(AT_FDCWD, work) === 'missing') return;
+  const workFd = openAt(AT_FDCWD, work, DIRECTORY_FLAGS);
+  try {
+    if (entryKind(workFd, ref.id) !== 'subvolume') return;
+    await removeSubvolume({ parentFd: workFd, name: ref.id }, 'any-way');
+  } finally {
+    closeFd(workFd);
+  }
+}
+
+/** Finishes or takes back, whatever the phase; mounts the tree again after a reboot. Idempotent. */
+export async function recoverMove(directory: WorkspaceDirectory): Promise<void> {
+  const { record } = directory;
+  using place = openEntry(record.path);
+  if (process.geteuid?.() === 0) removeLeftViews(directory.path);
+  switch (record.phase) {
+    case 'moving':
+      if (leadsToCopy(directory, place)) await finishMove(directory, place, {});
+      else await takeBackMove(directory, place);
+      return;
+    case 'emptying':
+      remount(directory, place);
+      await finishMove(directory, place, {});
+      return;
+    case 'active':
+      remount(directory, place);
+      return;
+    default:
+      // After a reboot in the middle of the copy back, the tree in the pool is the whole one.
+      if (record.phase === 'releasing') remount(directory, place);
+      await continueMoveOut(directory, place);
+  }
+}
+
+function leadsToCopy(directory: WorkspaceDirectory, place: Place): boolean {
+  const [copy] = directory.record.subvolumes;
+  if (copy === undefined) return false;
+  if (directory.record.reachedBy === 'bind-mount') {
+    return uuidAt(place.parentFd, place.name) === copy;
+  }
+  return (
+    entryKind(place.parentFd, place.name) === 'other' &&
+    realpathSync(place.path) === realpathSync(movedTreePath(directory.ref))
+  );
+}
+
+/** Mounts are gone after a reboot. Nothing is hidden by it: only an empty directory is mounted over. */
+function remount(directory: WorkspaceDirectory, place: Place): void {
+  const { record, ref } = directory;
+  if (record.reachedBy !== 'bind-mount' || isMountPoint(place.path)) return;
+  if (record.phase === 'active' && readdirSync(place.path).length > 0) return;
+  bindMount(movedTreePath(ref), place.path);
+}

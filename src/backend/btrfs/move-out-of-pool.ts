@@ -1,0 +1,157 @@
+/**
+ * Ending a workspace that was moved into a pool: its tree goes back to where it came from.
+ *
+ * As root the proven copy is made in the directory below the mount, and unmounting uncovers it; else
+ * beside the symlink, and an exchange puts it in the symlink's place. Then the tree in the pool and the
+ * snapshots go. The record's phase:
+ *
+ *   releasing, path leads to the pool  taken back: the copy goes, the workspace is active again
+ *   releasing, symlink exchanged       goes on
+ *   dissolving                         goes on: unmounted if it is still mounted, the rest is removed
+ *
+ * With a mount, `dissolving` is written before unmounting: once the copy is uncovered people work in it,
+ * and nothing may ever take it for a left-over. While the mount is there they work in the pool's tree.
+ */
+import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { removeTree } from '../remove-tree.ts';
+import { isMountPoint, unbind, withCovered } from './bind-mount.ts';
+import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
+import type { InitOptions } from './init-workspace.ts';
+import { syncFilesystem } from './ioctl.ts';
+import { emptyDirectory, movedTreePath, openEntry, removeMovedTree } from './move-into-pool.ts';
+import { entryKind, exchange, type Place } from './place.ts';
+import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
+import { releaseNameOf } from './release-workspace.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
+
+/** @throws GhostsnapError WORKSPACE_BUSY, NEEDS_ROOT, WORKSPACE_NESTED, VERIFY_FAILED, POOL_FULL */
+export async function moveTreeOutOfPool(
+  directory: WorkspaceDirectory,
+  options: InitOptions,
+): Promise<void> {
+  const { record } = directory;
+  using place = openEntry(record.path);
+  options.onStep?.('release:begin');
+  if (record.phase !== 'active') {
+    await continueMoveOut(directory, place, options.onStep);
+    if (record.phase === 'dissolving') return;
+  }
+  await assertCopyable(movedTreePath(directory.ref), options);
+  directory.saveRecord({ ...record, phase: 'releasing' });
+  options.onStep?.('release:intent-written');
+  try {
+    if (record.reachedBy === 'bind-mount') await copyBelowMount(directory, place, options);
+    else await copyBesideLink(directory, place, options);
+  } catch (error) {
+    await takeBackMoveOut(directory, place);
+    throw error;
+  }
+  options.onStep?.('release:exchanged');
+  await dissolveMoved(directory, place, options.onStep);
+}
+
+async function copyBelowMount(
+  directory: WorkspaceDirectory,
+  place: Place,
+  options: InitOptions,
+): Promise<void> {
+  await withCovered({ path: place.path, scratch: directory.path }, async (fd) => {
+    const toPath = `/proc/self/fd/${fd}`;
+    const fromPath = movedTreePath(directory.ref);
+    await emptyDirectory(fd);
+    await makeProvenCopy({ fromPath, toPath, work: options });
+    options.onStep?.('release:copied');
+  });
+  syncFilesystem(directory.fd);
+  directory.saveRecord({ ...directory.record, phase: 'dissolving' });
+}
+
+async function copyBesideLink(
+  directory: WorkspaceDirectory,
+  place: Place,
+  options: InitOptions,
+): Promise<void> {
+  const name = releaseNameOf(directory.ref);
+  const toPath = `${place.parentPath}/${name}`;
+  mkdirSync(toPath, { mode: 0o700 });
+  await makeProvenCopy({ fromPath: movedTreePath(directory.ref), toPath, work: options });
+  options.onStep?.('release:copied');
+  directory.saveRecord({ ...directory.record });
+  exchange(place, { parentFd: place.parentFd, name });
+}
+
+async function takeBackMoveOut(directory: WorkspaceDirectory, place: Place): Promise<void> {
+  const name = releaseNameOf(directory.ref);
+  if (directory.record.reachedBy === 'bind-mount') {
+    await withCovered({ path: place.path, scratch: directory.path }, emptyDirectory);
+  } else if (entryKind(place.parentFd, name) !== 'missing') {
+    chmodSync(`${place.parentPath}/${name}`, 0o700);
+    await removeTree({ parentFd: place.parentFd, name: name as never });
+  }
+  directory.saveRecord({ ...directory.record, phase: 'active' });
+}
+
+/** After a crash. Idempotent. */
+export async function continueMoveOut(
+  directory: WorkspaceDirectory,
+  place: Place,
+  onStep?: StepHook,
+): Promise<void> {
+  if (directory.record.phase === 'dissolving' || isSwitchedBack(directory, place)) {
+    await dissolveMoved(directory, place, onStep);
+  } else {
+    await takeBackMoveOut(directory, place);
+  }
+}
+
+/**
+ * A mount that is missing says nothing, as a reboot removes it too: then the copy below may be cut
+ * off, and the tree in the pool is the whole one.
+ */
+function isSwitchedBack(directory: WorkspaceDirectory, place: Place): boolean {
+  if (directory.record.reachedBy === 'bind-mount') return false;
+  return !lstatSync(place.path).isSymbolicLink();
+}
+
+async function dissolveMoved(
+  directory: WorkspaceDirectory,
+  place: Place,
+  onStep: StepHook,
+): Promise<void> {
+  const { record, ref } = directory;
+  if (record.phase === 'releasing') {
+    await carryBack(directory, place.path);
+    syncFilesystem(directory.fd);
+    directory.saveRecord({ ...record, phase: 'dissolving' });
+  }
+  if (record.reachedBy === 'bind-mount' && isMountPoint(place.path)) {
+    await uncover(directory, place);
+  }
+  onStep?.('release:late-writes-carried');
+  const name = releaseNameOf(ref);
+  if (entryKind(place.parentFd, name) === 'other') unlinkSync(`${place.parentPath}/${name}`);
+  await removeMovedTree(directory);
+  onStep?.('release:subvolume-removed');
+  await removeWorkspaceDirectory(directory, onStep);
+  onStep?.('release:done');
+}
+
+/** A tree that somebody stands in can't be unmounted: then the workspace stays what it was. */
+async function uncover(directory: WorkspaceDirectory, place: Place): Promise<void> {
+  await withCovered({ path: place.path, scratch: directory.path }, (fd) =>
+    carryBack(directory, `/proc/self/fd/${fd}`),
+  );
+  try {
+    unbind(place.path);
+  } catch (error) {
+    await takeBackMoveOut(directory, place);
+    throw error;
+  }
+  await carryBack(directory, place.path);
+}
+
+async function carryBack(directory: WorkspaceDirectory, toPath: string): Promise<void> {
+  const sinceNs = ctimeOf(`${directory.path}/workspace.json`);
+  const job = { fromPath: movedTreePath(directory.ref), toPath, work: {} };
+  await carryOverLateWrites(job, sinceNs);
+}

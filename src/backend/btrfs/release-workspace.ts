@@ -1,0 +1,140 @@
+/**
+ * Ending a workspace: a plain directory with the same contents remains, everything else goes.
+ *
+ * Where init found a plain directory, a plain one comes back: a proven copy beside the subvolume, one
+ * exchange, then the subvolume and the snapshots are removed. Where a subvolume was there before init,
+ * it stays. The record's phase:
+ *
+ *   releasing, path is the subvolume    taken back: the copy goes, the workspace is active again
+ *   releasing, path is the copy         goes on: late writes are carried over
+ *   dissolving                          goes on: subvolume, snapshots, record are removed
+ */
+import { mkdirSync } from 'node:fs';
+import { rawFromText } from '../../core/raw-path.ts';
+import type { WorkspaceRef } from '../backend.ts';
+import { removeTree } from '../remove-tree.ts';
+import { toGhostsnapError } from '../syscall-failure.ts';
+import { closeFd } from '../syscalls-linux.ts';
+import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
+import type { InitOptions } from './init-workspace.ts';
+import { subvolumeInfo, syncFilesystem } from './ioctl.ts';
+import { entryKind, exchange, openPlace, type Place, uuidAt } from './place.ts';
+import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
+import { removeSubvolume } from './remove-subvolume.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
+
+/** Labels in order; tests kill the process at each. */
+export const RELEASE_STEPS = [
+  'release:begin',
+  'release:intent-written',
+  'release:copied',
+  'release:exchanged',
+  'release:late-writes-carried',
+  'release:subvolume-removed',
+  'release:removing-subvolume',
+  'release:record-removed',
+  'release:done',
+] as const;
+
+export function releaseNameOf(ref: WorkspaceRef): string {
+  return `.ghostsnap-release-${ref.id}`;
+}
+
+/** In place; a workspace that was moved into a pool goes through `moveOutOfPool`. Idempotent. */
+export async function releaseInPlace(
+  directory: WorkspaceDirectory,
+  options: InitOptions,
+): Promise<void> {
+  const { record } = directory;
+  using place = openPlace(directory.ref.path);
+  options.onStep?.('release:begin');
+  if (record.phase === 'active') {
+    closeFd(directory.openLive());
+    if (record.origin === 'subvolume') {
+      directory.saveRecord({ ...record, phase: 'dissolving' });
+      await dissolve(directory, place, options.onStep);
+      return;
+    }
+    await assertCopyable(place.path, options);
+    narrowToLive(directory);
+    options.onStep?.('release:intent-written');
+    try {
+      await makePlainCopy(directory, place, options);
+      exchange(place, { parentFd: place.parentFd, name: releaseNameOf(directory.ref) });
+    } catch (error) {
+      await takeBackRelease(directory, place);
+      throw error;
+    }
+    options.onStep?.('release:exchanged');
+  }
+  await dissolve(directory, place, options.onStep);
+}
+
+/** From here on the record names the one subvolume that is being released. */
+function narrowToLive(directory: WorkspaceDirectory): void {
+  const fd = directory.openLive();
+  try {
+    const { uuid } = subvolumeInfo(fd);
+    directory.saveRecord({ ...directory.record, subvolumes: [uuid], phase: 'releasing' });
+  } finally {
+    closeFd(fd);
+  }
+}
+
+async function makePlainCopy(
+  directory: WorkspaceDirectory,
+  place: Place,
+  options: InitOptions,
+): Promise<void> {
+  const toPath = `${place.parentPath}/${releaseNameOf(directory.ref)}`;
+  try {
+    mkdirSync(toPath, { mode: 0o700 });
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Making the copy', path: rawFromText(toPath) });
+  }
+  await makeProvenCopy({ fromPath: place.path, toPath, work: options });
+  options.onStep?.('release:copied');
+  // Files before the name, as in init. The record's ctime dates what is written from here on.
+  syncFilesystem(place.parentFd);
+  directory.saveRecord(directory.record);
+}
+
+/** Whether the plain copy is at the path already. */
+export function isReleased(directory: WorkspaceDirectory, place: Place): boolean {
+  if (directory.record.phase === 'dissolving') return true;
+  const name = releaseNameOf(directory.ref);
+  return uuidAt(place.parentFd, name) === directory.record.subvolumes[0];
+}
+
+/** Before the exchange: the workspace is what it was. Idempotent. */
+export async function takeBackRelease(directory: WorkspaceDirectory, place: Place): Promise<void> {
+  const name = releaseNameOf(directory.ref);
+  if (entryKind(place.parentFd, name) === 'directory') {
+    await removeTree({ parentFd: place.parentFd, name: name as never });
+  }
+  directory.saveRecord({ ...directory.record, phase: 'active' });
+}
+
+/** After the exchange. Idempotent. */
+export async function dissolve(
+  directory: WorkspaceDirectory,
+  place: Place,
+  onStep?: StepHook,
+): Promise<void> {
+  const name = releaseNameOf(directory.ref);
+  const { record } = directory;
+  if (record.phase === 'releasing') {
+    const fromPath = `${place.parentPath}/${name}`;
+    const sinceNs = ctimeOf(`${directory.path}/workspace.json`);
+    await carryOverLateWrites({ fromPath, toPath: place.path, work: {} }, sinceNs);
+    syncFilesystem(place.parentFd);
+    directory.saveRecord({ ...record, phase: 'dissolving' });
+    onStep?.('release:late-writes-carried');
+  }
+  if (entryKind(place.parentFd, name) === 'subvolume') {
+    await removeSubvolume({ parentFd: place.parentFd, name }, 'any-way');
+  }
+  onStep?.('release:subvolume-removed');
+  await removeWorkspaceDirectory(directory, onStep);
+  onStep?.('release:done');
+}
