@@ -1,0 +1,105 @@
+/**
+ * Opening a workspace: from a directory to the public `Workspace`.
+ *
+ * Every open proves that the registry, the pool and the path still belong together, and ends what a
+ * crash left. Reading commands open with `readOnly` and neither wait nor mend.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { GhostsnapError } from '../core/errors.ts';
+import { DEFAULT_RETENTION_POLICY } from '../core/retention/policy.ts';
+import { EngineWorkspace } from '../engine/engine-workspace.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
+import { WorkspaceSession } from '../engine/workspace-session.ts';
+import { loadRetentionPolicy } from './config.ts';
+import { type Environment, type Home, resolveHome } from './home.ts';
+import { closePool, type OpenPool, openPool, requirePool } from './open-pool.ts';
+import { findWorkspaceAround, removeWorkspace, type WorkspaceRecord } from './registry.ts';
+import { systemEnvironment } from './system-ports.ts';
+
+export interface OpenWorkspaceOptions {
+  /** A directory in the workspace; default: the one around the current directory. */
+  readonly workspace?: string;
+  readonly environment?: Environment;
+  /** 'on' keeps the set of changed paths from file events (store backend, long-lived engines). */
+  readonly watch?: 'on' | 'off';
+  /** 'yes': for reading; nothing is recovered and no lock is taken. */
+  readonly readOnly?: 'yes' | 'no';
+}
+
+/**
+ * Opens the workspace around a directory.
+ * @throws GhostsnapError WORKSPACE_NOT_FOUND, POOL_NOT_MOUNTED, POOL_NOT_FOUND, LOCKED, CATALOG_CORRUPT
+ */
+export async function openWorkspace(options: OpenWorkspaceOptions = {}): Promise<Workspace> {
+  const environment = options.environment ?? systemEnvironment();
+  const home = resolveHome(environment);
+  const record = findRecord(home, environment, options.workspace);
+  const pool = requirePool(home, record.pool);
+  const parts = await openPool({ home, pool, watch: options.watch ?? 'off' });
+  const workspace = buildWorkspace({ home, environment, record, parts });
+  try {
+    if (options.readOnly !== 'yes') await workspace.open();
+    return workspace;
+  } catch (error) {
+    await workspace.close();
+    throw error;
+  }
+}
+
+/** @throws GhostsnapError WORKSPACE_NOT_FOUND */
+export function findRecord(
+  home: Home,
+  environment: Environment,
+  directory: string | undefined,
+): WorkspaceRecord {
+  const asked = path.resolve(environment.cwd, directory ?? '.');
+  const found = findWorkspaceAround(home, asked) ?? findWorkspaceAround(home, realPathOf(asked));
+  if (found !== null) return found;
+  throw new GhostsnapError('WORKSPACE_NOT_FOUND', `No workspace is at or around ${asked}`, {
+    hint: 'Protect a directory with "ghostsnap init DIR", or name one with -w.',
+    data: { path: asked },
+  });
+}
+
+export interface BuildWorkspaceOptions {
+  readonly home: Home;
+  readonly environment: Environment;
+  readonly record: WorkspaceRecord;
+  readonly parts: OpenPool;
+}
+
+/** Puts an engine workspace together; nothing is opened or recovered yet. */
+export function buildWorkspace(options: BuildWorkspaceOptions): EngineWorkspace {
+  const { home, record, parts } = options;
+  const ref = { id: record.id, path: record.path, poolRoot: parts.record.root };
+  const session = new WorkspaceSession(ref, parts);
+  return new EngineWorkspace({
+    session,
+    info: {
+      workspace: record.id,
+      path: record.path,
+      backend: record.backend,
+      pool: record.pool,
+      poolRoot: parts.record.root,
+    },
+    policy: loadRetentionPolicy(home, DEFAULT_RETENTION_POLICY),
+    release: () => closePool(parts),
+    releaseSync: () => {
+      parts.catalog[Symbol.dispose]();
+    },
+    forget: () => {
+      removeWorkspace(home, record.path);
+    },
+  });
+}
+
+/** The path with symlinks resolved, as far as it exists. */
+function realPathOf(asked: string): string {
+  try {
+    return fs.realpathSync(asked);
+  } catch {
+    // A workspace whose directory is gone is found by its recorded path; there is nothing to resolve.
+    return asked;
+  }
+}
