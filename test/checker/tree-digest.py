@@ -2,12 +2,14 @@
 """Prints one canonical line for each entry of a directory tree.
 
 This is the independent witness of the tests: it shares no code with the product, not even the
-language, so that a mistake in the product's own walk cannot hide itself. Two trees are the same when
-their listings are the same bytes. Nothing is ever written, and symbolic links are never followed.
+language, so that a mistake in the product's own walk cannot hide itself. Two trees are the same
+when their listings are the same bytes. Nothing is ever written, and symbolic links are never
+followed.
 
-Fields of a line, separated by tabs: path, type, mode, uid, gid, size, mtime in nanoseconds, the first
-path of the hard link group with the number of its members, content (SHA-256, link target, device
-number), extended attributes with POSIX ACLs, and the data ranges of sparse files where asked for.
+Fields of a line, separated by tabs: path, type, mode, uid, gid, size, mtime in nanoseconds, the
+first path of the hard link group with the number of its members, content (SHA-256, link target,
+device number), extended attributes with POSIX ACLs, and the data ranges of sparse files where asked
+for.
 """
 
 import argparse
