@@ -35,6 +35,7 @@ import { applySnapshotInPlace, compareWorkspaceTrees, openWorkspaceTree } from '
 import { INIT_STEPS, initWorkspaceOnDisk } from './init-workspace.ts';
 import { MOVE_STEPS, moveTreeIntoPool } from './move-into-pool.ts';
 import { moveTreeOutOfPool } from './move-out-of-pool.ts';
+import { assertPoolFits, assertPoolIsBtrfs, makeGhostDirectory } from './pool-directory.ts';
 import { recoverWorkspaceOnDisk } from './recover-workspace.ts';
 import { RELEASE_STEPS, releaseInPlace } from './release-workspace.ts';
 import {
@@ -103,6 +104,8 @@ export function createBtrfsBackend(): BtrfsBackend {
     properties: PROPERTIES,
 
     async initWorkspace(ref, options) {
+      assertPoolFits(ref);
+      makeGhostDirectory(ref);
       const directory = directories.of(ref);
       await recoverWorkspaceOnDisk(directory);
       if (isKnown(directories, ref)) closeFd(directory.openLive());
@@ -110,6 +113,8 @@ export function createBtrfsBackend(): BtrfsBackend {
     },
 
     async moveIntoPool(ref, options) {
+      assertPoolIsBtrfs(ref);
+      makeGhostDirectory(ref);
       const directory = directories.of(ref);
       await recoverWorkspaceOnDisk(directory);
       if (isKnown(directories, ref)) closeFd(directory.openLive());

@@ -10,17 +10,16 @@
  *   converting, path is the copy       finished: late writes are carried over, the original goes
  *   emptying                           finished: the original goes
  */
-import { mkdirSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkOptions, WorkspaceRef } from '../backend.ts';
 import { removeTree } from '../remove-tree.ts';
-import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
+import { toGhostsnapError } from '../syscall-failure.ts';
 import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
-import { createSubvolume, filesystemInfo, subvolumeInfo, syncFilesystem } from './ioctl.ts';
-import { isAtOrBelow } from './mount-table.ts';
+import { createSubvolume, subvolumeInfo, syncFilesystem } from './ioctl.ts';
 import { entryKind, exchange, openPlace, type Place, uuidAt } from './place.ts';
+import { makeWorkspaceDirectory } from './pool-directory.ts';
 import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
@@ -52,12 +51,11 @@ export async function initWorkspaceOnDisk(
   options: InitOptions,
 ): Promise<void> {
   const { ref } = directory;
-  assertSameFilesystem(ref);
   using place = openPlace(ref.path);
   const kind = entryKind(place.parentFd, place.name);
   if (kind !== 'subvolume') await assertCopyable(place.path, options);
   options.onStep?.('init:begin');
-  makeDirectory(directory);
+  makeWorkspaceDirectory(directory);
   if (kind === 'subvolume') {
     directory.saveRecord(recordOf(directory, { subvolume: liveUuid(ref), origin: 'subvolume' }));
     options.onStep?.('init:done');
@@ -143,19 +141,6 @@ export async function takeBackInit(directory: WorkspaceDirectory, place: Place):
   await removeWorkspaceDirectory(directory, undefined);
 }
 
-function makeDirectory(directory: WorkspaceDirectory): void {
-  try {
-    mkdirSync(`${directory.ref.poolRoot}/.ghostsnap`, { recursive: true, mode: 0o700 });
-    // Old states hold old secrets and setuid files: nobody else may look into them.
-    mkdirSync(directory.path, { mode: 0o700 });
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') {
-      const path = rawFromText(directory.path);
-      throw toGhostsnapError(error, { what: 'Making the directory', path });
-    }
-  }
-}
-
 function recordOf(
   directory: WorkspaceDirectory,
   what: { readonly subvolume: string | null; readonly origin: WorkspaceRecord['origin'] },
@@ -186,40 +171,4 @@ function liveUuid(ref: WorkspaceRef): string {
     data: { path: ref.path },
     hint: 'Make it writable with "btrfs property set PATH ro false".',
   });
-}
-
-/** Snapshots cannot leave their filesystem. @throws GhostsnapError UNSUPPORTED_FILESYSTEM, POOL_INSIDE_WORKSPACE, WORKSPACE_GONE */
-function assertSameFilesystem(ref: WorkspaceRef): void {
-  if (isAtOrBelow(ref.poolRoot, ref.path)) {
-    throw new GhostsnapError('POOL_INSIDE_WORKSPACE', `The pool lies inside ${ref.path}`, {
-      data: { path: ref.path, pool: ref.poolRoot },
-      hint: 'Name a pool outside the workspace: it would hold snapshots of itself.',
-    });
-  }
-  const here = filesystemAt(ref.path);
-  const pool = filesystemAt(ref.poolRoot);
-  if (here !== null && here === pool) return;
-  const why = here === null ? 'is not on btrfs' : 'is on another btrfs than its pool';
-  throw new GhostsnapError('UNSUPPORTED_FILESYSTEM', `${ref.path} ${why}.`, {
-    data: { path: ref.path, pool: ref.poolRoot },
-    hint: 'Use the store backend ("--backend store"), or move it into a pool with --pool.',
-  });
-}
-
-function filesystemAt(path: string): string | null {
-  const raw = rawFromText(path);
-  let fd: number;
-  try {
-    fd = openAt(AT_FDCWD, raw, O_RDONLY | O_DIRECTORY);
-  } catch (error) {
-    throw toGhostsnapError(error, { what: 'Opening', path: raw, fallback: 'WORKSPACE_GONE' });
-  }
-  try {
-    return filesystemInfo(fd).fsid;
-  } catch (error) {
-    if (errnoOf(error) === '') throw error;
-    return null;
-  } finally {
-    closeFd(fd);
-  }
 }

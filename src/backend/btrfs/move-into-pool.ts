@@ -32,6 +32,7 @@ import type { InitOptions } from './init-workspace.ts';
 import { createSubvolume, syncFilesystem } from './ioctl.ts';
 import { continueMoveOut } from './move-out-of-pool.ts';
 import { entryKind, exchange, type Place, uuidAt } from './place.ts';
+import { makeWorkspaceDirectory } from './pool-directory.ts';
 import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
@@ -93,7 +94,7 @@ export async function moveTreeIntoPool(
   }
   await assertCopyable(place.path, options);
   options.onStep?.('move:begin');
-  mkdirSync(directory.path, { recursive: true, mode: 0o700 });
+  makeWorkspaceDirectory(directory);
   directory.saveRecord(movingRecord(ref));
   options.onStep?.('move:intent-written');
   try {
