@@ -5,7 +5,7 @@
  * queue and lock, and gives back a plain value. Reading methods take neither queue nor lock: the
  * catalog shows them the last committed state.
  */
-import type { TreeReader, TreeRef } from '../backend/backend.ts';
+import type { TreeReader, TreeRef, WorkOptions, WorkspaceRef } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
@@ -14,7 +14,7 @@ import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import { chooseMode } from './choose-mode.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
-import { boundedText, parseLabels } from './labels.ts';
+import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
 import type { OperationRow } from './ports.ts';
 import { PRUNE_EVERY_SNAPSHOTS, prune } from './prune.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
@@ -48,6 +48,13 @@ export interface EngineWorkspaceOptions {
   readonly forget: () => void;
 }
 
+type WorkHooks = WorkOptions & { onStep?: (label: string) => void };
+
+export interface CreateOptions {
+  readonly move: ((ref: WorkspaceRef, work: WorkHooks) => Promise<void>) | null;
+  readonly work: WorkHooks;
+}
+
 type DiffOptions = { paths?: readonly string[]; mtimes?: boolean; signal?: AbortSignal };
 
 export class EngineWorkspace implements Workspace {
@@ -65,6 +72,36 @@ export class EngineWorkspace implements Workspace {
 
   get openReport(): RecoveryReport {
     return this.#openReport;
+  }
+
+  /**
+   * Makes the directory a workspace: the first event, the backend's work, the end, a first snapshot.
+   * @param move brings the tree into the pool from another filesystem; null where it stands
+   */
+  async create(options: CreateOptions): Promise<void> {
+    const { backend } = this.#session.ports;
+    const { path, backend: kind, pool } = this.info;
+    await this.#session.run({ purpose: 'init' }, async () => {
+      this.#session.decide({ type: 'create-workspace', path, backend: kind, pool }, 'power-loss');
+      const make = options.move ?? ((ref, work) => backend.initWorkspace(ref, work));
+      await make(this.#session.ref, options.work);
+      this.#session.decide({ type: 'activate-workspace' }, 'power-loss');
+      const labels = { ...NO_LABELS, label: 'init' };
+      await takeSnapshot(this.#session, 'ordinary', labels, options.work);
+    });
+  }
+
+  /** After a failed `create`. True: nothing is left of it; false: it had come so far that it stays. */
+  async takeBackCreation(): Promise<boolean> {
+    return await this.#session.run({ purpose: 'take back init' }, async () => {
+      const { backend, entropy } = this.#session.ports;
+      if (this.#session.state.status === 'active') return false;
+      await backend.recoverWorkspace(this.#session.ref);
+      if (this.#session.state.sequence === 0) return true;
+      this.#session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
+      this.#session.decide({ type: 'complete-destroy' }, 'power-loss');
+      return true;
+    });
   }
 
   /** Recovery as every open does it. */
@@ -335,8 +372,19 @@ export class EngineWorkspace implements Workspace {
     });
   }
 
+  /** A catalog that was lost, or an init that was interrupted after the disk had been made ready. */
   async #recoverIfNeeded(): Promise<RecoveryReport> {
     const { state } = this.#session;
+    const { backend } = this.#session.ports;
+    const { path, backend: kind, pool } = this.info;
+    if (state.sequence === 0) {
+      this.#session.decide({ type: 'create-workspace', path, backend: kind, pool }, 'power-loss');
+    }
+    if (this.#session.state.status === 'creating') {
+      await backend.recoverWorkspace(this.#session.ref);
+      backend.identify(this.#session.ref);
+      this.#session.decide({ type: 'activate-workspace' }, 'power-loss');
+    }
     return state.inFlight === null ? reconcile(this.#session) : await recoverSession(this.#session);
   }
 

@@ -48,8 +48,7 @@ interface Known {
   readonly doomed: Set<SnapshotId>;
 }
 
-const THIN_OUT = { allWithinMs: 0, hourlyWithinMs: 0, dailyWithinMs: 0, weeklyWithinMs: 0 };
-const POLICY = { keepLast: 6, keepWithinMs: 0, thinOut: THIN_OUT };
+const POLICY = { keepLast: 6, keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 };
 /** Audits between two full replays of a workspace's log, which grows with the run. */
 const AUDITS_PER_REPLAY = 32;
 const FILES = 12;
