@@ -68,7 +68,7 @@ export class DirectoryListing {
     const start = offset + NAME_OFFSET;
     let end = start;
     while (this.buffer[end] !== 0) end += 1;
-    return this.buffer.latin1Slice(start, end) as RawName;
+    return this.buffer.toString('latin1', start, end) as RawName;
   }
 
   #grow(usedBytes: number): void {
@@ -224,7 +224,7 @@ export class NameSlot {
       this.#buffer = Buffer.alloc(name.length * 2);
       this.#address = addressOf(this.#buffer);
     }
-    const length = this.#buffer.latin1Write(name, 0);
+    const length = this.#buffer.write(name, 0, 'latin1');
     this.#buffer[length] = 0;
     return this.#address;
   }

@@ -11,7 +11,13 @@ import { baseOf, parentOf, type RawName, type RawPath, ROOT_PATH } from '../core
 import type { TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader, TreeRef } from './backend.ts';
 import { DirectoryFds, RESOLVE_INSIDE } from './directory-fds.ts';
-import { DirectoryListing, NameSlot, RawStat, type TreeIdentity } from './directory-listing.ts';
+import {
+  DirectoryListing,
+  DT_DIR,
+  NameSlot,
+  RawStat,
+  type TreeIdentity,
+} from './directory-listing.ts';
 import { readXattrsAt, type Xattr } from './entry-xattrs.ts';
 import { copyContent } from './file-content.ts';
 import { errnoOf, shownPath, toGhostsnapError } from './syscall-failure.ts';
@@ -99,15 +105,26 @@ export class DirectoryTree implements TreeReader {
     }
   }
 
-  /** Names alone, in no order: a fraction of the cost of `readDirectory`. */
-  readNames(path: RawPath): { readonly name: RawName; readonly ino: number }[] {
-    this.#list(path);
-    const names: { name: RawName; ino: number }[] = [];
+  /**
+   * The directory's own records, in no order, no entry looked at: a fraction of `readDirectory`.
+   * @throws SyscallError
+   */
+  readRecords(path: RawPath): {
+    readonly name: RawName;
+    readonly ino: number;
+    readonly isDirectory: boolean;
+  }[] {
+    const fd = this.#list(path);
+    const records: { name: RawName; ino: number; isDirectory: boolean }[] = [];
     for (let at = 0; at < listing.lengthBytes; at = listing.next(at)) {
       if (listing.isDotOrDotDot(at)) continue;
-      names.push({ name: listing.name(at), ino: listing.direntIno(at) });
+      const type = listing.direntType(at);
+      // Some filesystems leave the type out.
+      const isUnknown = type === 0 && this.#stat.read(fd, listing.nameAddress(at)) === 0;
+      const isDirectory = isUnknown ? this.#stat.isDirectory : type === DT_DIR;
+      records.push({ name: listing.name(at), ino: listing.direntIno(at), isDirectory });
     }
-    return names;
+    return records;
   }
 
   /** Fills a listing of the caller's; returns the directory's descriptor. For tight loops. */
