@@ -1,0 +1,94 @@
+/**
+ * Space put by for the day the disk is full.
+ *
+ * A deletion frees space but must be recorded first, and a full disk takes no record. So a file of
+ * random bytes (a filesystem that compresses would keep zeros for nothing) lies beside the catalog. It is
+ * given up to record what frees space, goes back or mends; until it could be made again, nothing that
+ * only adds is recorded, or it would eat what the next deletion needs.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Event } from '../core/event.ts';
+
+/** A few hundred pages: the record of the largest deletion and the log's and index's growth around it. */
+export const RESERVE_BYTES = 1 << 20;
+
+/** It is made again only where this many times its size is free, so that it is not what fills the disk. */
+const HEADROOM_FACTOR = 2;
+
+export class CatalogReserve {
+  readonly #file: string;
+  readonly #sizeBytes: number;
+  #isThere: boolean;
+
+  /** @param sizeBytes 0: none is kept */
+  constructor(catalogFile: string, sizeBytes: number) {
+    this.#file = reserveFileOf(catalogFile);
+    this.#sizeBytes = sizeBytes;
+    this.#isThere = sizeBytes === 0 || existsSync(this.#file);
+  }
+
+  /** Makes it when it is missing and there is room. False: there is still none. */
+  ensure(): boolean {
+    if (!this.#isThere) this.#isThere = this.#make();
+    return this.#isThere;
+  }
+
+  /** Frees its space. False: there was none to free. */
+  giveUp(): boolean {
+    if (this.#sizeBytes === 0 || !existsSync(this.#file)) {
+      this.#isThere = this.#sizeBytes === 0;
+      return false;
+    }
+    rmSync(this.#file, { force: true });
+    this.#isThere = false;
+    return true;
+  }
+
+  #make(): boolean {
+    try {
+      const { bavail, bsize } = statfsSync(dirname(this.#file));
+      if (bavail * bsize < this.#sizeBytes * HEADROOM_FACTOR) return false;
+      writeFileSync(this.#file, randomBytes(this.#sizeBytes), { mode: 0o600 });
+      return true;
+    } catch {
+      // No room after all, or a read-only disk: the caller only learns that there is none. A part of
+      // it would be a reserve that is too small.
+      rmSync(this.#file, { force: true });
+      return false;
+    }
+  }
+}
+
+export function reserveFileOf(catalogFile: string): string {
+  return catalogFile.replace(/(\.db)?$/, '.reserve');
+}
+
+/** True for what frees space, goes back to a state or mends: it must be possible on a full disk. */
+export function mayUseReserve(events: readonly Event[]): boolean {
+  return events.every(isEssential);
+}
+
+function isEssential(event: Event): boolean {
+  switch (event.type) {
+    case 'snapshot.created':
+      return event.role !== 'ordinary';
+    case 'workspace.created':
+    case 'workspace.activated':
+    case 'snapshot.labelled':
+    case 'snapshot.pinned':
+      return false;
+    case 'workspace.rebound':
+    case 'workspace.destroying':
+    case 'workspace.destroyed':
+    case 'snapshot.unpinned':
+    case 'snapshot.lost':
+    case 'snapshots.deleting':
+    case 'snapshots.deleted':
+    case 'turn.started':
+    case 'turn.completed':
+    case 'turn.abandoned':
+      return true;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Opening a catalog file.
+ *
+ * Opening an existing file reads its header and nothing else: statements, pragmas and the reserve come
+ * when they are needed. A missing file is made by a writer, in a way that a kill leaves either nothing
+ * or a catalog; a file of another format or another program is refused and not touched.
+ */
+import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Catalog } from '../engine/ports.ts';
+import { CatalogReserve, RESERVE_BYTES } from './catalog-reserve.ts';
+import { checkFormat, migrate } from './migrate.ts';
+import { SqliteCatalog } from './sqlite-catalog.ts';
+import { catalogFailure, corruptCatalog } from './sqlite-failure.ts';
+
+export interface OpenCatalogOptions {
+  /** Absolute path of `catalog.db`; its directory exists. */
+  readonly file: string;
+  /** 'readonly': for readers while somebody else writes; the file must exist. Default 'writable'. */
+  readonly access?: 'writable' | 'readonly';
+  /** How long a commit waits for another writer before it is LOCKED. */
+  readonly busyTimeoutMs?: number;
+  /** Size of the reserve for a full disk; 0: none. */
+  readonly reserveBytes?: number;
+}
+
+/** A commit takes tens of microseconds, a checkpoint milliseconds: who takes ten seconds is stuck. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/**
+ * @throws GhostsnapError CATALOG_CORRUPT (damaged, another program's, or missing for 'readonly'),
+ *   FORMAT_TOO_NEW, LOCKED, NOT_PERMITTED, POOL_FULL, IO
+ */
+export function openCatalog(options: OpenCatalogOptions): Catalog {
+  const { file } = options;
+  const access = options.access ?? 'writable';
+  const busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
+  const database = openDatabase({ file, access, busyTimeoutMs });
+  const reserveBytes = access === 'readonly' ? 0 : (options.reserveBytes ?? RESERVE_BYTES);
+  const reserve = new CatalogReserve(file, reserveBytes);
+  return new SqliteCatalog({ database, file, reserve });
+}
+
+export interface DatabaseRequest {
+  readonly file: string;
+  readonly access: 'writable' | 'readonly';
+  readonly busyTimeoutMs: number;
+}
+
+/** A connection to a file of the current format; a writer makes or upgrades it first. */
+export function openDatabase(request: DatabaseRequest): DatabaseSync {
+  const { file, access, busyTimeoutMs } = request;
+  if (access === 'readonly' && !existsSync(file)) {
+    throw corruptCatalog(file, 'The catalog is missing');
+  }
+  let database: DatabaseSync | null = null;
+  try {
+    database = new DatabaseSync(file, {
+      readOnly: access === 'readonly',
+      timeout: busyTimeoutMs,
+      enableForeignKeyConstraints: false,
+    });
+    prepareFormat(database, request);
+    return database;
+  } catch (error) {
+    if (database?.isOpen === true) database.close();
+    throw catalogFailure(error, file);
+  }
+}
+
+function prepareFormat(database: DatabaseSync, request: DatabaseRequest): void {
+  const { file, access } = request;
+  const found = checkFormat(database, file);
+  if (found === 'current') return;
+  if (access === 'readonly') {
+    throw corruptCatalog(file, 'The catalog is empty or of an older format and was opened to read');
+  }
+  // WAL before the tables: a file that has tables has it, and opening need not ask.
+  if (found === 'empty') setWalMode(database, request.busyTimeoutMs);
+  migrate(database);
+  // Without this a power loss could keep the workspace and lose the name of its catalog.
+  if (found === 'empty') syncDirectory(dirname(file));
+}
+
+const RETRY_MS = 5;
+
+/**
+ * Two processes may make the file at once. SQLite does not wait for the lock that changes the mode, so
+ * waiting is done here.
+ */
+function setWalMode(database: DatabaseSync, busyTimeoutMs: number): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      const isBusy = error instanceof Error && 'errcode' in error && error.errcode === 5;
+      if (!isBusy || waitedMs >= busyTimeoutMs) throw error;
+      Atomics.wait(pause, 0, 0, RETRY_MS);
+    }
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
