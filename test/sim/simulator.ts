@@ -150,6 +150,7 @@ export class Simulator {
       policy: POLICY,
       release: async () => {},
       releaseSync: () => {},
+      onPruneDue: () => {},
       forget: () => {},
     });
   }
