@@ -11,6 +11,7 @@ import { DEFAULT_RETENTION_POLICY } from '../core/retention/policy.ts';
 import { EngineWorkspace } from '../engine/engine-workspace.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import { WorkspaceSession } from '../engine/workspace-session.ts';
+import { pruneInBackground } from './background-prune.ts';
 import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, type OpenPool, openPool, requirePool } from './open-pool.ts';
@@ -87,6 +88,9 @@ export function buildWorkspace(options: BuildWorkspaceOptions): EngineWorkspace 
     release: () => closePool(parts),
     releaseSync: () => {
       parts.catalog[Symbol.dispose]();
+    },
+    onPruneDue: () => {
+      pruneInBackground(options.environment, record.path);
     },
     forget: () => {
       removeWorkspace(home, record.path);

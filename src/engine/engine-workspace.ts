@@ -16,7 +16,7 @@ import { chooseMode } from './choose-mode.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
 import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
 import type { OperationRow } from './ports.ts';
-import { PRUNE_EVERY_SNAPSHOTS, prune } from './prune.ts';
+import { isPruneDue, prune } from './prune.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverSession } from './recover.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
@@ -46,6 +46,8 @@ export interface EngineWorkspaceOptions {
   readonly releaseSync: () => void;
   /** Ends the workspace's registration, after `destroy`. */
   readonly forget: () => void;
+  /** Called after a snapshot when retention should look again; must return at once. */
+  readonly onPruneDue: () => void;
 }
 
 type WorkHooks = WorkOptions & { onStep?: (label: string) => void };
@@ -312,12 +314,6 @@ export class EngineWorkspace implements Workspace {
     });
   }
 
-  /** True when enough snapshots came since retention last looked; the caller prunes in the background. */
-  get isPruneDue(): boolean {
-    const count = this.#session.state.snapshotCount;
-    return count >= PRUNE_EVERY_SNAPSHOTS && count % PRUNE_EVERY_SNAPSHOTS === 0;
-  }
-
   async recover(): Promise<RecoveryReport> {
     const report = await this.#session.run({ purpose: 'recover' }, () => {
       this.#session.ports.catalog.saveStamp(this.#session.ref.id, '');
@@ -391,6 +387,7 @@ export class EngineWorkspace implements Workspace {
   #snapshotResult(taken: TakenSnapshot, durationMs: number): SnapshotResult {
     const { id, uncovered } = taken;
     const { workspace } = this.info;
+    if (isPruneDue(this.#session.state.snapshotCount)) this.#options.onPruneDue();
     return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered };
   }
 

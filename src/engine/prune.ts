@@ -14,8 +14,12 @@ import type { WorkspaceSession } from './workspace-session.ts';
 /** Operations whose target and precautionary snapshot are kept, newest first. */
 const OPERATIONS_PROTECTED = 10;
 
-/** Snapshots beyond the last prune after which a background prune is due. */
-export const PRUNE_EVERY_SNAPSHOTS = 32;
+/** Retention looks again each time the count passes a multiple of this: seldom, and never far behind. */
+const PRUNE_EVERY_SNAPSHOTS = 32;
+
+export function isPruneDue(snapshotCount: number): boolean {
+  return snapshotCount > 0 && snapshotCount % PRUNE_EVERY_SNAPSHOTS === 0;
+}
 
 export interface PruneRequest {
   readonly policy: RetentionPolicy;

@@ -62,11 +62,14 @@ async function endTurn(session: WorkspaceSession, turn: Turn, draft: RecoveryDra
   const label = `found half-way through ${turn.operation}`;
   await takeSnapshot(session, 'precautionary', { ...NO_LABELS, label });
   const paths = intent.paths.map((path) => parseDisplayPath(path) as RawPath);
-  const applied = await backend.applyInPlace(
-    session.ref,
-    turn.target,
-    paths.length === 0 ? {} : { paths },
-  );
+  const within = paths.length === 0 ? {} : { paths };
+  // A target that was removed by hand meanwhile cannot be reached any more: then the way is back.
+  if (session.ports.catalog.snapshot(session.ref.id, turn.target) === null) {
+    await backend.applyInPlace(session.ref, turn.precautionary, within);
+    abandon(session, turn, draft, 'the target is gone');
+    return;
+  }
+  const applied = await backend.applyInPlace(session.ref, turn.target, within);
   complete(session, turn, draft, applied.changes);
 }
 

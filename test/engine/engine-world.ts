@@ -49,6 +49,7 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     policy: KEEP_EVERYTHING_POLICY,
     release: async () => {},
     releaseSync: () => {},
+    onPruneDue: () => {},
     forget: () => {},
   });
   await workspace.create({ move: null, work: {} });
