@@ -13,8 +13,8 @@ import type { WorkspaceState } from '../core/state.ts';
 import type { Statements } from './statements.ts';
 
 const INSERT_WORKSPACE = `
-INSERT INTO workspaces (id, path, backend, pool, status, sequence, state, stamp)
-VALUES (?, '', '', '', '', 0, '', '') RETURNING number`;
+INSERT INTO workspaces (number, id, path, backend, pool, status, sequence, state, stamp)
+VALUES (?, ?, '', '', '', '', 0, '', '') RETURNING number`;
 const SET_STATE = 'UPDATE workspaces SET status = ?, sequence = ?, state = ? WHERE number = ?';
 const SET_ORIGIN = 'UPDATE workspaces SET path = ?, backend = ?, pool = ? WHERE number = ?';
 const SET_PATH = 'UPDATE workspaces SET path = ? WHERE number = ?';
@@ -37,9 +37,13 @@ const CUT_HISTORY = 'DELETE FROM history WHERE workspace = ? AND position >= ?';
 const INSERT_HISTORY = 'INSERT INTO history (workspace, position, snapshot) VALUES (?, ?, ?)';
 const DELETE_FROM_HISTORY = 'DELETE FROM history WHERE workspace = ? AND snapshot = ?';
 
-/** Makes the row of a workspace that is new, before its first event. Its number. */
-export function insertWorkspace(statements: Statements, id: WorkspaceId): number {
-  return Number(statements.get(INSERT_WORKSPACE, id)?.number);
+/** Makes the row of a workspace that is new, before its first event. Its number, the next free one if null. */
+export function insertWorkspace(
+  statements: Statements,
+  id: WorkspaceId,
+  number: number | null = null,
+): number {
+  return Number(statements.get(INSERT_WORKSPACE, number, id)?.number);
 }
 
 /** Stores the state that the events lead to. */

@@ -1,126 +1,158 @@
 /**
- * Locks between processes, by flock(2) on files of their own.
+ * Locks between processes, as files in a directory: `<directory>/<name>.lock`.
  *
- * The kernel drops such a lock with the last descriptor, so a killed process never leaves one behind;
- * descriptors are close-on-exec, so a child never inherits one. The holder writes who it is into the
- * file, for those who wait; the text is only for people and never decides anything. Within one process a
- * name is held once: asking again while it is held is a failed assertion, since the queue of the
- * engine orders its own work.
+ * A lock dies with its process. Nobody is passed over for long: who waits first takes `<name>.next`,
+ * so exactly one process stands at the front, and one that gives a lock back and wants it again at
+ * once has to queue behind it. Waiting is polling with growing, uneven pauses; the front polls fastest.
+ * The same name twice in one process conflicts like two processes do: nothing here is re-entrant.
  */
-import fs from 'node:fs';
-import path from 'node:path';
-import { closeFd, openAt, tryFlock } from '../backend/syscalls-linux.ts';
-import { AT_FDCWD, O_CREAT, O_RDWR, rawPathOf } from '../backend/syscalls-linux.ts';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { assert, GhostsnapError } from '../core/errors.ts';
 import type { Lock, LockOptions, Locks } from '../engine/ports.ts';
+import { isAlive, readHolder, tryLockFile, unlockFile, writeHolder } from './lock-file.ts';
 
-/** Milliseconds between tries: short at first, since most operations are, then longer. */
-const FIRST_DELAY_MS = 1;
-const DELAY_MS_MAX = 50;
-/** Bytes at the start of the file that hold the text; the rest is blank. */
-const TEXT_BYTES = 256;
-const LOCK_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
+const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** @param directory is made when it is missing, for the owner only */
+/** A part of the time waited so far, within bounds: short holders are met at once, long ones not pestered. */
+const PAUSE_SHARE = 1 / 16;
+const FRONT_PAUSE_MS = { min: 0.5, max: 25 } as const;
+const QUEUE_PAUSE_MS = { min: 3, max: 50 } as const;
+
+/** Files that this thread holds: waiting for one of them without letting the thread go on never ends. */
+const heldByThisThread = new Set<string>();
+
+/** @param directory made, for this user alone, when the first lock is taken */
 export function createFileLocks(directory: string): Locks {
-  const held = new Set<string>();
-  const files = new Map<string, number>();
-
-  function tryAcquire(name: string, purpose: string): Lock | null {
-    assert(!held.has(name), `the lock ${name} is taken once in a process`);
-    const fd = files.get(name) ?? openLockFile(directory, name);
-    files.set(name, fd);
-    if (!tryFlock(fd, 'exclusive')) return null;
-    held.add(name);
-    sign(fd, purpose);
-    return {
-      name,
-      [Symbol.dispose]() {
-        if (!held.delete(name)) return;
-        files.delete(name);
-        // Closing is the release: the descriptor is this lock's own.
-        closeFd(fd);
-      },
-    };
-  }
-
   return {
-    async acquire(name, options): Promise<Lock> {
-      const deadlineMs = performance.now() + options.waitMs;
-      for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
-        throwIfAborted(options.signal, name);
-        const lock = tryAcquire(name, options.purpose);
+    acquire: async (name, options) => {
+      const attempt = new Attempt(directory, name, options);
+      using _queue = { [Symbol.dispose]: () => attempt.leaveQueue() };
+      for (;;) {
+        if (options.signal?.aborted === true) throw attempt.interrupted(options.signal);
+        const lock = attempt.tryOnce();
         if (lock !== null) return lock;
-        if (performance.now() >= deadlineMs) throw lockedError(directory, name, options);
-        await delay(delayMs, options.signal);
+        await waitOrAbort(attempt, options.signal);
       }
     },
-
-    acquireSync(name, options): Lock {
-      const deadlineMs = performance.now() + options.waitMs;
-      for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
-        const lock = tryAcquire(name, options.purpose);
+    acquireSync: (name, options) => {
+      const attempt = new Attempt(directory, name, options);
+      using _queue = { [Symbol.dispose]: () => attempt.leaveQueue() };
+      if (heldByThisThread.has(attempt.file)) throw attempt.locked();
+      for (;;) {
+        const lock = attempt.tryOnce();
         if (lock !== null) return lock;
-        if (performance.now() >= deadlineMs) throw lockedError(directory, name, options);
-        Atomics.wait(NEVER, 0, 0, delayMs);
+        Atomics.wait(SLEEPER, 0, 0, attempt.nextPauseMs());
       }
     },
   };
 }
 
-const NEVER = new Int32Array(new SharedArrayBuffer(4));
+/** Never woken: waiting on it is a sleep that leaves the processor to others. */
+const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
 
-function openLockFile(directory: string, name: string): number {
-  assert(LOCK_NAME.test(name), 'a lock has a plain name');
-  const file = rawPathOf(path.join(directory, `${name}.lock`));
+async function waitOrAbort(attempt: Attempt, signal: AbortSignal | undefined): Promise<void> {
+  const ms = attempt.nextPauseMs();
   try {
-    return openAt(AT_FDCWD, file, O_RDWR | O_CREAT, 0o600);
+    await pause(ms, undefined, signal === undefined ? {} : { signal });
   } catch (error) {
-    if (fs.existsSync(directory)) throw error;
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return openAt(AT_FDCWD, file, O_RDWR | O_CREAT, 0o600);
+    if (signal?.aborted === true) throw attempt.interrupted(signal);
+    throw error;
   }
 }
 
-/** One write of a fixed length: a reader never sees the rest of a longer text. */
-const text = Buffer.alloc(TEXT_BYTES, ' ');
+/** One call's way to the lock: at the back of the queue, at its front, holding. */
+class Attempt {
+  readonly file: string;
+  readonly #name: string;
+  readonly #options: LockOptions;
+  readonly #startedMs = performance.now();
+  #queueFd: number | null = null;
 
-function sign(fd: number, purpose: string): void {
-  text.fill(' ');
-  text.write(`${process.pid} ${Date.now()} ${purpose}`);
-  text[TEXT_BYTES - 1] = 0x0a;
-  fs.writeSync(fd, text, 0, TEXT_BYTES, 0);
+  constructor(directory: string, name: string, options: LockOptions) {
+    assert(NAME_PATTERN.test(name), 'a lock name is a plain file name');
+    this.#name = name;
+    this.file = join(directory, `${name}.lock`);
+    this.#options = options;
+  }
+
+  /** The lock, or null: wait `nextPauseMs` and try again. */
+  tryOnce(): Lock | null {
+    // Who will not wait needs no place in the queue, and the queue's front may be about to leave it.
+    if (this.#queueFd === null && this.#options.waitMs > 0) {
+      this.#queueFd = tryLockFile(this.file.replace(/lock$/, 'next'));
+      if (this.#queueFd === null) return null;
+    }
+    const fd = tryLockFile(this.file);
+    if (fd === null) return null;
+    const { purpose } = this.#options;
+    writeHolder(fd, { pid: process.pid, purpose, sinceMs: Date.now() });
+    heldByThisThread.add(this.file);
+    return new FileLock(this.#name, this.file, fd);
+  }
+
+  /** @throws GhostsnapError LOCKED when the time is over */
+  nextPauseMs(): number {
+    const waitedMs = performance.now() - this.#startedMs;
+    const leftMs = this.#options.waitMs - waitedMs;
+    if (leftMs <= 0) throw this.locked();
+    const { min, max } = this.#queueFd === null ? QUEUE_PAUSE_MS : FRONT_PAUSE_MS;
+    const pauseMs = Math.min(max, Math.max(min, waitedMs * PAUSE_SHARE));
+    // Uneven, or processes that began together would go on asking together.
+    return Math.min(leftMs, pauseMs * (0.5 + Math.random()));
+  }
+
+  leaveQueue(): void {
+    if (this.#queueFd === null) return;
+    unlockFile(this.#queueFd);
+    this.#queueFd = null;
+  }
+
+  locked(): GhostsnapError {
+    const holder = readHolder(this.file);
+    if (holder === null || !isAlive(holder.pid)) {
+      return new GhostsnapError('LOCKED', 'Another process is at work here.', {
+        hint: 'Try again when it has ended.',
+        data: { lock: this.#name },
+      });
+    }
+    const who = holder.pid === process.pid ? 'This process itself' : `Process ${holder.pid}`;
+    return new GhostsnapError('LOCKED', `${who} is at work here (${holder.purpose}).`, {
+      hint: `Try again when it has ended; "ps -p ${holder.pid}" shows it.`,
+      data: {
+        lock: this.#name,
+        pid: holder.pid,
+        purpose: holder.purpose,
+        sinceMs: holder.sinceMs,
+      },
+    });
+  }
+
+  interrupted(signal: AbortSignal): GhostsnapError {
+    return new GhostsnapError('INTERRUPTED', 'Interrupted while waiting for another process.', {
+      hint: 'Nothing was changed; run the command again.',
+      data: { lock: this.#name },
+      cause: signal.reason,
+    });
+  }
 }
 
-function lockedError(directory: string, name: string, options: LockOptions): GhostsnapError {
-  const file = path.join(directory, `${name}.lock`);
-  const [pid = '?', since = '', ...purpose] = fs.readFileSync(file, 'utf8').trim().split(' ');
-  const seconds = Math.max(0, Math.round((Date.now() - Number(since)) / 1000));
-  return new GhostsnapError(
-    'LOCKED',
-    `The process ${pid} has held ${name} for ${seconds} s (${purpose.join(' ')}); ` +
-      `gave up after ${options.waitMs} ms.`,
-    {
-      hint: 'Wait for it, or end that process: its lock ends with it.',
-      data: { lock: name, pid: Number(pid), purpose: purpose.join(' ') },
-    },
-  );
-}
+class FileLock implements Lock {
+  readonly name: string;
+  readonly #file: string;
+  #fd: number | null;
 
-function throwIfAborted(signal: AbortSignal | undefined, name: string): void {
-  if (signal?.aborted !== true) return;
-  throw new GhostsnapError('INTERRUPTED', `Waiting for ${name} was interrupted.`);
-}
+  constructor(name: string, file: string, fd: number) {
+    this.name = name;
+    this.#file = file;
+    this.#fd = fd;
+  }
 
-/** Resolves after `ms`, or at once when the signal is aborted. */
-function delay(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done, { once: true });
-  });
+  [Symbol.dispose](): void {
+    if (this.#fd === null) return;
+    const fd = this.#fd;
+    this.#fd = null;
+    heldByThisThread.delete(this.#file);
+    unlockFile(fd);
+  }
 }
