@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// Starts ghostsnap. This file is kept to syntax that every Node understands, so that an old one is told
+// what to do instead of failing on a keyword; nothing newer is imported before the version is known.
+var major = Number(process.versions.node.split('.')[0]);
+if (major < 24) {
+  process.stderr.write(
+    'ghostsnap: Node.js 24 or newer is needed, this is ' +
+      process.version +
+      ' at ' +
+      process.execPath +
+      '.\n  Install a current one (https://nodejs.org/en/download), or put it first in PATH.\n',
+  );
+  process.exit(69);
+} else {
+  import('node:module')
+    .then((module) => {
+      module.enableCompileCache();
+      return import('../dist/cli/main.js');
+    })
+    .then((cli) => cli.mainOfProcess())
+    .then(
+      (exitCode) => {
+        // Everything is closed by now; what a library may have left open must not keep us here.
+        process.exit(exitCode);
+      },
+      (error) => {
+        process.stderr.write('ghostsnap: ' + ((error && error.stack) || error) + '\n');
+        process.exit(70);
+      },
+    );
+}

@@ -1,0 +1,124 @@
+/**
+ * What a command gets: where to print, what the process knows, how to open the workspace.
+ *
+ * A command sets `exitCode` when it ends with something else than 0 without an error; errors are
+ * thrown. Heavy parts (the composition root, libraries for questions and bars) are loaded on use.
+ */
+import { realpathSync } from 'node:fs';
+import type { Command } from 'commander';
+import { displayPath, rawFromText } from '../core/raw-path.ts';
+import type { RecoveryReport } from '../engine/results.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
+import type { Composition, Environment } from './composition.ts';
+import { abortReason, catchInterrupt } from './interrupt.ts';
+import type { Output } from './output.ts';
+
+export interface CliContext {
+  readonly output: Output;
+  readonly environment: Environment;
+  composition(): Promise<Composition>;
+  /** Arguments after the first `--`, null without one. Only for commands that ask for it. */
+  readonly afterDashes: readonly string[] | null;
+  exitCode: number;
+}
+
+/** A verb's module: what `commands/<verb>.ts` exports as `command`. */
+export interface CommandModule {
+  /** Adds arguments, options, help and the action to a command that has its name and summary. */
+  register(command: Command, context: CliContext): void;
+}
+
+/** Options that every command with a workspace understands. */
+export interface WorkspaceOptions {
+  readonly workspace?: string;
+  readonly json?: true;
+}
+
+export function workspaceOption(command: Command): Command {
+  return command.option('-w, --workspace <dir>', 'use the workspace at or around DIR');
+}
+
+export function jsonOption(command: Command): Command {
+  return command.option('--json', 'print the result as JSON');
+}
+
+/**
+ * Opens the workspace, runs `work`, closes it, also after a failure. Ctrl-C aborts the signal that
+ * `work` gets; what the open had to mend is told.
+ */
+export async function withWorkspace<T>(
+  context: CliContext,
+  options: { readonly workspace?: string; readonly readOnly?: 'yes' | 'no' },
+  work: (workspace: Workspace, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { openWorkspace } = await context.composition();
+  using interrupt = catchInterrupt(context.output);
+  try {
+    await using workspace = await openWorkspace({
+      environment: context.environment,
+      watch: 'off',
+      ...(options.workspace === undefined ? {} : { workspace: options.workspace }),
+      ...(options.readOnly === undefined ? {} : { readOnly: options.readOnly }),
+    });
+    noteRecovery(context.output, workspace.openReport);
+    return await work(workspace, interrupt.signal);
+  } catch (error) {
+    throw abortReason(error, interrupt.signal);
+  }
+}
+
+/** What each part of a recovery report means, in the order it is told. */
+export const RECOVERY_WORDS: readonly (readonly [keyof RecoveryReport, string])[] = [
+  ['adopted', 'found on disk and adopted'],
+  ['lost', 'gone from disk and dropped from the list'],
+  ['torn', 'on disk but not usable'],
+  ['finished', 'interrupted and now finished'],
+  ['abandoned', 'interrupted and now taken back'],
+];
+
+function noteRecovery(output: Output, report: RecoveryReport): void {
+  for (const [part, meaning] of RECOVERY_WORDS) {
+    const ids = report[part];
+    if (ids.length > 0) output.note(`Mended on opening: ${meaning}: ${summarizeList(ids)}`);
+  }
+}
+
+/** The first few of a list, and how many more there are. */
+export function summarizeList(items: readonly string[]): string {
+  const shown = items.slice(0, 5).join(', ');
+  return items.length > 5 ? `${shown} and ${items.length - 5} more` : shown;
+}
+
+/**
+ * Paths as typed, for the API: relative to the current directory while that is inside the workspace,
+ * else to the workspace. The API understands the escapes of printed paths, so the part that comes
+ * from the current directory is escaped and the rest is passed on as typed.
+ */
+export function typedPaths(
+  context: CliContext,
+  workspacePath: string,
+  paths: readonly string[],
+): readonly string[] {
+  const inside = insideWorkspace(context.environment.cwd, workspacePath);
+  if (inside === '') return paths;
+  const below = displayPath(rawFromText(inside));
+  return paths.map((path) => (path.startsWith('/') ? path : `${below}/${path}`));
+}
+
+/** The current directory below the workspace; '' when it is the root or elsewhere. */
+function insideWorkspace(cwd: string, workspacePath: string): string {
+  // The kernel names the current directory without symlinks, the workspace may be reached by one.
+  for (const root of [workspacePath, realPathOf(workspacePath)]) {
+    if (cwd.startsWith(`${root}/`)) return cwd.slice(root.length + 1);
+  }
+  return '';
+}
+
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // A workspace that is gone has no other name; opening it has said so, or a rollback brings it back.
+    return path;
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Every verb: its one-line summary, its place in the help, and how to load it.
+ *
+ * Only the verb that is asked for is loaded, so that a snapshot does not pay for a diff library. The
+ * table is what `--help`, suggestions for mistyped verbs and shell completion know.
+ */
+import type { CommandModule } from './cli-context.ts';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly group: string;
+  readonly load: () => Promise<{ readonly command: CommandModule }>;
+}
+
+const SNAPSHOTS = 'Snapshots:';
+const GOING_BACK = 'Going back:';
+const KEEPING = 'Keeping:';
+const SETTING_UP = 'Setting up:';
+const MENDING = 'Looking after it:';
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'init',
+    summary: 'make a directory a workspace',
+    group: SETTING_UP,
+    load: () => import('./commands/init.ts'),
+  },
+  {
+    name: 'pool',
+    summary: 'create, list, mount and destroy pools',
+    group: SETTING_UP,
+    load: () => import('./commands/pool.ts'),
+  },
+  {
+    name: 'destroy',
+    summary: 'turn a workspace back into a plain directory',
+    group: SETTING_UP,
+    load: () => import('./commands/destroy.ts'),
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script for a shell',
+    group: SETTING_UP,
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: 'status',
+    summary: 'show the workspace, its pool and what is not covered',
+    group: SNAPSHOTS,
+    load: () => import('./commands/status.ts'),
+  },
+  {
+    name: 'snap',
+    summary: 'take a snapshot and print its id',
+    group: SNAPSHOTS,
+    load: () => import('./commands/snap.ts'),
+  },
+  {
+    name: 'run',
+    summary: 'take a snapshot, run a command, show what it changed',
+    group: SNAPSHOTS,
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'log',
+    summary: 'list snapshots, newest first',
+    group: SNAPSHOTS,
+    load: () => import('./commands/log.ts'),
+  },
+  {
+    name: 'show',
+    summary: 'show one snapshot',
+    group: SNAPSHOTS,
+    load: () => import('./commands/show.ts'),
+  },
+  {
+    name: 'diff',
+    summary: 'show what changed between two snapshots, or since one',
+    group: SNAPSHOTS,
+    load: () => import('./commands/diff.ts'),
+  },
+  {
+    name: 'label',
+    summary: 'name a snapshot',
+    group: SNAPSHOTS,
+    load: () => import('./commands/label.ts'),
+  },
+  {
+    name: 'rollback',
+    summary: 'turn the whole workspace back to a snapshot',
+    group: GOING_BACK,
+    load: () => import('./commands/rollback.ts'),
+  },
+  {
+    name: 'restore',
+    summary: 'bring single paths back from a snapshot',
+    group: GOING_BACK,
+    load: () => import('./commands/restore.ts'),
+  },
+  {
+    name: 'undo',
+    summary: 'go one state back',
+    group: GOING_BACK,
+    load: () => import('./commands/undo.ts'),
+  },
+  {
+    name: 'redo',
+    summary: 'take an undo back',
+    group: GOING_BACK,
+    load: () => import('./commands/redo.ts'),
+  },
+  {
+    name: 'pin',
+    summary: 'keep a snapshot whatever the retention rules say',
+    group: KEEPING,
+    load: () => import('./commands/pin.ts'),
+  },
+  {
+    name: 'unpin',
+    summary: 'let the retention rules decide again',
+    group: KEEPING,
+    load: () => import('./commands/unpin.ts'),
+  },
+  {
+    name: 'prune',
+    summary: 'delete snapshots by the retention rules, or named ones',
+    group: KEEPING,
+    load: () => import('./commands/prune.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'say what works on this machine and what is missing',
+    group: MENDING,
+    load: () => import('./commands/doctor.ts'),
+  },
+  {
+    name: 'recover',
+    summary: 'make the list of snapshots agree with the disk again',
+    group: MENDING,
+    load: () => import('./commands/recover.ts'),
+  },
+  {
+    name: 'demo',
+    summary: 'destroy a copy of a real project and bring it back',
+    group: MENDING,
+    load: () => import('./commands/demo.ts'),
+  },
+];

@@ -1,0 +1,126 @@
+/** `ghostsnap diff A [B] [-- PATH...]`: what turns one state into another. */
+import type { Command } from 'commander';
+import type { TreeRef } from '../../backend/backend.ts';
+import { createChangeCounter } from '../../core/change-stats.ts';
+import { GhostsnapError } from '../../core/errors.ts';
+import type { TreeChange } from '../../core/tree-change.ts';
+import type { Workspace } from '../../engine/workspace-api.ts';
+import { changeJson } from '../change-json.ts';
+import { nameStatusLine, statLine, summaryLine } from '../change-lines.ts';
+import {
+  type CliContext,
+  type CommandModule,
+  jsonOption,
+  typedPaths,
+  type WorkspaceOptions,
+  withWorkspace,
+  workspaceOption,
+} from '../cli-context.ts';
+import type { Output } from '../output.ts';
+import { withRenames } from '../rename-stream.ts';
+
+interface Options extends WorkspaceOptions {
+  readonly stat?: true;
+  readonly nameStatus?: true;
+  readonly times?: true;
+  readonly renames: boolean;
+}
+
+const EXAMPLES = `
+B is the live tree when it is left out. Letters: A added, D deleted, M modified,
+R renamed, T another type of thing, P other properties (mode, owner, xattrs),
+! not covered.
+
+Examples:
+  $ ghostsnap diff @
+  $ ghostsnap diff @~3 @ --stat
+  $ ghostsnap diff "tests green" -- src test/unit`;
+
+export const command: CommandModule = {
+  register(program, context) {
+    workspaceOption(jsonOption(program))
+      .usage('[options] <from> [to] [-- path...]')
+      .argument('<from>', 'snapshot: id, beginning of an id, label, "@" or "@~N"')
+      .argument('[to]', 'snapshot, or "live" for the live tree', 'live')
+      .option('--stat', 'print a line a path with sizes')
+      .option('--name-status', 'print a letter and the path, nothing else')
+      .option('--times', 'also list paths that differ in their time alone')
+      .option('--no-renames', 'show a renamed path as deleted and added')
+      .addHelpText('after', EXAMPLES)
+      .action((from: string, to: string, _: Options, self: Command) =>
+        diff(context, { from, to }, self.optsWithGlobals<Options>()),
+      );
+  },
+};
+
+async function diff(
+  context: CliContext,
+  trees: { readonly from: string; readonly to: string },
+  options: Options,
+): Promise<void> {
+  const { output, afterDashes } = context;
+  if (options.stat === true && options.nameStatus === true) {
+    throw new GhostsnapError('BAD_ARGUMENT', '--stat and --name-status exclude each other.', {
+      hint: 'Give one of them.',
+    });
+  }
+  await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
+    const paths = afterDashes === null ? {} : typed(context, workspace, afterDashes);
+    const mtimes = options.times === true;
+    const found = workspace.diff(trees.from, trees.to, { mtimes, signal, ...paths });
+    const changes = options.renames
+      ? withRenames(found, { onSkipped: () => output.note('Too many changes to find renames.') })
+      : found;
+    if (options.json === true) await printJson(output, changes);
+    else if (options.nameStatus === true) {
+      for await (const change of changes) output.line(nameStatusLine(change, output.colors));
+    } else if (options.stat === true) await printStat(output, changes);
+    else await printLines(output, workspace, trees, changes);
+  });
+}
+
+function typed(
+  context: CliContext,
+  workspace: Workspace,
+  paths: readonly string[],
+): { readonly paths?: readonly string[] } {
+  return paths.length === 0 ? {} : { paths: typedPaths(context, workspace.info.path, paths) };
+}
+
+/** One object, written as it comes, so that a diff of a million paths needs no memory for them. */
+async function printJson(output: Output, changes: AsyncIterable<TreeChange>): Promise<void> {
+  const counter = createChangeCounter();
+  let separator = '';
+  output.raw('{"changes":[');
+  for await (const change of changes) {
+    counter.count(change);
+    output.raw(`${separator}${JSON.stringify(changeJson(change))}`);
+    separator = ',';
+  }
+  output.raw(`],"stats":${JSON.stringify(counter.stats())}}\n`);
+}
+
+async function printStat(output: Output, changes: AsyncIterable<TreeChange>): Promise<void> {
+  const counter = createChangeCounter();
+  for await (const change of changes) {
+    counter.count(change);
+    output.line(statLine(change, output.colors));
+  }
+  output.line(summaryLine(counter.stats()));
+}
+
+async function printLines(
+  output: Output,
+  workspace: Workspace,
+  trees: { readonly from: string; readonly to: string },
+  changes: AsyncIterable<TreeChange>,
+): Promise<void> {
+  const { printLineDiff } = await import('../line-diff.ts');
+  using from = await workspace.openTree(treeRef(workspace, trees.from));
+  using to = await workspace.openTree(treeRef(workspace, trees.to));
+  for await (const change of changes) await printLineDiff(output, change, { from, to });
+}
+
+function treeRef(workspace: Workspace, spec: string): TreeRef {
+  return spec === 'live' ? 'live' : workspace.resolve(spec);
+}

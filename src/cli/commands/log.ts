@@ -1,0 +1,160 @@
+/** `ghostsnap log`: snapshots newest first, operations between them when asked. */
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ChangeStats } from '../../core/tree-change.ts';
+import type { OperationRow } from '../../engine/ports.ts';
+import type { SnapshotInfo } from '../../engine/results.ts';
+import type { Workspace } from '../../engine/workspace-api.ts';
+import { summaryLine } from '../change-lines.ts';
+import {
+  type CliContext,
+  type CommandModule,
+  jsonOption,
+  type WorkspaceOptions,
+  withWorkspace,
+  workspaceOption,
+} from '../cli-context.ts';
+import { countChanges } from '../count-changes.ts';
+import { formatAge } from '../human-units.ts';
+import type { Colors } from '../output.ts';
+import { printableLine } from '../printable-text.ts';
+
+interface Options extends WorkspaceOptions {
+  readonly number?: number;
+  readonly operations?: true;
+  readonly changes?: true;
+}
+
+type SnapshotLine = SnapshotInfo & { readonly changes?: ChangeStats | null };
+
+const SHOWN_BY_DEFAULT = 30;
+
+const EXAMPLES = `
+Examples:
+  $ ghostsnap log -n 5
+  $ ghostsnap log --changes
+  $ ghostsnap log --operations --json`;
+
+export const command: CommandModule = {
+  register(program, context) {
+    workspaceOption(jsonOption(program))
+      .option('-n, --number <count>', 'list at most this many snapshots', parseCount)
+      .option('--operations', 'list rollbacks, restores, undos and redos between them')
+      .option('--changes', 'count what changed since the snapshot before each')
+      .addHelpText('after', EXAMPLES)
+      .action((_: Options, self: Command) => log(context, self.optsWithGlobals<Options>()));
+  },
+};
+
+async function log(context: CliContext, options: Options): Promise<void> {
+  const { output } = context;
+  const isJson = options.json === true;
+  await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
+    const limit = options.number ?? (isJson ? undefined : SHOWN_BY_DEFAULT);
+    const snapshots = await snapshotLines(workspace, { limit, signal, changes: options.changes });
+    const operations = options.operations === true ? operationsAmong(workspace, snapshots) : [];
+    const entries = interleave(snapshots, operations);
+    if (isJson) {
+      output.json(entries.map((entry) => ('id' in entry ? entry : operationJson(entry))));
+      return;
+    }
+    const nowMs = Date.now();
+    if (entries.length === 0) output.note('No snapshots yet; take one with "ghostsnap snap".');
+    for (const entry of entries) {
+      const text =
+        'id' in entry
+          ? snapshotText(entry, output.colors, nowMs)
+          : operationText(entry, output.colors, nowMs);
+      output.line(text);
+    }
+    const isCut = snapshots.length === limit && options.number === undefined;
+    if (isCut) output.note(`The newest ${limit}; list more with -n.`);
+  });
+}
+
+/** One more than asked is read, so that the oldest one shown has something to be compared with. */
+async function snapshotLines(
+  workspace: Workspace,
+  options: {
+    readonly limit: number | undefined;
+    readonly changes: true | undefined;
+    readonly signal: AbortSignal;
+  },
+): Promise<readonly SnapshotLine[]> {
+  const { limit } = options;
+  const extra = options.changes === true ? 1 : 0;
+  const read = workspace.list(limit === undefined ? {} : { limit: limit + extra });
+  const shown = limit === undefined ? read : read.slice(0, limit);
+  if (options.changes !== true) return shown;
+  const lines: SnapshotLine[] = [];
+  for (const [index, snapshot] of shown.entries()) {
+    const before = read[index + 1];
+    const changes =
+      before === undefined
+        ? null
+        : await countChanges(
+            workspace.diff(before.id, snapshot.id, { mtimes: false, signal: options.signal }),
+          );
+    lines.push({ ...snapshot, changes });
+  }
+  return lines;
+}
+
+/** Operations not older than the oldest snapshot listed. */
+function operationsAmong(
+  workspace: Workspace,
+  snapshots: readonly SnapshotInfo[],
+): readonly OperationRow[] {
+  const oldest = snapshots.at(-1);
+  const sinceMs = oldest === undefined ? 0 : Date.parse(oldest.createdAt);
+  return workspace.operations(1000).filter((operation) => operation.startedAtMs >= sinceMs);
+}
+
+function interleave(
+  snapshots: readonly SnapshotLine[],
+  operations: readonly OperationRow[],
+): readonly (SnapshotLine | OperationRow)[] {
+  const timeOf = (entry: SnapshotLine | OperationRow): number =>
+    'id' in entry ? Date.parse(entry.createdAt) : entry.startedAtMs;
+  // An operation comes after the precautionary snapshot that it took in the same millisecond.
+  const rank = (entry: SnapshotLine | OperationRow): number => ('id' in entry ? 1 : 0);
+  return [...snapshots, ...operations].toSorted(
+    (a, b) => timeOf(b) - timeOf(a) || rank(a) - rank(b),
+  );
+}
+
+function snapshotText(snapshot: SnapshotLine, colors: Colors, nowMs: number): string {
+  const { id, label, tool, role, pinned, changes } = snapshot;
+  const words = [
+    pinned ? colors.magenta('pinned') : '',
+    role === 'ordinary' ? '' : colors.dim(role),
+    tool === null ? '' : colors.cyan(printableLine(tool)),
+    label === null ? '' : colors.bold(printableLine(label)),
+    changes === undefined || changes === null ? '' : colors.dim(summaryLine(changes)),
+  ].filter((word) => word !== '');
+  const age = formatAge(snapshot.createdAt, nowMs).padEnd(12);
+  return `${colors.yellow(id)}  ${age}  ${words.join('  ')}`.trimEnd();
+}
+
+function operationText(operation: OperationRow, colors: Colors, nowMs: number): string {
+  const { kind, target, mode, outcome, changes, paths } = operation;
+  const age = formatAge(new Date(operation.startedAtMs).toISOString(), nowMs).padEnd(12);
+  const what = paths.length === 0 ? '' : ` (${paths.length} paths)`;
+  const count = changes === null ? '' : `, ${changes} changes`;
+  const ended = outcome === 'completed' ? '' : `, ${outcome}`;
+  return colors.dim(`  ${kind}${what} to ${target}  ${age}  ${mode}${count}${ended}`);
+}
+
+function operationJson(operation: OperationRow): Record<string, unknown> {
+  const { token: _, startedAtMs, endedAtMs, ...rest } = operation;
+  return {
+    ...rest,
+    startedAt: new Date(startedAtMs).toISOString(),
+    endedAt: endedAtMs === null ? null : new Date(endedAtMs).toISOString(),
+  };
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (Number.isSafeInteger(count) && count > 0) return count;
+  throw new InvalidArgumentError('Give a whole number above 0.');
+}

@@ -1,0 +1,58 @@
+/** `ghostsnap rollback SPEC`: turns the whole workspace back. */
+import { type Command, Option } from 'commander';
+import {
+  type CliContext,
+  type CommandModule,
+  jsonOption,
+  type WorkspaceOptions,
+  withWorkspace,
+  workspaceOption,
+} from '../cli-context.ts';
+import { progressBar } from '../progress-bar.ts';
+import { printPlan, printTurn } from '../turn-output.ts';
+
+interface Options extends WorkspaceOptions {
+  readonly mode: 'auto' | 'in-place' | 'swap';
+  readonly dryRun?: true;
+}
+
+const EXAMPLES = `
+A snapshot of the present state is taken first, so that "ghostsnap undo" takes
+the rollback back. In place keeps the inodes of what did not change, so that
+shells and watchers inside stay valid; a swap exchanges the whole tree at once.
+
+Examples:
+  $ ghostsnap rollback @ --dry-run
+  $ ghostsnap rollback @~2
+  $ ghostsnap rollback "tests green" --mode in-place`;
+
+export const command: CommandModule = {
+  register(program, context) {
+    const mode = new Option('--mode <mode>', 'say how the tree is turned')
+      .choices(['auto', 'in-place', 'swap'])
+      .default('auto');
+    workspaceOption(jsonOption(program))
+      .argument('<spec>', 'snapshot: id, beginning of an id, label, "@" or "@~N"')
+      .addOption(mode)
+      .option('--dry-run', 'print what would happen and change nothing')
+      .addHelpText('after', EXAMPLES)
+      .action((spec: string, _: Options, self: Command) =>
+        rollback(context, spec, self.optsWithGlobals<Options>()),
+      );
+  },
+};
+
+async function rollback(context: CliContext, spec: string, options: Options): Promise<void> {
+  const { output } = context;
+  const format = options.json === true ? 'json' : 'text';
+  const { mode } = options;
+  await withWorkspace(context, options, async (workspace, signal) => {
+    if (options.dryRun === true) {
+      await printPlan(output, await workspace.planRollback(spec, { mode, signal }), format);
+      return;
+    }
+    using bar = progressBar(output, 'Rolling back');
+    const { onProgress } = bar;
+    printTurn(output, await workspace.rollback(spec, { mode, signal, onProgress }), format);
+  });
+}

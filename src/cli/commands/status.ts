@@ -1,0 +1,51 @@
+/** `ghostsnap status`: the workspace, its pool, and what is not covered. */
+import type { Command } from 'commander';
+import type { WorkspaceStatus } from '../../engine/workspace-api.ts';
+import {
+  type CliContext,
+  type CommandModule,
+  jsonOption,
+  type WorkspaceOptions,
+  withWorkspace,
+  workspaceOption,
+} from '../cli-context.ts';
+import { formatAge, formatBytes } from '../human-units.ts';
+import type { Output } from '../output.ts';
+import { uncoveredJson, warnUncovered } from '../uncovered-notes.ts';
+
+export const command: CommandModule = {
+  register(program, context) {
+    workspaceOption(jsonOption(program))
+      .addHelpText('after', '\nExample:\n  $ ghostsnap status --json')
+      .action((_: WorkspaceOptions, self: Command) =>
+        status(context, self.optsWithGlobals<WorkspaceOptions>()),
+      );
+  },
+};
+
+async function status(context: CliContext, options: WorkspaceOptions): Promise<void> {
+  await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace) => {
+    const result = await workspace.status();
+    if (options.json === true) {
+      context.output.json({ ...result, uncovered: uncoveredJson(result.uncovered) });
+      return;
+    }
+    printStatus(context.output, result);
+    warnUncovered(context.output, result.uncovered);
+  });
+}
+
+function printStatus(output: Output, status: WorkspaceStatus): void {
+  const { newest, pinned } = status;
+  const age = newest === null ? '' : `, newest ${formatAge(newest.createdAt, Date.now())}`;
+  const free = `${formatBytes(status.poolFreeBytes)} of ${formatBytes(status.poolTotalBytes)} free`;
+  const ways = [status.canUndo ? 'undo' : null, status.canRedo ? 'redo' : null].filter(
+    (way) => way !== null,
+  );
+  output.line(`Workspace  ${status.workspace}`);
+  output.line(`Path       ${status.path}`);
+  output.line(`Backend    ${status.backend}`);
+  output.line(`Pool       ${status.pool} at ${status.poolRoot}, ${free}`);
+  output.line(`Snapshots  ${status.snapshots}, ${pinned} pinned${age}`);
+  output.line(`Possible   ${ways.length === 0 ? 'no undo, no redo' : ways.join(', ')}`);
+}

@@ -1,0 +1,80 @@
+/**
+ * What the command line needs from the composition root, as one interface.
+ *
+ * `src/daemon/compose.ts` gives it. It is loaded on first use, so that `--help` and a mistyped option
+ * cost nothing, and it can be handed in, so that a command runs against something else in a test.
+ */
+import type { UncoveredPath } from '../backend/backend.ts';
+import type { RecoveryReport } from '../engine/results.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
+
+/** What a process knows about where it runs; the library itself never looks. */
+export interface Environment {
+  readonly env: Record<string, string | undefined>;
+  readonly cwd: string;
+  readonly homeDir: string;
+  readonly uid: number;
+  readonly isTty?: boolean;
+}
+
+export interface OpenRequest {
+  /** A directory in the workspace; without it, the one around `environment.cwd`. */
+  readonly workspace?: string;
+  readonly environment?: Environment;
+  readonly watch?: 'on' | 'off';
+  readonly readOnly?: 'yes' | 'no';
+}
+
+export interface InitRequest {
+  readonly path: string;
+  readonly pool?: string;
+  readonly backend?: 'btrfs' | 'store' | 'auto';
+  readonly force?: 'yes' | 'no';
+  readonly environment?: Environment;
+  readonly onProgress?: (done: number, total: number | null) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface InitReport {
+  readonly workspace: string;
+  readonly path: string;
+  readonly backend: string;
+  readonly pool: string;
+  readonly uncovered: readonly UncoveredPath[];
+  /** It was a workspace before; nothing was changed. */
+  readonly already: boolean;
+}
+
+export interface PoolInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'image' | 'btrfs' | 'store';
+  readonly root: string;
+  readonly image: string | null;
+  readonly mounted: boolean;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  readonly workspaces: number;
+}
+
+export interface PoolRequest {
+  readonly name: string;
+  readonly environment?: Environment;
+}
+
+export interface Composition {
+  openWorkspace(request: OpenRequest): Promise<Workspace>;
+  initWorkspace(request: InitRequest): Promise<InitReport>;
+  recoverWorkspace(request: {
+    readonly workspace?: string;
+    readonly rebind?: 'yes' | 'no';
+    readonly environment?: Environment;
+  }): Promise<RecoveryReport>;
+  createPool(
+    request: PoolRequest & { readonly sizeBytes?: number; readonly directory?: string },
+  ): Promise<PoolInfo>;
+  listPools(request: { readonly environment?: Environment }): Promise<PoolInfo[]>;
+  poolStatus(request: PoolRequest): Promise<PoolInfo>;
+  mountPool(request: PoolRequest): Promise<PoolInfo>;
+  destroyPool(request: PoolRequest & { readonly force?: 'yes' | 'no' }): Promise<unknown>;
+}

@@ -1,0 +1,54 @@
+/**
+ * Undo and redo: the two directions along the list of states. They differ in nothing but the direction.
+ */
+import type { Command } from 'commander';
+import {
+  type CliContext,
+  jsonOption,
+  type WorkspaceOptions,
+  withWorkspace,
+  workspaceOption,
+} from './cli-context.ts';
+import { progressBar } from './progress-bar.ts';
+import { printTurn } from './turn-output.ts';
+
+const HELP: Readonly<Record<'undo' | 'redo', string>> = {
+  undo: `
+States are the snapshots and what every rollback left. Undo walks back through
+them, rollbacks included; redo walks forward until something new happens.
+
+Example:
+  $ ghostsnap rollback @ && ghostsnap undo`,
+  redo: `
+Possible until something new happens after the undo.
+
+Example:
+  $ ghostsnap undo && ghostsnap redo`,
+};
+
+export function registerWalk(
+  program: Command,
+  context: CliContext,
+  direction: 'undo' | 'redo',
+): void {
+  workspaceOption(jsonOption(program))
+    .addHelpText('after', HELP[direction])
+    .action((_: WorkspaceOptions, self: Command) =>
+      walk(context, direction, self.optsWithGlobals<WorkspaceOptions>()),
+    );
+}
+
+async function walk(
+  context: CliContext,
+  direction: 'undo' | 'redo',
+  options: WorkspaceOptions,
+): Promise<void> {
+  const { output } = context;
+  await withWorkspace(context, options, async (workspace, signal) => {
+    using bar = progressBar(output, direction === 'undo' ? 'Undoing' : 'Redoing');
+    const request = { signal, onProgress: bar.onProgress };
+    const result =
+      direction === 'undo' ? await workspace.undo(request) : await workspace.redo(request);
+    printTurn(output, result, options.json === true ? 'json' : 'text');
+  });
+}
