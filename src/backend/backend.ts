@@ -39,10 +39,13 @@ export interface WorkspaceIdentity {
   readonly token: string;
 }
 
-/** Why a path is not covered by snapshots. Reported by init, snapshot, status and rollback, loudly. */
+/**
+ * Why a path is not covered by snapshots. Reported by init, snapshot, status and rollback, loudly.
+ * `changing`: a file that was written without a pause; it is held as it was read, perhaps torn.
+ */
 export interface UncoveredPath {
   readonly path: RawPath;
-  readonly reason: 'subvolume' | 'mount' | 'socket' | 'unreadable' | 'device';
+  readonly reason: 'subvolume' | 'mount' | 'socket' | 'unreadable' | 'device' | 'changing';
 }
 
 export interface SnapshotOnDisk {
@@ -59,10 +62,8 @@ export interface CreateResult {
 
 export type TreeRef = SnapshotId | 'live';
 
-export interface Progress {
-  /** Called at most every few hundred entries; `total` is null while unknown. */
-  (done: number, total: number | null): void;
-}
+/** Called at most every few hundred entries; `total` is null while unknown. */
+export type Progress = (done: number, total: number | null) => void;
 
 export interface WorkOptions {
   readonly onProgress?: Progress;

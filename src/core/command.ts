@@ -5,7 +5,7 @@
  * `create-snapshot`; when it is done the engine reports `snapshot-taken`, and only that is an event.
  * Operations that destroy something first become an event (`start-*`), then an effect, then an end.
  */
-import type { EventBody, SnapshotLabels, SnapshotRole } from './event.ts';
+import type { SnapshotLabels, SnapshotRole } from './event.ts';
 import type { OperationId, SnapshotId } from './ids.ts';
 import type { TurnKind, TurnMode } from './state.ts';
 
@@ -58,5 +58,3 @@ export type Effect =
   | { readonly type: 'turn-tree'; readonly operation: OperationId; readonly mode: TurnMode }
   | { readonly type: 'delete-snapshots'; readonly ids: readonly SnapshotId[] }
   | { readonly type: 'release-workspace' };
-
-export type EventOf<T extends EventBody['type']> = Extract<EventBody, { type: T }>;

@@ -84,4 +84,3 @@ export type EventBody =
   | { readonly type: 'turn.abandoned'; readonly operation: OperationId; readonly reason: string };
 
 export type Event = EventHead & EventBody;
-export type EventType = EventBody['type'];

@@ -24,7 +24,7 @@ export function loadRetentionPolicy(home: Home, fallback: RetentionPolicy): Rete
   if (!fs.existsSync(file)) return fallback;
   const errors: string[] = [];
   const config = fieldsOf(parse(file), ['retention'], '', errors);
-  const given = config['retention'] ?? {};
+  const given = config.retention ?? {};
   const retention = fieldsOf(given, RETENTION_KEYS, 'retention.', errors);
   const policy: Record<string, number> = {};
   for (const key of RETENTION_KEYS) {

@@ -24,10 +24,10 @@ export interface Home {
 /** Relative values are ignored, as the XDG base directory specification demands. */
 export function resolveHome(environment: Environment): Home {
   const { env, homeDir } = environment;
-  const own = absolute(env['GHOSTSNAP_HOME']);
+  const own = absolute(env.GHOSTSNAP_HOME);
   if (own !== null) return { data: own, config: own };
-  const data = absolute(env['XDG_DATA_HOME']) ?? path.join(homeDir, '.local', 'share');
-  const config = absolute(env['XDG_CONFIG_HOME']) ?? path.join(homeDir, '.config');
+  const data = absolute(env.XDG_DATA_HOME) ?? path.join(homeDir, '.local', 'share');
+  const config = absolute(env.XDG_CONFIG_HOME) ?? path.join(homeDir, '.config');
   return { data: path.join(data, 'ghostsnap'), config: path.join(config, 'ghostsnap') };
 }
 

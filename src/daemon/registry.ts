@@ -100,7 +100,7 @@ function parsePool(value: unknown): PoolRecord | null {
 function parseWorkspace(value: unknown): WorkspaceRecord | null {
   if (!isFields(value)) return null;
   const { format, id, pool, backend, movedTo = null } = value;
-  const where = value['path'];
+  const where = value.path;
   if (format !== 1 || typeof id !== 'string' || !isWorkspaceId(id)) return null;
   if (typeof where !== 'string' || !path.isAbsolute(where)) return null;
   if (typeof pool !== 'string' || !POOL_NAME.test(pool)) return null;

@@ -28,10 +28,6 @@ export function reconcile(session: WorkspaceSession): RecoveryReport {
   return draft;
 }
 
-export function emptyReport(): RecoveryReport {
-  return emptyDraft();
-}
-
 export function emptyDraft(): RecoveryDraft {
   return { adopted: [], lost: [], torn: [], finished: [], abandoned: [] };
 }
