@@ -1,0 +1,65 @@
+/**
+ * One snapshot after the other, against the bare ioctl in C and against starting btrfs(8).
+ *
+ * The three take turns in small groups, so that what the machine does beside them meets all alike.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { initWorkspace, SnapshotManager } from '../../src/index.ts';
+import { type BenchCase, rounds } from '../context.ts';
+import { type Row, ratioRow, timeSync } from '../measure.ts';
+import { makePlace } from '../place.ts';
+import { makeFiles } from '../tree.ts';
+
+const FILES = 1000;
+const GROUP = 10;
+
+export const serial: BenchCase = {
+  name: 'serial',
+  needs: 'root',
+  async run(context): Promise<readonly Row[]> {
+    await using place = await makePlace({ btrfsMiB: 2048 });
+    const workspace = place.makeDirectory(place.btrfs, 'work');
+    const bare = place.makeDirectory(place.btrfs, 'bare');
+    makeFiles(workspace, FILES);
+    const { environment } = place;
+    await initWorkspace({ path: workspace, backend: 'btrfs', environment });
+    using manager = new SnapshotManager({ workspace, environment });
+    manager.createSnapshot();
+    const ours: number[] = [];
+    const ioctl: number[] = [];
+    const started: number[] = [];
+    for (let round = 0; round < rounds(context, 15); round += 1) {
+      const pairs = [{ workspace, parent: bare }];
+      const prefix = `c${round}`;
+      const loop = context.c.snapshotLoop({ count: GROUP, touch: '-', prefix, pairs });
+      ioctl.push(...loop.samplesNs);
+      for (let i = 0; i < GROUP; i += 1) ours.push(timeSync(() => void manager.createSnapshot()));
+      const to = join(bare, `p${round}`);
+      started.push(
+        timeSync(() => {
+          execFileSync('btrfs', ['subvolume', 'snapshot', '-r', workspace, to], {
+            stdio: 'ignore',
+          });
+        }),
+      );
+    }
+    const own = { name: 'createSnapshot', samplesNs: ours };
+    return [
+      ratioRow({
+        what: `btrfs createSnapshot, serial, ${FILES} files`,
+        ours: own,
+        baseline: { name: 'bare ioctl', samplesNs: ioctl },
+        judge: 'at most',
+        bound: 1.15,
+      }),
+      ratioRow({
+        what: 'the same against starting "btrfs subvolume snapshot"',
+        ours: own,
+        baseline: { name: 'btrfs process', samplesNs: started },
+        judge: 'times faster',
+        bound: 5,
+      }),
+    ];
+  },
+};

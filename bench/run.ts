@@ -1,0 +1,88 @@
+/**
+ * `npm run bench`: measures, prints one table, writes docs/benchmarks.md and the raw samples.
+ *
+ * Options: `--quick` (small trees, minutes), `--full` (a million files as well), `--only NAME` (one
+ * case; the document is left alone). Nothing here fails when a number is bad: a measurement is read by
+ * people, a slow machine is not a defect.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compilePrograms } from './c-programs.ts';
+import { concurrent } from './cases/concurrent.ts';
+import { curve } from './cases/curve.ts';
+import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
+import { allocation, engineMemory, startUp } from './cases/process.ts';
+import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
+import { serial } from './cases/serial.ts';
+import type { BenchCase, BenchContext } from './context.ts';
+import type { Row } from './measure.ts';
+import { renderDocument, renderTable } from './report.ts';
+
+const CASES: readonly BenchCase[] = [
+  serial,
+  concurrent,
+  curve,
+  oneEditBtrfs,
+  oneEditStore,
+  rollbackWipe,
+  rollbackFew,
+  startUp,
+  engineMemory,
+  allocation,
+];
+
+const ROOT = join(import.meta.dirname, '..');
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+  },
+});
+
+const unknown = values.only.filter((name) => !CASES.some((candidate) => candidate.name === name));
+if (unknown.length > 0) {
+  console.error(`No case ${unknown.join(', ')}. There are: ${CASES.map((c) => c.name).join(' ')}`);
+  process.exit(64);
+}
+
+const context: BenchContext = {
+  c: compilePrograms(join(ROOT, '.bench', 'bin')),
+  size: values.quick ? 'quick' : values.full ? 'full' : 'normal',
+};
+const isRoot = process.getuid?.() === 0;
+const rows: Row[] = [];
+const leftOut: string[] = [];
+for (const { name, needs, run } of CASES) {
+  if (values.only.length > 0 && !values.only.includes(name)) continue;
+  if (needs === 'root' && !isRoot) {
+    leftOut.push(`${name}: needs root to make a btrfs image`);
+    continue;
+  }
+  console.error(`measuring ${name}`);
+  try {
+    rows.push(...(await run(context)));
+  } catch (error) {
+    // The other cases still count; this one is shown as what it is.
+    console.error(error);
+    leftOut.push(
+      `${name}: failed, ${error instanceof Error ? error.message.split('\n')[0] : error}`,
+    );
+    process.exitCode = 1;
+  }
+}
+
+const at = new Date().toISOString();
+const flags = process.argv.slice(2);
+const command = flags.length === 0 ? 'npm run bench' : `npm run bench -- ${flags.join(' ')}`;
+const raw = join(ROOT, '.bench', `${at.replaceAll(':', '-')}.json`);
+writeFileSync(raw, `${JSON.stringify({ at, command, rows, leftOut }, null, 1)}\n`);
+console.log(renderTable(rows));
+for (const line of leftOut) console.log(`left out: ${line}`);
+if (values.only.length === 0) {
+  mkdirSync(join(ROOT, 'docs'), { recursive: true });
+  const document = renderDocument({ rows, leftOut, command, at: at.slice(0, 10) });
+  writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), document);
+}
