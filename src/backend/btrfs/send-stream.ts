@@ -33,6 +33,9 @@ const ATTRIBUTE_PATH_LINK = 17;
  */
 const ORPHAN = /^o\d+-\d+-\d+(?=\/|$)/;
 
+/** An orphan inside an orphan inside an orphan; two that held each other in turn would go on for ever. */
+const ORPHAN_HOPS_MAX = 3;
+
 /** Feed it chunks with `push`, then call `end`. Paths arrive in no order, repeated. */
 export class SendStreamParser {
   readonly #onPath: (path: RawPath) => void;
@@ -115,19 +118,17 @@ export class SendStreamParser {
     }
   }
 
-  #named(path: string): void {
+  #named(path: string, hops = 0): void {
+    // Also a name that looks like an orphan's: a workspace may hold a file of its own that is called
+    // so, and the hint costs one comparison.
+    this.#onPath(path as RawPath);
     const orphan = ORPHAN.exec(path)?.[0];
-    if (orphan === undefined) {
-      this.#onPath(path as RawPath);
-      return;
-    }
+    if (orphan === undefined || hops >= ORPHAN_HOPS_MAX) return;
     const trace = this.#trace(orphan);
     const below = path.slice(orphan.length);
     if (below === '' || trace.below.has(below)) return;
     trace.below.add(below);
-    for (const place of trace.places) this.#named(`${place}${below}`);
-    // A workspace may hold a file of its own with such a name: the hint costs one comparison.
-    this.#onPath(path as RawPath);
+    for (const place of trace.places) this.#named(`${place}${below}`, hops + 1);
   }
 
   /** What happens below an orphan name happens to the paths that it had before and has afterwards. */
@@ -138,11 +139,10 @@ export class SendStreamParser {
 
   #movedOrphan(name: string, place: string): void {
     if (ORPHAN.exec(name)?.[0] !== name) return;
-    this.#onPath(name as RawPath);
     const trace = this.#trace(name);
     if (trace.places.has(place)) return;
     trace.places.add(place);
-    for (const below of trace.below) this.#named(`${place}${below}`);
+    for (const below of trace.below) this.#named(`${place}${below}`, 1);
   }
 
   #trace(orphan: string): OrphanTrace {
