@@ -131,6 +131,13 @@ export interface Backend extends AsyncDisposable {
   /** Finishes or takes back whatever init, swap, release left half-way. Idempotent. */
   recoverWorkspace(ref: WorkspaceRef): Promise<void>;
 
+  /**
+   * Brings a workspace back whose directory is gone. On return the same workspace stands at the path
+   * again, equal to `target` or empty; `applyInPlace` makes it exact. Nothing is ever replaced.
+   * @throws GhostsnapError WORKSPACE_REPLACED when something stands there, UNSUPPORTED_MODE, POOL_FULL
+   */
+  recreateWorkspace(ref: WorkspaceRef, target: SnapshotId): Promise<void>;
+
   /** @throws GhostsnapError WORKSPACE_GONE when nothing is at the path. */
   identify(ref: WorkspaceRef): WorkspaceIdentity;
 

@@ -43,6 +43,7 @@ export async function turnTree(
   const { backend, clock } = session.ports;
   const startedMs = clock.monotonicMs();
   request.onStep?.('turn:begin');
+  await bringBackRoot(session, request);
   const chosen = await chooseTurnMode(session, request);
   const precautionary = await takePrecautionary(session, request);
   request.onStep?.('turn:precautionary-taken');
@@ -81,6 +82,18 @@ export async function turnTree(
     durationMs: clock.monotonicMs() - startedMs,
     notes: applied.notes.map(({ path, what }) => ({ path: displayPath(path), what })),
   };
+}
+
+/** The tool call may have removed the workspace itself: a rollback then begins by making it again. */
+async function bringBackRoot(session: WorkspaceSession, request: TurnRequest): Promise<void> {
+  const { backend } = session.ports;
+  try {
+    backend.identify(session.ref);
+  } catch (error) {
+    const isGone = error instanceof GhostsnapError && error.code === 'WORKSPACE_GONE';
+    if (!isGone || request.kind !== 'rollback') throw error;
+    await backend.recreateWorkspace(session.ref, request.target);
+  }
 }
 
 /** A restore of single paths is always in place: an exchange would turn everything. */

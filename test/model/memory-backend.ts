@@ -72,6 +72,13 @@ export class MemoryBackend implements Backend {
     // Nothing in memory survives a crash, so there is nothing half-way.
   }
 
+  /** The model's tree cannot be removed from outside: something always stands at the path. */
+  recreateWorkspace(ref: WorkspaceRef): Promise<void> {
+    return Promise.reject(
+      new GhostsnapError('WORKSPACE_REPLACED', `Something stands at ${ref.path}`),
+    );
+  }
+
   identify(ref: WorkspaceRef): WorkspaceIdentity {
     return { token: `root ${this.live(ref).root.ino}` };
   }

@@ -69,6 +69,8 @@ export class SimBackend implements Backend {
 
   async recoverWorkspace(): Promise<void> {}
 
+  async recreateWorkspace(): Promise<void> {}
+
   identify(ref: WorkspaceRef): WorkspaceIdentity {
     return { token: ref.id };
   }

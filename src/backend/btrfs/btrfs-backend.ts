@@ -37,6 +37,7 @@ import { MOVE_STEPS, moveTreeIntoPool } from './move-into-pool.ts';
 import { moveTreeOutOfPool } from './move-out-of-pool.ts';
 import { assertPoolFits, assertPoolIsBtrfs, makeGhostDirectory } from './pool-directory.ts';
 import { recoverWorkspaceOnDisk } from './recover-workspace.ts';
+import { recreateFrom } from './recreate-workspace.ts';
 import { RELEASE_STEPS, releaseInPlace } from './release-workspace.ts';
 import {
   listPins,
@@ -122,6 +123,8 @@ export function createBtrfsBackend(): BtrfsBackend {
     },
 
     recoverWorkspace: (ref) => recoverWorkspaceOnDisk(directories.of(ref)),
+
+    recreateWorkspace: (ref, target) => recreateFrom(directories.of(ref), target),
 
     identify(ref): WorkspaceIdentity {
       const directory = directories.of(ref);

@@ -132,7 +132,8 @@ export async function swapInClone(
   swap.onStep?.('swap:done');
 }
 
-async function makeClone(
+/** A writable clone of a snapshot, under a working name. */
+export async function makeClone(
   directory: WorkspaceDirectory,
   target: SnapshotId,
   name: string,
