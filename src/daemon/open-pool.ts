@@ -9,9 +9,9 @@ import path from 'node:path';
 import type { Backend } from '../backend/backend.ts';
 import { openCatalog } from '../catalog/open-catalog.ts';
 import { GhostsnapError } from '../core/errors.ts';
-import type { Catalog, Locks } from '../engine/ports.ts';
+import type { Catalog } from '../engine/ports.ts';
 import type { EnginePorts } from '../engine/workspace-session.ts';
-import { createFileLocks } from '../locks/file-locks.ts';
+import { createFileLocks, type FileLocks } from '../locks/file-locks.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Home, poolDirectory } from './home.ts';
 import { readPool } from './registry.ts';
@@ -28,7 +28,7 @@ export interface OpenPool extends EnginePorts {
   readonly record: PoolRecord;
   readonly backend: Backend;
   readonly catalog: Catalog;
-  readonly locks: Locks;
+  readonly locks: FileLocks;
 }
 
 /** @throws GhostsnapError POOL_NOT_FOUND */
@@ -87,4 +87,5 @@ export function assertReachable(pool: PoolRecord): void {
 export async function closePool(pool: OpenPool): Promise<void> {
   await pool.backend[Symbol.asyncDispose]();
   pool.catalog[Symbol.dispose]();
+  pool.locks[Symbol.dispose]();
 }

@@ -88,6 +88,7 @@ export function buildWorkspace(options: BuildWorkspaceOptions): EngineWorkspace 
     release: () => closePool(parts),
     releaseSync: () => {
       parts.catalog[Symbol.dispose]();
+      parts.locks[Symbol.dispose]();
     },
     onPruneDue: () => {
       pruneInBackground(options.environment, record.path);

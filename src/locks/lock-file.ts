@@ -1,14 +1,15 @@
 /**
- * One lock file: taken by flock(2), never removed, and holding a line about who holds it.
+ * One lock file: locked by flock(2), never removed, and holding a line about who holds it.
  *
  * The kernel's lock belongs to the open file and ends with the process, however it ends; descriptors are
- * opened close-on-exec, so that no child inherits one. The line inside is only for the text that waiters
- * are shown: nothing is decided on it.
+ * close-on-exec, so that no child inherits one. A LockFile is open and unlocked, or open and locked; two
+ * of the same path conflict, in one process as between two. The line inside is only for the text that
+ * waiters are shown: nothing is decided on it.
  */
 import {
   closeSync,
+  constants,
   fstatSync,
-  ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -17,7 +18,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { toGhostsnapError } from '../backend/syscall-failure.ts';
-import { rawPathOf, tryFlock } from '../backend/syscalls-linux.ts';
+import { rawPathOf, tryFlock, unlockFlock } from '../backend/syscalls-linux.ts';
 
 export interface LockHolder {
   readonly pid: number;
@@ -26,53 +27,78 @@ export interface LockHolder {
   readonly sinceMs: number;
 }
 
-/**
- * Takes the lock without waiting. The descriptor that holds it; null: somebody else does.
- * @throws GhostsnapError NOT_PERMITTED, POOL_FULL, LIMIT_EXCEEDED, IO
- */
-export function tryLockFile(file: string): number | null {
-  const fd = openLockFile(file);
-  try {
-    // A file that was removed or replaced after it was opened protects nothing: others lock the new one.
-    if (tryFlock(fd, 'exclusive') && isStillAt(fd, file)) return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw toGhostsnapError(error, { what: 'Locking', path: rawPathOf(file) });
-  }
-  closeSync(fd);
-  return null;
-}
+/** The line has this length whatever it says: one write replaces it, and no rest of a longer one stays. */
+const LINE_BYTES = 256;
+const PURPOSE_LENGTH_MAX = 100;
 
-/** Says in the file who holds the lock. */
-export function writeHolder(fd: number, holder: LockHolder): void {
-  try {
-    ftruncateSync(fd, 0);
-    writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
-  } catch {
-    // A full disk: the lock is held all the same, waiters are told less.
-  }
-}
+export class LockFile {
+  readonly path: string;
+  readonly #fd: number;
+  readonly #ino: number;
+  readonly #dev: number;
 
-/** Gives the lock back. */
-export function unlockFile(fd: number): void {
-  closeSync(fd);
+  /** @throws GhostsnapError NOT_PERMITTED, POOL_FULL, LIMIT_EXCEEDED, IO */
+  constructor(path: string) {
+    this.path = path;
+    this.#fd = openLockFile(path);
+    const { ino, dev } = fstatSync(this.#fd);
+    this.#ino = ino;
+    this.#dev = dev;
+  }
+
+  /** Locks it, without waiting. @throws GhostsnapError IO */
+  tryLock(): 'locked' | 'busy' | 'stale' {
+    try {
+      if (!tryFlock(this.#fd, 'exclusive')) return 'busy';
+      // A file that was removed or replaced after it was opened protects nothing: others lock the new one.
+      if (this.#isStillThere()) return 'locked';
+      unlockFlock(this.#fd);
+      return 'stale';
+    } catch (error) {
+      throw toGhostsnapError(error, { what: 'Locking', path: rawPathOf(this.path) });
+    }
+  }
+
+  /** Says in the file who holds it. */
+  sign(holder: LockHolder): void {
+    const purpose = holder.purpose.slice(0, PURPOSE_LENGTH_MAX);
+    const line = JSON.stringify({ ...holder, purpose });
+    try {
+      writeSync(this.#fd, `${line.padEnd(LINE_BYTES - 1)}\n`, 0);
+    } catch {
+      // A full disk: the lock is held all the same, waiters are told less.
+    }
+  }
+
+  unlock(): void {
+    unlockFlock(this.#fd);
+  }
+
+  /** Unlocks it as well. */
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #isStillThere(): boolean {
+    const named = statSync(this.path, { throwIfNoEntry: false });
+    return named !== undefined && named.ino === this.#ino && named.dev === this.#dev;
+  }
 }
 
 /** Who holds the lock, as far as the file says; null: unknown. */
-export function readHolder(file: string): LockHolder | null {
+export function readHolder(path: string): LockHolder | null {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'));
+    parsed = JSON.parse(readFileSync(path, 'utf8'));
   } catch {
-    // Just locked and not yet written, or written half: the text does without.
+    // Just locked and not yet signed, or gone: the text does without.
     return null;
   }
   if (typeof parsed !== 'object' || parsed === null) return null;
   const { pid, purpose, sinceMs } = parsed as Record<string, unknown>;
-  if (!Number.isInteger(pid) || typeof purpose !== 'string' || typeof sinceMs !== 'number') {
-    return null;
-  }
-  return { pid: pid as number, purpose, sinceMs };
+  if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return null;
+  if (typeof purpose !== 'string' || typeof sinceMs !== 'number') return null;
+  return { pid, purpose, sinceMs };
 }
 
 /** Signal 0 asks without sending; EPERM means that the process lives and is another user's. */
@@ -85,27 +111,18 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-function openLockFile(file: string): number {
+const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT;
+
+function openLockFile(path: string): number {
   try {
     try {
-      return openSync(file, 'a+', 0o600);
+      return openSync(path, OPEN_FLAGS, 0o600);
     } catch (error) {
-      if (!isMissing(error)) throw error;
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      return openSync(file, 'a+', 0o600);
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      return openSync(path, OPEN_FLAGS, 0o600);
     }
   } catch (error) {
-    throw toGhostsnapError(error, { what: 'Opening the lock', path: rawPathOf(file) });
+    throw toGhostsnapError(error, { what: 'Opening the lock', path: rawPathOf(path) });
   }
-}
-
-function isStillAt(fd: number, file: string): boolean {
-  const held = fstatSync(fd);
-  if (held.nlink === 0) return false;
-  const named = statSync(file, { throwIfNoEntry: false });
-  return named !== undefined && named.ino === held.ino && named.dev === held.dev;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

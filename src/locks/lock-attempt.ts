@@ -1,0 +1,122 @@
+/**
+ * One call's way to a lock: at the back of the queue, at its front, holding.
+ *
+ * `<name>.next` is the place at the front. Who has it tries for `<name>.lock` and gives the place up on
+ * leaving, either way; a process that wants the lock again right after releasing it needs the place
+ * first, which somebody else has by then. Pauses grow with the time waited, within bounds.
+ */
+import { assert, GhostsnapError } from '../core/errors.ts';
+import type { Lock, LockOptions } from '../engine/ports.ts';
+import type { IdleLockFiles } from './idle-lock-files.ts';
+import { isAlive, type LockFile, readHolder } from './lock-file.ts';
+
+const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** A part of the time waited so far: short holders are met at once, long ones are not pestered. */
+const PAUSE_SHARE = 1 / 16;
+const FRONT_PAUSE_MS = { min: 0.5, max: 25 } as const;
+const QUEUE_PAUSE_MS = { min: 3, max: 50 } as const;
+
+export interface LockAttemptOptions extends LockOptions {
+  /** Absolute. */
+  readonly directory: string;
+  readonly name: string;
+  readonly idle: IdleLockFiles;
+  /** Called when the lock that was won is given back. */
+  readonly onRelease: () => void;
+}
+
+export class LockAttempt implements Disposable {
+  readonly #options: LockAttemptOptions;
+  readonly #path: string;
+  readonly #startedMs = performance.now();
+  #place: LockFile | null = null;
+
+  constructor(options: LockAttemptOptions) {
+    assert(NAME_PATTERN.test(options.name), 'a lock name is a plain file name');
+    this.#options = options;
+    this.#path = `${options.directory}/${options.name}`;
+  }
+
+  /** The lock, or null: wait `nextPauseMs` and try again. */
+  tryOnce(): Lock | null {
+    // Who will not wait needs no place: whoever has it may be about to leave with nothing held.
+    if (this.#place === null && this.#options.waitMs > 0) {
+      this.#place = this.#tryFile(`${this.#path}.next`);
+      if (this.#place === null) return null;
+    }
+    const file = this.#tryFile(`${this.#path}.lock`);
+    if (file === null) return null;
+    const { name, purpose, idle, onRelease } = this.#options;
+    file.sign({ pid: process.pid, purpose, sinceMs: Date.now() });
+    let isHeld = true;
+    return {
+      name,
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        onRelease();
+        file.unlock();
+        idle.giveBack(file);
+      },
+    };
+  }
+
+  /** @throws GhostsnapError LOCKED when the time is over */
+  nextPauseMs(): number {
+    const waitedMs = performance.now() - this.#startedMs;
+    const leftMs = this.#options.waitMs - waitedMs;
+    if (leftMs <= 0) throw this.locked();
+    const { min, max } = this.#place === null ? QUEUE_PAUSE_MS : FRONT_PAUSE_MS;
+    const pauseMs = Math.min(max, Math.max(min, waitedMs * PAUSE_SHARE));
+    // Uneven, or processes that began together would go on asking together.
+    return Math.min(leftMs, pauseMs * (0.5 + Math.random()));
+  }
+
+  /** Leaves the queue. */
+  [Symbol.dispose](): void {
+    if (this.#place === null) return;
+    this.#place.unlock();
+    this.#options.idle.giveBack(this.#place);
+    this.#place = null;
+  }
+
+  locked(): GhostsnapError {
+    const holder = readHolder(`${this.#path}.lock`);
+    if (holder === null || !isAlive(holder.pid)) {
+      return new GhostsnapError('LOCKED', 'Another process is at work here.', {
+        hint: 'Try again when it has ended.',
+        data: { lock: this.#options.name },
+      });
+    }
+    const { pid, purpose, sinceMs } = holder;
+    const who = pid === process.pid ? 'This process itself' : `Process ${pid}`;
+    return new GhostsnapError('LOCKED', `${who} is at work here (${purpose}).`, {
+      hint: `Try again when it has ended; "ps -p ${pid}" shows it.`,
+      data: { lock: this.#options.name, pid, purpose, sinceMs },
+    });
+  }
+
+  interrupted(signal: AbortSignal): GhostsnapError {
+    return new GhostsnapError('INTERRUPTED', 'Interrupted while waiting for another process.', {
+      hint: 'Nothing was changed; run the command again.',
+      data: { lock: this.#options.name },
+      cause: signal.reason,
+    });
+  }
+
+  #tryFile(path: string): LockFile | null {
+    const { idle } = this.#options;
+    for (;;) {
+      const file = idle.take(path);
+      const outcome = file.tryLock();
+      if (outcome === 'locked') return file;
+      if (outcome === 'busy') {
+        idle.giveBack(file);
+        return null;
+      }
+      // Removed under us: the next round opens what is there now.
+      file.close();
+    }
+  }
+}
