@@ -1,14 +1,12 @@
 #!/usr/bin/env node
-// Starts ghostsnap. This file is kept to syntax that every Node understands, so that an old one is told
-// what to do instead of failing on a keyword; nothing newer is imported before the version is known.
-var major = Number(process.versions.node.split('.')[0]);
+// Starts ghostsnap. This file is kept to syntax that Node has understood since version 10, so that an
+// old one is told what to do instead of failing on a keyword; nothing newer is imported before the
+// version is known.
+const major = Number(process.versions.node.split('.')[0]);
 if (major < 24) {
   process.stderr.write(
-    'ghostsnap: Node.js 24 or newer is needed, this is ' +
-      process.version +
-      ' at ' +
-      process.execPath +
-      '.\n  Install a current one (https://nodejs.org/en/download), or put it first in PATH.\n',
+    `ghostsnap: Node.js 24 or newer is needed, this is ${process.version} at ${process.execPath}\n` +
+      '  Install a current one (https://nodejs.org/en/download), or put it first in PATH.\n',
   );
   process.exit(69);
 } else {
@@ -24,7 +22,8 @@ if (major < 24) {
         process.exit(exitCode);
       },
       (error) => {
-        process.stderr.write('ghostsnap: ' + ((error && error.stack) || error) + '\n');
+        const detail = error instanceof Error ? error.stack : error;
+        process.stderr.write(`ghostsnap: ${detail}\n`);
         process.exit(70);
       },
     );

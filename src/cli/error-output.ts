@@ -7,6 +7,7 @@
  */
 import { ERROR_KINDS, GhostsnapError } from '../core/errors.ts';
 import type { Output } from './output.ts';
+import { printableLines } from './printable-text.ts';
 
 /** EX_SOFTWARE of sysexits(3): a bug, not the user's fault. */
 export const EXIT_BUG = 70;
@@ -21,8 +22,8 @@ export function reportError(error: unknown, output: Output, format: ErrorFormat)
     output.noteJson({ error: { code, kind, message, hint: hint ?? null, data } });
   } else {
     const { red, dim } = output.noteColors;
-    output.note(`${red('ghostsnap:')} ${error.message} ${dim(`[${error.code}]`)}`);
-    if (error.hint !== undefined) output.note(`  ${error.hint}`);
+    output.note(`${red('ghostsnap:')} ${printableLines(error.message)} ${dim(`[${error.code}]`)}`);
+    if (error.hint !== undefined) output.note(`  ${printableLines(error.hint)}`);
   }
   return ERROR_KINDS[error.kind].exitCode;
 }

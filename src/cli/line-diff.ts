@@ -107,10 +107,15 @@ async function unifiedHunks(options: {
     `--- ${options.before === null ? '/dev/null' : options.oldPath}`,
     `+++ ${options.after === null ? '/dev/null' : options.newPath}`,
     ...patch.hunks.flatMap((hunk) => [
-      `@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@`,
+      `@@ -${rangeOf(hunk.oldStart, hunk.oldLines)} +${rangeOf(hunk.newStart, hunk.newLines)} @@`,
       ...hunk.lines,
     ]),
   ];
+}
+
+/** An empty range is named by the line before it, as patch(1) wants it. */
+function rangeOf(start: number, lines: number): string {
+  return `${lines === 0 ? start - 1 : start},${lines}`;
 }
 
 function textOf(side: Side): string {

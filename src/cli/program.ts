@@ -11,6 +11,10 @@ import { GhostsnapError } from '../core/errors.ts';
 import type { CliContext } from './cli-context.ts';
 import { COMMANDS } from './command-table.ts';
 
+/** Off a terminal help is always this wide, so that its text is the same everywhere. */
+const HELP_COLUMNS = 80;
+const HELP_COLUMNS_MAX = 100;
+
 /** The last group of verbs in the table: the help command joins it. */
 const HELP_GROUP = 'Looking after it:';
 
@@ -43,6 +47,8 @@ export async function buildProgram(
     .configureOutput({
       writeOut: (text) => context.output.raw(text),
       writeErr: (text) => context.output.note(text.trimEnd()),
+      getOutHelpWidth: () => helpWidth(context),
+      getErrHelpWidth: () => helpWidth(context),
       // Parse failures are thrown; the one place that prints errors prints them.
       outputError: () => {},
     })
@@ -64,6 +70,10 @@ export async function buildProgram(
     module.register(command, context);
   }
   return program;
+}
+
+function helpWidth({ output }: CliContext): number {
+  return output.isTerminal ? Math.min(process.stdout.columns, HELP_COLUMNS_MAX) : HELP_COLUMNS;
 }
 
 /**
