@@ -24,13 +24,16 @@ const DOT = 0x2e;
 export const DT_DIR = 4;
 
 export class DirectoryListing {
-  buffer: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  buffer: Buffer = Buffer.alloc(FIRST_BYTES);
   address: number = addressOf(this.buffer);
   lengthBytes = 0;
 
   /** Reads all records of an open directory whose position is at its start. */
   read(fd: number): void {
     let length = 0;
+    // The kernel leaves the padding of a record as it finds it: without this, equal directories
+    // would differ by what was read before them.
+    this.buffer.fill(0, 0, this.lengthBytes);
     for (;;) {
       if (this.buffer.length - length < ROOM_BYTES_MIN) this.#grow(length);
       const got = getdents(fd, this.buffer.subarray(length));
@@ -38,6 +41,7 @@ export class DirectoryListing {
       length += got;
     }
     this.lengthBytes = length;
+    this.#forgetDots();
   }
 
   /** The offset of the record after the one at `offset`. */
@@ -71,8 +75,15 @@ export class DirectoryListing {
     return this.buffer.toString('latin1', start, end) as RawName;
   }
 
+  /** The inode of '..' depends on where a tree hangs and is no part of the directory's content. */
+  #forgetDots(): void {
+    for (let at = 0, seen = 0; at < this.lengthBytes && seen < 2; at = this.next(at), seen += 1) {
+      if (this.isDotOrDotDot(at)) this.buffer.fill(0, at, at + RECLEN_OFFSET);
+    }
+  }
+
   #grow(usedBytes: number): void {
-    const bigger = Buffer.allocUnsafeSlow(this.buffer.length * 2);
+    const bigger = Buffer.alloc(this.buffer.length * 2);
     this.buffer.copy(bigger, 0, 0, usedBytes);
     this.buffer = bigger;
     this.address = addressOf(bigger);

@@ -64,6 +64,8 @@ export class DirectoryTree implements TreeReader {
   readonly identity: TreeIdentity;
   /** Equal for two trees whose physical extents are comparable. */
   readonly filesystem: string;
+  /** 'never': `copyFileTo` copies every byte. */
+  reflink: 'auto' | 'never' = 'auto';
   readonly #stat = new RawStat();
   readonly #name = new NameSlot();
 
@@ -200,7 +202,7 @@ export class DirectoryTree implements TreeReader {
     const fromFd = this.openFile(path);
     try {
       const sizeBytes = this.#fileSize(fromFd);
-      copyContent({ fromFd, toFd, sizeBytes });
+      copyContent({ fromFd, toFd, sizeBytes, reflink: this.reflink });
     } catch (error) {
       throw toGhostsnapError(error, { what: 'Copying the file', path, fallback: 'IO' });
     } finally {

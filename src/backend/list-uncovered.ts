@@ -1,68 +1,130 @@
 /**
- * What snapshots of a tree do not hold: other filesystems and subvolumes mounted or nested inside it,
- * sockets, and directories that cannot be read.
+ * What snapshots of a tree do not hold: mounts, nested subvolumes, sockets, devices, unreadable paths.
  *
- * One walk, directory by directory, that enters no boundary. It is never on the path before a tool
- * call. What cannot be read is in the list, not an error: the list exists to say so.
+ * The full list looks at every entry; the quick one reads the kernel's table of mounts and looks at
+ * nothing in the tree.
  */
+import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GhostsnapError } from '../core/errors.ts';
 import { joinRaw, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
-import { isBoundary, type TreeEntry } from '../core/tree-entry.ts';
+import type { TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader, UncoveredPath, WorkOptions } from './backend.ts';
+import { DirectoryTree } from './directory-tree.ts';
+import { interrupted } from './syscall-failure.ts';
+import { closeFd, rawPathOf } from './syscalls-linux.ts';
 
-/** Directories between two turns of the event loop. */
-const DIRECTORIES_PER_TURN = 256;
+const ENTRIES_PER_TURN = 2048;
 
-/** In walk order within each directory. @throws GhostsnapError INTERRUPTED, IO */
+/** In walk order. Devices are listed because only root can make them again. */
 export async function listUncovered(
   reader: TreeReader,
   options: WorkOptions = {},
-): Promise<readonly UncoveredPath[]> {
+): Promise<UncoveredPath[]> {
+  const reading = new Reading(reader);
   const found: UncoveredPath[] = [];
-  const pending: RawPath[] = [ROOT_PATH];
+  const stack: { path: RawPath; entries: readonly TreeEntry[]; next: number }[] = [];
   let seen = 0;
-  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
-    lookInto(reader, at, found, pending);
-    seen += 1;
-    if (seen % DIRECTORIES_PER_TURN !== 0) continue;
-    options.onProgress?.(seen, null);
-    await new Promise(setImmediate);
-    if (options.signal?.aborted === true) {
-      throw new GhostsnapError('INTERRUPTED', 'Looking for uncovered paths was interrupted.');
+  const enter = (path: RawPath): void => {
+    const entries = reading.entriesOf(path);
+    if (entries === null) found.push({ path, reason: 'unreadable' });
+    else stack.push({ path, entries, next: 0 });
+  };
+  enter(ROOT_PATH);
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const entry = top.entries[top.next];
+    if (entry === undefined) {
+      stack.pop();
+      continue;
     }
+    top.next += 1;
+    const path = joinRaw(top.path, entry.name);
+    const reason = reading.reasonOf(path, entry);
+    if (reason !== null) found.push({ path, reason });
+    else if (entry.type === 'dir') enter(path);
+    seen += 1;
+    if (seen % ENTRIES_PER_TURN !== 0) continue;
+    await nextTurn();
+    options.onProgress?.(seen, null);
+    if (options.signal?.aborted === true) throw interrupted('Looking for uncovered paths');
   }
   return found;
 }
 
-function lookInto(
-  reader: TreeReader,
-  directory: RawPath,
-  found: UncoveredPath[],
-  pending: RawPath[],
-): void {
-  const entries = tryRead(reader, directory);
-  if (entries === null) {
-    found.push({ path: directory, reason: 'unreadable' });
-    return;
+class Reading {
+  readonly #reader: TreeReader;
+  readonly #user = process.geteuid?.() ?? 0;
+  readonly #groups = new Set([process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])]);
+
+  constructor(reader: TreeReader) {
+    this.#reader = reader;
   }
-  for (const entry of entries) {
-    const path = joinRaw(directory, entry.name);
-    if (entry.type === 'dir') pending.push(path);
-    else if (entry.type === 'subvolume' || entry.type === 'mount') {
-      found.push({ path, reason: entry.type });
-    } else if (entry.type === 'socket') found.push({ path, reason: 'socket' });
+
+  /** null: it can't be read. A directory that vanished has no entries. */
+  entriesOf(path: RawPath): readonly TreeEntry[] | null {
+    try {
+      return this.#reader.readDirectory(path);
+    } catch (error) {
+      const errno = error instanceof GhostsnapError ? error.data.errno : undefined;
+      if (errno === 'EACCES' || errno === 'EPERM') return null;
+      if (errno === 'ENOENT' || errno === 'ENOTDIR') return [];
+      throw error;
+    }
+  }
+
+  reasonOf(path: RawPath, entry: TreeEntry): UncoveredPath['reason'] | null {
+    switch (entry.type) {
+      case 'mount':
+      case 'subvolume':
+      case 'socket':
+        return entry.type;
+      case 'chardev':
+      case 'blockdev':
+        return 'device';
+      case 'file':
+        return this.#isReadable(path, entry) ? null : 'unreadable';
+      default:
+        return null;
+    }
+  }
+
+  /** The mode decides for nearly all; an ACL may allow what the mode does not, so a no is tried. */
+  #isReadable(path: RawPath, entry: TreeEntry): boolean {
+    if (this.#user === 0 || (entry.mode & this.#readBit(entry)) !== 0) return true;
+    if (!(this.#reader instanceof DirectoryTree)) return true;
+    try {
+      closeFd(this.#reader.openFile(path));
+      return true;
+    } catch (error) {
+      if (error instanceof GhostsnapError && error.data.errno === 'EACCES') return false;
+      if (error instanceof GhostsnapError && error.data.errno === 'ENOENT') return true;
+      throw error;
+    }
+  }
+
+  #readBit(entry: TreeEntry): number {
+    if (entry.uid === this.#user) return 0o400;
+    return this.#groups.has(entry.gid) ? 0o040 : 0o004;
   }
 }
 
-/** null: it may not be read. Gone meanwhile: as if empty. */
-function tryRead(reader: TreeReader, directory: RawPath): readonly TreeEntry[] | null {
-  try {
-    return reader.readDirectory(directory);
-  } catch (error) {
-    if (!(error instanceof GhostsnapError)) throw error;
-    const entry = reader.lookup(directory);
-    if (entry === null || isBoundary(entry.type)) return [];
-    if (error.code === 'CAPTURE_FAILED' || error.code === 'NOT_PERMITTED') return null;
-    throw error;
+/** Mounts below a directory (absolute, real), by the kernel's table: nothing in the tree is looked at. */
+export function listMountsBelow(directory: string): UncoveredPath[] {
+  const top = rawPathOf(directory);
+  const prefix = top === '/' ? '/' : `${top}/`;
+  const found = new Set<RawPath>();
+  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
+    const field = line.split(' ')[4];
+    if (field === undefined) continue;
+    const mountPoint = unescapeOctal(field);
+    if (mountPoint.startsWith(prefix)) found.add(mountPoint.slice(prefix.length) as RawPath);
   }
+  return [...found].sort().map((path) => ({ path, reason: 'mount' as const }));
+}
+
+/** mountinfo writes space, tab, newline and backslash as three octal digits. */
+function unescapeOctal(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_all, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
 }

@@ -6,6 +6,7 @@
  * thousands of calls and may not allocate for each; whoever passes an address keeps its Buffer alive.
  */
 import koffi from 'koffi';
+import { assert } from '../core/errors.ts';
 import { SyscallError } from './syscalls-linux.ts';
 
 const libc = koffi.load(null);
@@ -39,8 +40,12 @@ function failed(syscall: string, subject: string): SyscallError {
   return new SyscallError(syscall, koffi.errno(), subject);
 }
 
-/** The address of a Buffer's first byte. Valid while the Buffer is alive; Buffers do not move. */
+/** V8 keeps typed arrays up to this size inside its heap, where the garbage collector moves them. */
+const MOVING_BYTES_MAX = 64;
+
+/** The address of a Buffer's first byte, valid while the Buffer is alive. More than 64 bytes only. */
 export function addressOf(buffer: Buffer): number {
+  assert(buffer.length > MOVING_BYTES_MAX, 'a buffer whose address is kept lies outside the heap');
   return Number(koffi.address(buffer));
 }
 
@@ -55,14 +60,15 @@ export function statxRaw(dirFd: number, nameAddress: number, bufferAddress: numb
   return result < 0 ? koffi.errno() : 0;
 }
 
-const emptyName = Buffer.alloc(1);
-const emptyNameAddress = Number(koffi.address(emptyName));
+const emptyNameBuffer = Buffer.alloc(256);
+/** The Buffer is a member so that it lives as long as its address: a lone constant is collected. */
+const emptyName = { buffer: emptyNameBuffer, address: addressOf(emptyNameBuffer) };
 const AT_EMPTY_PATH = 0x1000;
 
 /** statx(2) of what a descriptor is open on, into `bufferAddress` (256 bytes). 0, or the errno. */
 export function statxRawFd(fd: number, bufferAddress: number): number {
   const mask = STATX_BASIC_AND_MNT_ID;
-  const result = c.statx(fd, emptyNameAddress, AT_EMPTY_PATH, mask, bufferAddress);
+  const result = c.statx(fd, emptyName.address, AT_EMPTY_PATH, mask, bufferAddress);
   return result < 0 ? koffi.errno() : 0;
 }
 

@@ -59,6 +59,7 @@ export const ERROR_CODES = {
   SNAPSHOT_PINNED: 'conflict',
   SNAPSHOT_NEEDED: 'conflict',
   TREE_CHANGED: 'conflict',
+  TARGET_EXISTS: 'conflict',
   DANGEROUS_WORKSPACE: 'denied',
   NOT_PERMITTED: 'denied',
   NEEDS_ROOT: 'denied',
