@@ -26,7 +26,7 @@ import { commitTransaction, createSubvolumeSnapshot } from './ioctl.ts';
 import { uuidAt } from './place.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import { snapshotFailure, snapshotPath, takeSnapshot } from './snapshots.ts';
-import { sameInodeUntouched } from './unchanged.ts';
+import { familyEvidence } from './unchanged.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 
 /** @throws GhostsnapError SNAPSHOT_NOT_FOUND, WORKSPACE_GONE, WORKSPACE_REPLACED */
@@ -52,7 +52,7 @@ export async function* compareWorkspaceTrees(
   yield* compareTrees({
     from,
     to,
-    sameContent: sameInodeUntouched,
+    ...familyEvidence(directory, [trees.from, trees.to]),
     ...(candidates === null ? {} : { candidates }),
     ...rootsOf(options.paths),
     ...(options.mtimes === undefined ? {} : { mtimes: options.mtimes }),
@@ -103,7 +103,7 @@ export async function applySnapshotInPlace(
     return await applyTree({
       livePath: `/proc/self/fd/${fd}`,
       source,
-      sameContent: sameInodeUntouched,
+      ...familyEvidence(directory, [target]),
       ...(candidates === null ? {} : { candidates }),
       ...rootsOf(paths),
       ...work,

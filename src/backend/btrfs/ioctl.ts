@@ -108,13 +108,15 @@ export function setSubvolumeAccess(fd: number, access: 'read-only' | 'writable')
 
 /**
  * struct btrfs_ioctl_get_subvol_info_args: u64 treeid, char name[256], u64 parent_id, dirid,
- * generation, flags, u8 uuid[16], parent_uuid[16], received_uuid[16], u64 ctransid, otransid, ...
+ * generation, flags, u8 uuid[16], parent_uuid[16], received_uuid[16], u64 ctransid, otransid,
+ * stransid, rtransid, {u64 seconds, u32 nanoseconds} ctime, otime, ...
  */
 const SUBVOL_INFO_BYTES = 504;
 const INFO_FLAGS = 288;
 const INFO_UUID = 296;
 const INFO_PARENT_UUID = 312;
 const INFO_CTRANSID = 344;
+const INFO_OTIME = 392;
 const subvolInfo = Buffer.alloc(SUBVOL_INFO_BYTES);
 
 function readSubvolInfo(fd: number): Buffer {
@@ -132,6 +134,8 @@ export interface SubvolumeInfo {
   readonly parentUuid: string;
   /** The transaction of the last change inside. It does not move when a snapshot is taken of it. */
   readonly ctransid: bigint;
+  /** When it was made, by the filesystem's own clock; milliseconds since the epoch. */
+  readonly createdAtMs: number;
   readonly isReadOnly: boolean;
 }
 
@@ -143,6 +147,8 @@ export function subvolumeInfo(fd: number): SubvolumeInfo {
     uuid: info.toString('hex', INFO_UUID, INFO_UUID + 16),
     parentUuid: info.toString('hex', INFO_PARENT_UUID, INFO_PARENT_UUID + 16),
     ctransid: info.readBigUInt64LE(INFO_CTRANSID),
+    createdAtMs:
+      Number(info.readBigUInt64LE(INFO_OTIME)) * 1000 + info.readUInt32LE(INFO_OTIME + 8) / 1e6,
     isReadOnly: (info.readUInt32LE(INFO_FLAGS) & 1) !== 0,
   };
 }

@@ -17,7 +17,7 @@ import { PathSet } from '../path-set.ts';
 import { AT_FDCWD, Statx } from '../syscalls-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
-import { nothingKnown } from './unchanged.ts';
+import { NO_EVIDENCE } from './unchanged.ts';
 
 /** A tree that still changes after so many rounds is being written to all the time. */
 const ROUNDS_MAX = 5;
@@ -106,7 +106,7 @@ function notEqual(job: CopyJob, difference: TreeChange): GhostsnapError {
 async function firstDifference(job: CopyJob): Promise<TreeChange | null> {
   using from = openDirectoryTree(job.toPath, 'live');
   using to = openDirectoryTree(job.fromPath, 'live');
-  const options = { from, to, sameContent: nothingKnown, ...signalOf(job.work) };
+  const options = { from, to, ...NO_EVIDENCE, ...signalOf(job.work) };
   for await (const change of compareTrees(options)) {
     if (change.kind !== 'uncovered') return change;
   }
@@ -118,7 +118,7 @@ async function bringOver(job: CopyJob, candidates: PathSet | null): Promise<void
   await applyTree({
     livePath: job.toPath,
     source,
-    sameContent: nothingKnown,
+    ...NO_EVIDENCE,
     ...(candidates === null ? {} : { candidates }),
     ...signalOf(job.work),
   });
@@ -137,7 +137,7 @@ export async function carryOverLateWrites(job: CopyJob, sinceNs: bigint): Promis
   using from = openDirectoryTree(job.toPath, 'live');
   using to = openDirectoryTree(job.fromPath, 'live');
   for await (const { kind, path, to: original } of compareTrees({
-    ...{ from, to, sameContent: nothingKnown },
+    ...{ from, to, ...NO_EVIDENCE },
   })) {
     if (kind === 'uncovered' || original === null || original.type === 'dir') continue;
     if (original.ctimeNs >= sinceNs - TICK_NS) late.add(path);

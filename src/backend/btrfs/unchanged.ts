@@ -1,28 +1,42 @@
 /**
- * Evidence that a file is the same in two trees of one btrfs family.
+ * Evidence that an inode is the same in two trees of one btrfs family.
  *
- * Snapshots keep inode numbers and ctimes, and numbers are not used again in a subvolume. So the same
- * inode with the same size, mtime and ctime was not written between the two: ctime can't be set by
- * anyone, and a snapshot flushes dirty pages, mapped ones included. Everything else is 'unknown' and is
- * compared by extents or bytes.
+ * Snapshots keep inode numbers and ctimes, and numbers are not used again in a subvolume. An inode with
+ * the same attributes and the same ctime on both sides was not touched between: ctime can't be set by
+ * anyone, and a snapshot flushes dirty pages, mapped ones included. Older kernels move ctimes in ticks
+ * only, so what was touched just before the older snapshot is compared by extents or bytes.
  */
-import type { RawPath } from '../../core/raw-path.ts';
-import type { TreeEntry } from '../../core/tree-entry.ts';
+import { rawFromText } from '../../core/raw-path.ts';
+import type { TreeRef } from '../backend.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import type { TreeEvidence } from '../tree-evidence.ts';
+import { subvolumeInfo } from './ioctl.ts';
+import { snapshotPath } from './snapshots.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
 
-export function sameInodeUntouched(
-  _path: RawPath,
-  from: TreeEntry,
-  to: TreeEntry,
-): boolean | 'unknown' {
-  const isUntouched =
-    from.ino === to.ino &&
-    from.sizeBytes === to.sizeBytes &&
-    from.mtimeNs === to.mtimeNs &&
-    from.ctimeNs === to.ctimeNs;
-  return isUntouched ? true : 'unknown';
-}
+/** The coarsest tick (100 Hz) and as much again. */
+const TICK_MS = 20;
 
 /** For a copy and its original, which have no inode in common. */
-export function nothingKnown(): 'unknown' {
-  return 'unknown';
+export const NO_EVIDENCE: TreeEvidence = { sameContent: () => 'unknown' };
+
+/** For trees of one workspace. @throws GhostsnapError SNAPSHOT_NOT_FOUND */
+export function familyEvidence(
+  directory: WorkspaceDirectory,
+  trees: readonly TreeRef[],
+): TreeEvidence {
+  const ages = trees
+    .filter((tree) => tree !== 'live')
+    .map((id) => createdAtMs(snapshotPath(directory, id)));
+  if (ages.length === 0) return NO_EVIDENCE;
+  return { ...NO_EVIDENCE, inodesTrustedBeforeMs: Math.min(...ages) - TICK_MS };
+}
+
+function createdAtMs(path: string): number {
+  const fd = openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY);
+  try {
+    return subvolumeInfo(fd).createdAtMs;
+  } finally {
+    closeFd(fd);
+  }
 }
