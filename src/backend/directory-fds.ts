@@ -51,6 +51,7 @@ export class DirectoryFds implements Disposable {
   readonly rootFd: number;
   readonly rootDev: number;
   readonly rootMountId: number;
+  readonly rootIno: number;
   readonly isBtrfs: boolean;
   readonly #statx = new Statx();
   readonly #levels: Level[] = [];
@@ -62,6 +63,7 @@ export class DirectoryFds implements Disposable {
     this.#statx.read(rootFd, '');
     this.rootDev = this.#statx.dev;
     this.rootMountId = this.#statx.mountId;
+    this.rootIno = this.#statx.ino;
     this.isBtrfs = filesystemMagic(rootFd) === BTRFS_MAGIC;
   }
 

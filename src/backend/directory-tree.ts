@@ -83,6 +83,14 @@ export class DirectoryTree implements TreeReader {
     return this.fds.rootFd;
   }
 
+  /**
+   * Hard links never leave a subvolume: where one is the whole tree, link counts count names of the
+   * tree and nothing else.
+   */
+  get hasExactLinkCounts(): boolean {
+    return this.fds.isBtrfs && this.fds.rootIno === 256;
+  }
+
   root(): TreeEntry {
     const failed = this.#stat.read(this.fds.rootFd, this.#name.set('.' as RawName));
     if (failed !== 0) throw this.#captureFailed(new SyscallError('statx', failed, ''), ROOT_PATH);

@@ -19,42 +19,60 @@ export interface LinkedPathsRequest {
   readonly isKnownSame: (from: TreeEntry, to: TreeEntry) => boolean;
 }
 
-/** `candidates` itself when no candidate has another name. */
+/** `candidates` itself when no candidate has a name that is not among them. */
 export function withLinkedPaths(request: LinkedPathsRequest): PathSet {
   const { from, to, candidates } = request;
-  const fromInodes = new Set<number>();
-  const toInodes = new Set<number>();
+  const fromLinks = new SeenLinks();
+  const toLinks = new SeenLinks();
   for (const path of candidates) {
     const a = from.lookup(path);
     const b = to.lookup(path);
     if (a !== null && b !== null && request.isKnownSame(a, b)) continue;
-    if (isLinked(a)) fromInodes.add(a.ino);
-    if (isLinked(b)) toInodes.add(b.ino);
+    fromLinks.see(a);
+    toLinks.see(b);
   }
-  if (fromInodes.size === 0 && toInodes.size === 0) return candidates;
+  if (fromLinks.isComplete && toLinks.isComplete) return candidates;
   const all = new PathSet(candidates);
   // A name found on one side leads to that name's inode on the other, which may have names of its own:
   // repeated until nothing new turns up, which is at once in practice.
   for (let before = -1; before !== all.size; ) {
     before = all.size;
-    const found = [...findNames(from, fromInodes), ...findNames(to, toInodes)];
+    const found = [...findNames(from, fromLinks), ...findNames(to, toLinks)];
     for (const path of found) {
+      if (all.hasExact(path)) continue;
       all.add(path);
-      const a = from.lookup(path);
-      const b = to.lookup(path);
-      if (isLinked(a)) fromInodes.add(a.ino);
-      if (isLinked(b)) toInodes.add(b.ino);
+      fromLinks.see(from.lookup(path));
+      toLinks.see(to.lookup(path));
     }
   }
   return all;
 }
 
-function isLinked(entry: TreeEntry | null): entry is TreeEntry {
-  return entry !== null && entry.nlink > 1 && entry.type !== 'dir';
+/** Files with several names, and how many of the names have been seen. */
+class SeenLinks {
+  readonly #missing = new Map<number, number>();
+
+  see(entry: TreeEntry | null): void {
+    if (entry === null || entry.nlink < 2 || entry.type === 'dir') return;
+    this.#missing.set(entry.ino, (this.#missing.get(entry.ino) ?? entry.nlink) - 1);
+  }
+
+  get isEmpty(): boolean {
+    return this.#missing.size === 0;
+  }
+
+  /** Names outside of the tree count as missing: then the tree is searched in vain, once. */
+  get isComplete(): boolean {
+    return [...this.#missing.values()].every((missing) => missing <= 0);
+  }
+
+  has(ino: number): boolean {
+    return this.#missing.has(ino);
+  }
 }
 
-function findNames(tree: TreeReader, inodes: ReadonlySet<number>): RawPath[] {
-  if (inodes.size === 0) return [];
+function findNames(tree: TreeReader, inodes: SeenLinks): RawPath[] {
+  if (inodes.isEmpty) return [];
   const found: RawPath[] = [];
   const stack: RawPath[] = [ROOT_PATH];
   for (let path = stack.pop(); path !== undefined; path = stack.pop()) {

@@ -5,6 +5,7 @@
  * two questions a walk asks: is this path meant, and is there anything below it. Children are put in
  * byte order when they are first iterated, so iteration is in walk order whatever the order of `add`.
  */
+import { assert } from '../core/errors.ts';
 import { joinRaw, type RawName, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
 
 export class PathNode {
@@ -58,7 +59,13 @@ export class PathSet {
   add(path: RawPath): void {
     let node = this.root;
     if (path !== '') {
-      for (const name of path.split('/')) node = node.ensureChild(name as RawName);
+      for (const name of path.split('/')) {
+        assert(
+          name !== '' && name !== '.' && name !== '..',
+          'a path in a set stays below its root',
+        );
+        node = node.ensureChild(name as RawName);
+      }
     }
     if (!node.isMember) this.#size += 1;
     node.isMember = true;

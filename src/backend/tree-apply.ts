@@ -77,6 +77,7 @@ class Application {
   async run(): Promise<void> {
     let visited = 0;
     for (let visit = this.#walk.next(); visit !== null; visit = this.#walk.next()) {
+      this.#assertWanted();
       await this.#attempt(visit);
       visited += 1;
       if (visited % VISITS_PER_TURN === 0) await this.#breathe(visited);
@@ -88,6 +89,10 @@ class Application {
   async #breathe(visited: number): Promise<void> {
     await nextTurn();
     this.#request.onProgress?.(visited, null);
+  }
+
+  /** Between two paths only. */
+  #assertWanted(): void {
     if (this.#request.signal?.aborted !== true) return;
     this.#finishEntered();
     throw interrupted('Turning the tree');
@@ -274,6 +279,7 @@ class Application {
     const parents = new Map<RawPath, TreeEntry>();
     let done = 0;
     for (const { path, want } of this.#links.waiting) {
+      this.#assertWanted();
       try {
         this.#rememberParent(parents, path);
         this.#makeLink(path, want);

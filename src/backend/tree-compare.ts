@@ -11,6 +11,7 @@ import type { RawPath } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import { isCaptured, type TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader, WorkOptions } from './backend.ts';
+import { DirectoryTree } from './directory-tree.ts';
 import { type ComparedTrees, differenceOf } from './entry-difference.ts';
 import { LinkGroups } from './link-groups.ts';
 import { withLinkedPaths } from './linked-paths.ts';
@@ -24,6 +25,11 @@ export interface CompareRequest extends TreeEvidence, ScopeOptions, WorkOptions 
   readonly to: TreeReader;
   /** Report a difference in mtime alone. Default true. */
   readonly mtimes?: boolean;
+  /**
+   * 'exact': on both sides `nlink` counts names inside the tree, so a difference in it is one in the
+   * hard link structure. Default: exact where both trees are whole subvolumes.
+   */
+  readonly linkCounts?: 'exact' | 'unknown';
 }
 
 /** Visits between two turns of the event loop. */
@@ -51,12 +57,17 @@ class Comparison {
   readonly #walk: LockstepWalk;
   readonly #trees: ComparedTrees;
   readonly #request: CompareRequest;
+  readonly #hasExactLinks: boolean;
   readonly #fromLinks = new LinkGroups();
   readonly #toLinks = new LinkGroups();
 
   constructor(request: CompareRequest) {
     const { from, to } = request;
     this.#request = request;
+    this.#hasExactLinks =
+      request.linkCounts === undefined
+        ? [from, to].every((tree) => tree instanceof DirectoryTree && tree.hasExactLinkCounts)
+        : request.linkCounts === 'exact';
     this.#trees = {
       from,
       to,
@@ -115,7 +126,9 @@ class Comparison {
   }
 
   #areLinksDifferent({ path, from, to }: Visit): boolean {
-    return this.#fromLinks.firstOf(path, from) !== this.#toLinks.firstOf(path, to);
+    const isOtherFirst = this.#fromLinks.firstOf(path, from) !== this.#toLinks.firstOf(path, to);
+    if (isOtherFirst || !this.#hasExactLinks || from === null || to === null) return isOtherFirst;
+    return from.type !== 'dir' && from.nlink !== to.nlink;
   }
 
   /** Enters what there is to enter; a change when a directory can't be read. */
