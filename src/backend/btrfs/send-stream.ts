@@ -19,6 +19,7 @@ const COMMAND_HEAD_BYTES = 10;
 /** The kernel's own buffer is 64 KiB a command in version 1; more means a damaged length. */
 const COMMAND_BYTES_MAX = 1 << 20;
 
+const COMMAND_SYMLINK = 8;
 const COMMAND_RENAME = 9;
 const COMMAND_END = 21;
 const COMMAND_MAX = 22;
@@ -105,8 +106,11 @@ export class SendStreamParser {
       const type = bytes.readUInt16LE(at);
       const end = at + 4 + bytes.readUInt16LE(at + 2);
       if (end > bytes.length) throw damaged('an attribute leaves its command');
-      // The subvolume's own name (commands 1 and 2) comes as a PATH as well.
-      if (type >= ATTRIBUTE_PATH && type <= ATTRIBUTE_PATH_LINK && command > 2) {
+      // The subvolume's own name (commands 1 and 2) comes as a PATH as well. A new symlink's target
+      // comes as a PATH_LINK, and is data: it may lead anywhere.
+      const isTarget = type === ATTRIBUTE_PATH_LINK && command === COMMAND_SYMLINK;
+      const isPath = type >= ATTRIBUTE_PATH && type <= ATTRIBUTE_PATH_LINK;
+      if (isPath && !isTarget && command > 2) {
         const value = bytes.toString('latin1', at + 4, end);
         if (type === ATTRIBUTE_PATH) path = value;
         if (command === COMMAND_RENAME && type === ATTRIBUTE_PATH_TO && path !== null) {
