@@ -72,6 +72,9 @@ function xattrText(node: ModelNode): string {
   );
 }
 
+/** No name holds a NUL. */
+export const GROUP_SEPARATOR = '\0';
+
 /** For each path of a file with several names: all of them, as one text. */
 export function linkGroups(tree: ModelTree): Map<RawPath, string> {
   const byNode = new Map<ModelNode, RawPath[]>();
@@ -82,7 +85,7 @@ export function linkGroups(tree: ModelTree): Map<RawPath, string> {
   const groups = new Map<RawPath, string>();
   for (const paths of byNode.values()) {
     if (paths.length < 2) continue;
-    for (const path of paths) groups.set(path, paths.join('\n\0'));
+    for (const path of paths) groups.set(path, paths.join(GROUP_SEPARATOR));
   }
   return groups;
 }
