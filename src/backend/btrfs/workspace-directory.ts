@@ -96,6 +96,8 @@ export class WorkspaceDirectory {
   openLive(): number {
     const fd = openLivePath(this.#rawLivePath);
     try {
+      // A directory inside the workspace has the workspace's UUID as well, hence the inode number.
+      if (statx.read(fd, '').ino !== SUBVOLUME_ROOT_INO) throw replaced(this.ref);
       if (this.#liveUuid === null || !isSubvolume(fd, this.#liveUuid)) this.#proveLive(fd);
       return fd;
     } catch (error) {
@@ -104,14 +106,12 @@ export class WorkspaceDirectory {
     }
   }
 
-  /** The root's inode number is checked here only: a snapshot of anything else is refused by btrfs. */
   #proveLive(fd: number): void {
     // Another process may have swapped since the record was read.
     this.#record = null;
-    const isRoot = statx.read(fd, '').ino === SUBVOLUME_ROOT_INO;
     for (const uuid of this.record.subvolumes) {
       const bytes = Buffer.from(uuid, 'hex');
-      if (!isRoot || !isSubvolume(fd, bytes)) continue;
+      if (!isSubvolume(fd, bytes)) continue;
       this.#liveUuid = bytes;
       return;
     }
