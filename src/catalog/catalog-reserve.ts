@@ -7,7 +7,7 @@
  * only adds is recorded, or it would eat what the next deletion needs.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Event } from '../core/event.ts';
 
@@ -17,33 +17,46 @@ export const RESERVE_BYTES = 1 << 20;
 /** It is made again only where this many times its size is free, so that it is not what fills the disk. */
 const HEADROOM_FACTOR = 2;
 
+/** SQLite's index beside an open database has 32 KiB, and the log needs its first pages. */
+const OPENING_BYTES = 64 * 1024;
+
 export class CatalogReserve {
   readonly #file: string;
   readonly #sizeBytes: number;
-  #isThere: boolean;
+  #isWhole: boolean;
 
   /** @param sizeBytes 0: none is kept */
   constructor(catalogFile: string, sizeBytes: number) {
     this.#file = reserveFileOf(catalogFile);
     this.#sizeBytes = sizeBytes;
-    this.#isThere = sizeBytes === 0 || existsSync(this.#file);
+    this.#isWhole = sizeBytes === 0 || this.#heldBytes() === sizeBytes;
   }
 
-  /** Makes it when it is missing and there is room. False: there is still none. */
+  /** Makes it when it is not whole and there is room. False: it still is not. */
   ensure(): boolean {
-    if (!this.#isThere) this.#isThere = this.#make();
-    return this.#isThere;
+    if (!this.#isWhole) this.#isWhole = this.#make();
+    return this.#isWhole;
   }
 
-  /** Frees its space. False: there was none to free. */
+  /** Frees all of its space. False: there was none to free. */
   giveUp(): boolean {
-    if (this.#sizeBytes === 0 || !existsSync(this.#file)) {
-      this.#isThere = this.#sizeBytes === 0;
-      return false;
-    }
+    if (this.#sizeBytes === 0 || this.#heldBytes() === 0) return false;
     rmSync(this.#file, { force: true });
-    this.#isThere = false;
+    this.#isWhole = false;
     return true;
+  }
+
+  /** Frees what opening needs, and keeps the rest for a deletion. False: there was none to free. */
+  giveUpForOpening(): boolean {
+    const heldBytes = this.#heldBytes();
+    if (this.#sizeBytes === 0 || heldBytes === 0) return false;
+    truncateSync(this.#file, Math.max(0, heldBytes - OPENING_BYTES));
+    this.#isWhole = false;
+    return true;
+  }
+
+  #heldBytes(): number {
+    return statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   #make(): boolean {
@@ -53,8 +66,7 @@ export class CatalogReserve {
       writeFileSync(this.#file, randomBytes(this.#sizeBytes), { mode: 0o600 });
       return true;
     } catch {
-      // No room after all, or a read-only disk: the caller only learns that there is none. A part of
-      // it would be a reserve that is too small.
+      // No room after all, or a read-only disk: the caller only learns that there is none.
       rmSync(this.#file, { force: true });
       return false;
     }

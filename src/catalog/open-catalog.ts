@@ -8,6 +8,7 @@
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { GhostsnapError } from '../core/errors.ts';
 import type { Catalog } from '../engine/ports.ts';
 import { CatalogReserve, RESERVE_BYTES } from './catalog-reserve.ts';
 import { checkFormat, migrate } from './migrate.ts';
@@ -36,10 +37,20 @@ export function openCatalog(options: OpenCatalogOptions): Catalog {
   const { file } = options;
   const access = options.access ?? 'writable';
   const busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
-  const database = openDatabase({ file, access, busyTimeoutMs });
-  const reserveBytes = access === 'readonly' ? 0 : (options.reserveBytes ?? RESERVE_BYTES);
-  const reserve = new CatalogReserve(file, reserveBytes);
+  const reserve = new CatalogReserve(file, options.reserveBytes ?? RESERVE_BYTES);
+  const database = openOnFullDisk({ file, access, busyTimeoutMs }, reserve);
   return new SqliteCatalog({ database, file, reserve });
+}
+
+/** Even reading needs a little room, for the index that SQLite's connections share. */
+function openOnFullDisk(request: DatabaseRequest, reserve: CatalogReserve): DatabaseSync {
+  try {
+    return openDatabase(request);
+  } catch (error) {
+    const isFull = error instanceof GhostsnapError && error.code === 'POOL_FULL';
+    if (!isFull || !reserve.giveUpForOpening()) throw error;
+    return openDatabase(request);
+  }
 }
 
 export interface DatabaseRequest {
