@@ -9,6 +9,7 @@ import {
   withWorkspace,
   workspaceOption,
 } from './cli-context.ts';
+import { noteIfLeftBehind } from './left-behind.ts';
 import { progressBar } from './progress-bar.ts';
 import { printTurn } from './turn-output.ts';
 
@@ -50,5 +51,6 @@ async function walk(
     const result =
       direction === 'undo' ? await workspace.undo(request) : await workspace.redo(request);
     printTurn(output, result, options.json === true ? 'json' : 'text');
+    noteIfLeftBehind(context);
   });
 }

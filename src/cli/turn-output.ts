@@ -60,7 +60,9 @@ export function printTurn(output: Output, result: TurnResult, format: OutputForm
   output.line(`  ${count}, ${modeWords(mode)}, ${formatDuration(durationMs)}`);
   output.note(`  ${modeReason}`);
   output.note(`  The state before is kept as ${result.precautionary}`);
-  output.note(`  Take this back with "ghostsnap ${kind === 'undo' ? 'redo' : 'undo'}".`);
+  if (changes !== 0) {
+    output.note(`  Take this back with "ghostsnap ${kind === 'undo' ? 'redo' : 'undo'}".`);
+  }
   warnNotes(output, result.notes);
 }
 

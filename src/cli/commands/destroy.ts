@@ -9,6 +9,7 @@ import {
   workspaceOption,
 } from '../cli-context.ts';
 import { confirmOrThrow } from '../confirm.ts';
+import { noteIfLeftBehind } from '../left-behind.ts';
 import { progressBar } from '../progress-bar.ts';
 
 interface Options extends WorkspaceOptions {
@@ -50,5 +51,6 @@ async function destroy(context: CliContext, options: Options): Promise<void> {
       output.line(`${result.path} is a plain directory again`);
       output.line(`  ${removedSnapshots} snapshots deleted`);
     }
+    noteIfLeftBehind(context);
   });
 }

@@ -115,10 +115,16 @@ async function printLines(
   trees: { readonly from: string; readonly to: string },
   changes: AsyncIterable<TreeChange>,
 ): Promise<void> {
-  const { printLineDiff } = await import('../line-diff.ts');
+  const printLineDiff = await loadLineDiff();
   using from = await workspace.openTree(treeRef(workspace, trees.from));
   using to = await workspace.openTree(treeRef(workspace, trees.to));
   for await (const change of changes) await printLineDiff(output, change, { from, to });
+}
+
+// Apart from the function above: the compiler leaves the name of a dynamic import unchanged in a function
+// that it rewrites for `using`, and the built file would ask for a source file.
+async function loadLineDiff(): Promise<typeof import('../line-diff.ts').printLineDiff> {
+  return (await import('../line-diff.ts')).printLineDiff;
 }
 
 function treeRef(workspace: Workspace, spec: string): TreeRef {

@@ -9,6 +9,7 @@ import {
   workspaceOption,
 } from '../cli-context.ts';
 import { abortReason, catchInterrupt } from '../interrupt.ts';
+import { noteIfLeftBehind } from '../left-behind.ts';
 import { progressBar } from '../progress-bar.ts';
 import { uncoveredJson, warnUncovered } from '../uncovered-notes.ts';
 
@@ -69,7 +70,8 @@ async function init(context: CliContext, dir: string | undefined, options: Optio
     output.line(`${already ? 'Already a workspace' : 'Workspace'} ${workspace}`);
     output.line(`  ${path}`);
     output.line(`  backend ${backend}, pool ${pool}`);
-    if (!already) output.note('Take the first snapshot with "ghostsnap snap".');
+    if (!already) output.note('Its present state is kept; take a snapshot with "ghostsnap snap".');
   }
+  noteIfLeftBehind(context);
   warnUncovered(output, uncovered);
 }

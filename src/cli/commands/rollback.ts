@@ -8,6 +8,7 @@ import {
   withWorkspace,
   workspaceOption,
 } from '../cli-context.ts';
+import { noteIfLeftBehind } from '../left-behind.ts';
 import { progressBar } from '../progress-bar.ts';
 import { printPlan, printTurn } from '../turn-output.ts';
 
@@ -54,5 +55,6 @@ async function rollback(context: CliContext, spec: string, options: Options): Pr
     using bar = progressBar(output, 'Rolling back');
     const { onProgress } = bar;
     printTurn(output, await workspace.rollback(spec, { mode, signal, onProgress }), format);
+    noteIfLeftBehind(context);
   });
 }
