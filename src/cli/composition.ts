@@ -67,7 +67,6 @@ export interface Composition {
   initWorkspace(request: InitRequest): Promise<InitReport>;
   recoverWorkspace(request: {
     readonly workspace?: string;
-    readonly rebind?: 'yes' | 'no';
     readonly environment?: Environment;
   }): Promise<RecoveryReport>;
   createPool(
@@ -76,5 +75,7 @@ export interface Composition {
   listPools(request: { readonly environment?: Environment }): Promise<PoolInfo[]>;
   poolStatus(request: PoolRequest): Promise<PoolInfo>;
   mountPool(request: PoolRequest): Promise<PoolInfo>;
-  destroyPool(request: PoolRequest & { readonly force?: 'yes' | 'no' }): Promise<unknown>;
+  destroyPool(
+    request: PoolRequest & { readonly force?: 'yes' | 'no' },
+  ): Promise<{ readonly name: string }>;
 }

@@ -10,10 +10,6 @@ import {
   workspaceOption,
 } from '../cli-context.ts';
 
-interface Options extends WorkspaceOptions {
-  readonly rebind?: true;
-}
-
 const EXAMPLES = `
 Finishes or takes back what a crash interrupted, adopts snapshots that the
 catalog does not know, drops those that are gone. Every open does the same for
@@ -21,23 +17,23 @@ what it notices; this looks at everything, also when the catalog is broken.
 
 Examples:
   $ ghostsnap recover
-  $ ghostsnap recover -w /new/place --rebind`;
+  $ ghostsnap recover -w ~/project --json`;
 
 export const command: CommandModule = {
   register(program, context) {
     workspaceOption(jsonOption(program))
-      .option('--rebind', 'the workspace was moved on purpose: accept where it is now')
       .addHelpText('after', EXAMPLES)
-      .action((_: Options, self: Command) => recover(context, self.optsWithGlobals<Options>()));
+      .action((_: WorkspaceOptions, self: Command) =>
+        recover(context, self.optsWithGlobals<WorkspaceOptions>()),
+      );
   },
 };
 
-async function recover(context: CliContext, options: Options): Promise<void> {
+async function recover(context: CliContext, options: WorkspaceOptions): Promise<void> {
   const { output, environment } = context;
   const { recoverWorkspace } = await context.composition();
   const report = await recoverWorkspace({
     environment,
-    rebind: options.rebind === true ? 'yes' : 'no',
     ...(options.workspace === undefined ? {} : { workspace: options.workspace }),
   });
   if (options.json === true) {
