@@ -46,8 +46,9 @@ export function verifyCatalog(options: { readonly file: string }): readonly stri
 }
 
 function checkStructure(database: DatabaseSync): string[] {
-  const rows = database.prepare(`PRAGMA quick_check(${PROBLEMS_MAX})`).all();
-  return rows.map((row) => String(row.quick_check)).filter((text) => text !== 'ok');
+  // Unlike quick_check it also compares the indexes with their tables.
+  const rows = database.prepare(`PRAGMA integrity_check(${PROBLEMS_MAX})`).all();
+  return rows.map((row) => String(row.integrity_check)).filter((text) => text !== 'ok');
 }
 
 function compareWithReplay(database: DatabaseSync, file: string): string[] {

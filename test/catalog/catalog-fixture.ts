@@ -43,15 +43,17 @@ export function workspaceNumber(index: number): WorkspaceId {
 
 type Durability = 'process-crash' | 'power-loss';
 
+export type JournalCatalog = Pick<Catalog, 'loadState' | 'commit'>;
+
 /** One workspace's decisions: commands in, events committed, the state kept beside. */
 export class Journal {
   readonly workspace: WorkspaceId;
   readonly events: Event[] = [];
-  readonly #catalog: Catalog;
+  readonly #catalog: JournalCatalog;
   state: WorkspaceState;
   nowMs = 1_700_000_000_000;
 
-  constructor(catalog: Catalog, index = 1) {
+  constructor(catalog: JournalCatalog, index = 1) {
     this.workspace = workspaceNumber(index);
     this.#catalog = catalog;
     this.state = catalog.loadState(this.workspace) ?? emptyState(this.workspace);

@@ -149,6 +149,11 @@ function project(book: Book, before: WorkspaceState, event: Event): void {
     case 'snapshots.deleted':
       forget(book, event.ids);
       return;
+    case 'snapshot.labelled': {
+      const row = book.snapshots.get(event.id);
+      if (row !== undefined) row.label = event.label;
+      return;
+    }
     case 'snapshot.pinned':
     case 'snapshot.unpinned': {
       const row = book.snapshots.get(event.id);

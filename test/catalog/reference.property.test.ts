@@ -1,0 +1,141 @@
+/**
+ * The SQLite catalog against the simulator's catalog in memory: whatever is decided, both give the same
+ * answers to every question.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { rebuildProjections } from '../../src/catalog/rebuild-projections.ts';
+import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
+import type { SnapshotId } from '../../src/core/ids.ts';
+import type { Catalog } from '../../src/engine/ports.ts';
+import { SimCatalog } from '../sim/sim-catalog.ts';
+import { SimFaults } from '../sim/sim-faults.ts';
+import { SimRandom } from '../sim/sim-random.ts';
+import {
+  Journal,
+  type JournalCatalog,
+  NO_LABELS,
+  open,
+  temporaryDirectory,
+} from './catalog-fixture.ts';
+
+const KINDS = ['rollback', 'restore', 'undo', 'redo'] as const;
+const LABELS = ['', 'a', 'b'];
+
+const action = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('snapshot' as const), at: fc.nat() }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('turn', 'abandon', 'delete', 'lose', 'find', 'pin', 'label', 'reopen'),
+      at: fc.nat(),
+    }),
+  },
+);
+
+type Action = { readonly do: string; readonly at: number };
+
+/** Two catalogs behind one: what is written goes to both. */
+function both(first: Catalog, second: Catalog): JournalCatalog {
+  return {
+    loadState: (...args: Parameters<Catalog['loadState']>) => first.loadState(...args),
+    commit: (...args: Parameters<Catalog['commit']>) => {
+      first.commit(...args);
+      second.commit(...args);
+    },
+  };
+}
+
+function act(journal: Journal, reference: Catalog, lost: SnapshotId[], action: Action): void {
+  const ids = reference.snapshotIds(journal.workspace);
+  const id = ids[action.at % Math.max(1, ids.length)];
+  const label = LABELS[action.at % LABELS.length] ?? '';
+  const kind = KINDS[action.at % KINDS.length] ?? 'rollback';
+  const { cursor, historyLength } = journal.state;
+  const isWalk = kind === 'undo' || kind === 'redo';
+  const to = isWalk ? action.at % Math.max(1, Math.min(cursor + 1, historyLength)) : null;
+  if (action.do === 'snapshot') journal.snapshot(label === '' ? {} : { label });
+  if (id === undefined) return;
+  if (action.do === 'turn' && (to === null || historyLength > 0)) journal.turn(kind, id, to);
+  if (action.do === 'abandon' && (to === null || historyLength > 0)) {
+    journal.startTurn(kind, id, to);
+    journal.decide({ type: 'abandon-turn', reason: 'property' });
+  }
+  if (action.do === 'delete') journal.delete(ids.slice(0, (action.at % 4) + 1));
+  if (action.do === 'lose') {
+    journal.decide({ type: 'snapshot-missing', id });
+    lost.push(id);
+  }
+  if (action.do === 'find') {
+    const found = lost.pop();
+    if (found === undefined) return;
+    journal.decide({ type: 'snapshot-taken', id: found, role: 'adopted', ...NO_LABELS });
+  }
+  if (action.do === 'pin') {
+    const pinned = reference.snapshot(journal.workspace, id)?.pinned === true;
+    journal.decide({ type: pinned ? 'unpin-snapshot' : 'pin-snapshot', id });
+  }
+  if (action.do === 'label') {
+    journal.decide({ type: 'label-snapshot', id, label: label === '' ? null : label });
+  }
+}
+
+/** Everything that can be asked about a workspace. */
+function answers(catalog: Catalog, journal: Journal): unknown {
+  const { workspace } = journal;
+  const ids = catalog.snapshotIds(workspace);
+  const middle = ids[ids.length >> 1];
+  return {
+    state: catalog.loadState(workspace),
+    ids,
+    all: catalog.listSnapshots(workspace),
+    some: catalog.listSnapshots(workspace, { limit: 3 }),
+    before: middle === undefined ? [] : catalog.listSnapshots(workspace, { before: middle }),
+    prefixed: catalog.findByPrefix(workspace, middle?.slice(0, 16) ?? 'ghost_', 5),
+    labelled: ['a', 'b', 'c'].map((label) => catalog.findByLabel(workspace, label)),
+    history: catalog.history(workspace, 0, 1000),
+    part: catalog.history(workspace, 2, 5),
+    // The one in memory does not keep the count of changes.
+    operations: catalog.listOperations(workspace, 100).map((row) => ({ ...row, changes: null })),
+    events: JSON.stringify(catalog.events(workspace, 0, 10_000)),
+    page: catalog.events(workspace, 3, 2),
+  };
+}
+
+describe('the catalog', () => {
+  it('answers as its model in memory, also after a reopen and a rebuild', () => {
+    const actions = fc.array(action, { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(actions, (steps) => {
+        using directory = temporaryDirectory();
+        const { file } = directory;
+        const model = new SimCatalog(
+          new SimFaults(new SimRandom(1), { crashOneIn: 0, failOneIn: 0 }),
+        );
+        let catalog = open(file, { reserveBytes: 0 });
+        try {
+          let writer = new Journal(both(catalog, model)).init();
+          const lost: SnapshotId[] = [];
+          for (const step of steps) {
+            if (step.do !== 'reopen') {
+              act(writer, model, lost, step);
+              continue;
+            }
+            catalog[Symbol.dispose]();
+            catalog = open(file, { reserveBytes: 0 });
+            const { nowMs } = writer;
+            writer = new Journal(both(catalog, model));
+            writer.nowMs = nowMs;
+          }
+          expect(answers(catalog, writer)).toEqual(answers(model, writer));
+          expect(verifyCatalog({ file })).toEqual([]);
+          rebuildProjections({ file });
+          expect(answers(catalog, writer)).toEqual(answers(model, writer));
+        } finally {
+          catalog[Symbol.dispose]();
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
