@@ -167,7 +167,7 @@ export class MemoryBackend implements Backend {
     for (const path of paths) {
       if (findNode(source, path) === null) throw notInSnapshot(path, target);
       if (findNode(to, path) !== null) {
-        throw new GhostsnapError('BAD_ARGUMENT', `Something is at ${path} already.`);
+        throw new GhostsnapError('TARGET_EXISTS', `Something is at ${path} already.`);
       }
     }
     for (const path of paths) copyPath(source, to, path);

@@ -60,7 +60,8 @@ function rowOfEntry(reader: TreeReader, path: RawPath, entry: TreeEntry): Row {
   return {
     ...entry,
     path,
-    linkKey: entry.type === 'dir' ? null : entry.ino,
+    // A backend need not keep the number of a file that has one name only.
+    linkKey: entry.type === 'dir' || entry.nlink < 2 ? null : entry.ino,
     content:
       entry.type === 'file'
         ? hashFile(reader, path, entry.sizeBytes)
