@@ -16,12 +16,6 @@ export interface Xattr {
 
 export const NO_XATTRS: readonly Xattr[] = [];
 
-/**
- * XFS shows root its own record of each POSIX ACL beside `system.posix_acl_*`. Taken for attributes of
- * their own they would be removed twice, or end up as junk on another filesystem.
- */
-const SECOND_VIEWS_OF_ACLS = new Set(['trusted.SGI_ACL_FILE', 'trusted.SGI_ACL_DEFAULT']);
-
 /** A path that leads to an entry through its parent's descriptor. */
 export function procPath(parentFd: number, name: RawName | ''): string {
   return name === '' ? `/proc/self/fd/${parentFd}/.` : `/proc/self/fd/${parentFd}/${name}`;
@@ -48,7 +42,6 @@ function collect(
   const found: Xattr[] = [];
   for (const name of [...names].sort()) {
     if (XFS_ACL_NAME.test(name)) continue;
-    if (SECOND_VIEWS_OF_ACLS.has(name)) continue;
     const value = readPermitted(name, read);
     if (value !== null) found.push({ name, value });
   }
