@@ -1,0 +1,72 @@
+/**
+ * The worker thread that captures files: batches of paths in, what they held out.
+ *
+ * Threads of one process share descriptors, so a worker works through the root, the objects and the
+ * transaction that its parent holds open; it opens nothing by an absolute path and closes only what it
+ * opened. It must not know of directories, snapshots or the index.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { GhostsnapError } from '../../core/errors.ts';
+import type { RawPath } from '../../core/raw-path.ts';
+import { DirectoryTree } from '../directory-tree.ts';
+import { dupFd } from '../syscalls-linux.ts';
+import { FileCapturer } from './capture-file.ts';
+import { ObjectFiles } from './object-files.ts';
+import { ObjectWriter } from './object-writer.ts';
+import type { ContentRef } from './stored-entry.ts';
+
+export interface WorkerSetup {
+  readonly rootFd: number;
+  readonly objectsPath: string;
+  readonly objectsFd: number;
+  readonly workingFd: number;
+}
+
+export interface CaptureBatch {
+  readonly batch: number;
+  readonly paths: readonly RawPath[];
+  readonly previous: readonly (ContentRef | null)[];
+}
+
+/** Results in the order of the paths; an error in place of them ends the capture. */
+export interface CaptureReply {
+  readonly batch: number;
+  readonly results: readonly ReturnType<FileCapturer['capture']>[];
+  readonly staged: readonly string[];
+  readonly failure: unknown;
+}
+
+function serve(setup: WorkerSetup, port: NonNullable<typeof parentPort>): void {
+  const tree = new DirectoryTree(dupFd(setup.rootFd), 'live');
+  const files = new ObjectFiles(setup.objectsPath, setup.objectsFd);
+  const writer = new ObjectWriter(files, setup.workingFd);
+  const capturer = new FileCapturer(tree, files, writer);
+  port.on('message', (message: CaptureBatch | 'stop') => {
+    if (message === 'stop') {
+      tree[Symbol.dispose]();
+      port.close();
+      return;
+    }
+    port.postMessage(captureBatch(capturer, writer, message));
+  });
+}
+
+function captureBatch(
+  capturer: FileCapturer,
+  writer: ObjectWriter,
+  { batch, paths, previous }: CaptureBatch,
+): CaptureReply {
+  try {
+    const results = paths.map((path, i) => capturer.capture(path, previous[i] ?? null));
+    return { batch, results, staged: writer.takeStaged(), failure: null };
+  } catch (error) {
+    // Classes do not survive the way between threads: a known error travels as its parts.
+    const failure =
+      error instanceof GhostsnapError
+        ? { code: error.code, message: error.message, data: error.data, hint: error.hint }
+        : error;
+    return { batch, results: [], staged: [], failure };
+  }
+}
+
+if (parentPort !== null) serve(workerData as WorkerSetup, parentPort);

@@ -1,0 +1,82 @@
+/**
+ * The manifests of one workspace on disk: what is in `snapshots/` is what exists.
+ *
+ * Foreign names are ignored and never deleted. A manifest that is torn, or names another snapshot or
+ * workspace than its place says, is listed as not whole and never used.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { GhostsnapError } from '../../core/errors.ts';
+import { isSnapshotId, type SnapshotId, ulidOf, ulidTimeMs } from '../../core/ids.ts';
+import { rawFromText } from '../../core/raw-path.ts';
+import type { SnapshotOnDisk, WorkspaceRef } from '../backend.ts';
+import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
+import { FormatError, toFormatFailure } from './binary-codec.ts';
+import { decodeManifest, type Manifest } from './manifest.ts';
+import { manifestPath, type WorkspacePaths, workspacePaths } from './store-layout.ts';
+
+/** In id order; empty when the workspace has no directory (never made, or released). */
+export function snapshotIdsOnDisk(paths: WorkspacePaths): SnapshotId[] {
+  return namesIn(paths.snapshots).filter(isSnapshotId).sort();
+}
+
+/** Names in a directory; none when it is not there. */
+export function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw toGhostsnapError(error, { what: 'Listing', path: rawFromText(path) });
+  }
+}
+
+/** @throws GhostsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_CORRUPT, FORMAT_TOO_NEW */
+export function readManifest(ref: WorkspaceRef, id: SnapshotId): Manifest {
+  const path = manifestPath(workspacePaths(ref.poolRoot, ref.id), id);
+  try {
+    const manifest = decodeManifest(readFileSync(path));
+    if (manifest.snapshot === id && manifest.workspace === ref.id) return manifest;
+    throw new FormatError('The manifest is of another snapshot');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw notFound(ref, id, error);
+    const failure = toFormatFailure(error, path);
+    throw toGhostsnapError(failure, { what: 'Reading the manifest', path: rawFromText(path) });
+  }
+}
+
+function notFound(ref: WorkspaceRef, id: SnapshotId, cause: unknown): GhostsnapError {
+  const message = `There is no snapshot ${id} of this workspace.`;
+  return new GhostsnapError('SNAPSHOT_NOT_FOUND', message, {
+    data: { snapshot: id, workspace: ref.id },
+    hint: 'List the snapshots with "ghostsnap log".',
+    cause,
+  });
+}
+
+/** null: it can't be used, whatever the reason. */
+export function tryReadManifest(ref: WorkspaceRef, id: SnapshotId): Manifest | null {
+  try {
+    return readManifest(ref, id);
+  } catch (error) {
+    if (error instanceof GhostsnapError) return null;
+    throw error;
+  }
+}
+
+export function listManifests(ref: WorkspaceRef): SnapshotOnDisk[] {
+  return snapshotIdsOnDisk(workspacePaths(ref.poolRoot, ref.id)).map((id) => {
+    const manifest = tryReadManifest(ref, id);
+    const createdAtMs = manifest?.createdAtMs ?? ulidTimeMs(ulidOf(id));
+    return { id, createdAtMs, isWhole: manifest !== null };
+  });
+}
+
+/** Moves with every name that comes or goes. */
+export function manifestsStamp(paths: WorkspacePaths): string {
+  try {
+    const { ino, mtimeNs, size } = statSync(paths.snapshots, { bigint: true });
+    return `${ino}.${size}.${mtimeNs}`;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw toGhostsnapError(error, { what: 'Reading', path: rawFromText(paths.snapshots) });
+  }
+}

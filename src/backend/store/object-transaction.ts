@@ -1,0 +1,114 @@
+/**
+ * The objects of one snapshot, made durable and then given their names.
+ *
+ * Order, and why: first the data of every staged file is on disk, then it is renamed into `objects/`,
+ * then the renames are on disk. Renaming first could leave, after a power loss, an object with its final
+ * name and no content, which every later snapshot would trust. A few objects are synced one by one, so
+ * that other people's dirty data is not waited for; many with one sync of the filesystem.
+ *
+ * A transaction that does not commit leaves a directory below `working/` and nothing else.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { errnoOf } from '../syscall-failure.ts';
+import {
+  AT_FDCWD,
+  closeFd,
+  fsyncFd,
+  makeDirectoryAt,
+  O_DIRECTORY,
+  O_RDONLY,
+  openAt,
+  rawPathOf,
+  renameAt,
+  syncFs,
+  syncFsAsync,
+} from '../syscalls-linux.ts';
+import { type ObjectFiles, stagedName } from './object-files.ts';
+import { ObjectWriter } from './object-writer.ts';
+
+/** Objects up to which each is synced by itself; beyond, one sync of the filesystem is cheaper. */
+const SINGLE_SYNCS_MAX = 24;
+
+export class ObjectTransaction implements Disposable {
+  readonly writer: ObjectWriter;
+  readonly fd: number;
+  readonly #path: string;
+  readonly #files: ObjectFiles;
+  readonly #staged = new Set<string>();
+
+  /** `path` (text) is a directory of this transaction's own; leftovers of an earlier one are removed. */
+  constructor(files: ObjectFiles, path: string) {
+    this.#files = files;
+    this.#path = path;
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    this.fd = openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
+    this.writer = new ObjectWriter(files, this.fd);
+    files.stagedFd = this.fd;
+  }
+
+  /** Objects that other threads have staged in this transaction's directory. */
+  addStaged(names: readonly string[]): void {
+    for (const name of names) this.#staged.add(name);
+  }
+
+  commitSync(): void {
+    for (const _ of this.#commit()) syncFs(this.#files.fd);
+  }
+
+  async commit(): Promise<void> {
+    for (const _ of this.#commit()) await syncFsAsync(this.#files.fd);
+  }
+
+  /** Yields where the whole filesystem is to be synced. */
+  *#commit(): Generator<'sync'> {
+    this.addStaged(this.writer.takeStaged());
+    const names = [...this.#staged];
+    const syncsSingly = names.length <= SINGLE_SYNCS_MAX;
+    if (syncsSingly) for (const name of names) fsyncAt(this.fd, stagedName(name));
+    else yield 'sync';
+    const directories = new Set<string>();
+    for (const name of names) this.#publish(name, directories);
+    if (syncsSingly) for (const directory of directories) fsyncAt(this.#files.fd, directory);
+    else yield 'sync';
+    this.#staged.clear();
+  }
+
+  #publish(name: string, directories: Set<string>): void {
+    const shard = name.slice(0, 2);
+    directories.add(shard);
+    try {
+      renameAt(this.fd, stagedName(name), this.#files.fd, name);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      makeShard(this.#files.fd, shard);
+      directories.add('.');
+      renameAt(this.fd, stagedName(name), this.#files.fd, name);
+    }
+  }
+
+  /** Ends the transaction; what was not committed is removed. */
+  [Symbol.dispose](): void {
+    this.#files.stagedFd = -1;
+    closeFd(this.fd);
+    rmSync(this.#path, { recursive: true, force: true });
+  }
+}
+
+function makeShard(objectsFd: number, shard: string): void {
+  try {
+    makeDirectoryAt(objectsFd, shard, 0o700);
+  } catch (error) {
+    // Another workspace's snapshot made it in the same moment.
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+function fsyncAt(directoryFd: number, name: string): void {
+  const fd = openAt(directoryFd, name, O_RDONLY);
+  try {
+    fsyncFd(fd);
+  } finally {
+    closeFd(fd);
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Writing objects aside: each gets its content first and its final name only at the commit.
+ *
+ * Everything goes to the transaction's own directory below `working/`, under the object's id. So a file
+ * in `objects/` is always whole and durable, and a snapshot that finds an object there may refer to it
+ * unread. Several threads write into one transaction; two that write the same object write the same
+ * bytes, and the second one leaves it to the first.
+ */
+import { hash, randomBytes } from 'node:crypto';
+import type { RawStat } from '../directory-listing.ts';
+import { errnoOf } from '../syscall-failure.ts';
+import {
+  cloneFile,
+  closeFd,
+  O_CREAT,
+  O_EXCL,
+  O_WRONLY,
+  openAt,
+  renameAt,
+  seekData,
+  seekHole,
+  unlinkAt,
+} from '../syscalls-linux.ts';
+import { ByteWriter } from './binary-codec.ts';
+import {
+  BlobWriter,
+  CHUNK_BYTES,
+  compressIfSmaller,
+  encodeOneChunkBlob,
+  ONE_CHUNK_PREFIX_BYTES,
+  oneChunkId,
+  writeFully,
+} from './blob-file.ts';
+import { encodeDirectory } from './directory-object.ts';
+import {
+  DIRECTORY_FILE_HEAD_BYTES,
+  DIRECTORY_FILE_MAGIC,
+  DIRECTORY_FILE_VERSION,
+  type ObjectFiles,
+  objectName,
+  readFullyAt,
+  stagedName,
+} from './object-files.ts';
+import type { ContentRef, ObjectId, ObjectKind, StoredEntry } from './stored-entry.ts';
+
+/** What "this filesystem cannot clone, or not between these two files" looks like. */
+const CANNOT_CLONE = new Set(['EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ETXTBSY', 'ENOSYS']);
+
+export class ObjectWriter {
+  readonly #files: ObjectFiles;
+  readonly #workingFd: number;
+  readonly #encoder = new ByteWriter();
+  readonly #staged: string[] = [];
+  #scratchCount = 0;
+  readonly #scratchPrefix = `scratch-${randomBytes(6).toString('hex')}`;
+  /** Data follows the prefix that its hash begins with, so that a small file is hashed in one call. */
+  readonly #chunk = Buffer.allocUnsafeSlow(ONE_CHUNK_PREFIX_BYTES + CHUNK_BYTES);
+
+  /** `workingFd`: the transaction's directory, open for as long as the writer is in use. */
+  constructor(files: ObjectFiles, workingFd: number) {
+    this.#files = files;
+    this.#workingFd = workingFd;
+  }
+
+  /** Names (as `objectName` gives them) of what was written since the last call. */
+  takeStaged(): string[] {
+    return this.#staged.splice(0);
+  }
+
+  putDirectory(entries: readonly StoredEntry[]): ObjectId {
+    this.#encoder.reset();
+    encodeDirectory(this.#encoder, entries);
+    const encoded = this.#encoder.view();
+    const id = hash('sha256', encoded, 'buffer').toString('latin1') as ObjectId;
+    if (this.#files.has('directory', id)) return id;
+    this.#create('directory', id, () => {
+      const { bytes, raw } = compressIfSmaller(encoded);
+      const head = Buffer.alloc(DIRECTORY_FILE_HEAD_BYTES);
+      head.write(DIRECTORY_FILE_MAGIC, 0, 'latin1');
+      head.writeUInt8(DIRECTORY_FILE_VERSION, 4);
+      head.writeUInt8(raw ? 0 : 1, 5);
+      head.writeUInt32LE(encoded.length, 8);
+      return Buffer.concat([head, bytes]);
+    });
+    return id;
+  }
+
+  /**
+   * A reflink of the file, an instant of it; null where the filesystem has none. `isStill` is asked
+   * before the clone is kept.
+   */
+  putClone(fromFd: number, isStill: () => boolean): ContentRef | null | 'changed' {
+    const scratch = this.#openScratch();
+    try {
+      cloneFile(scratch.fd, fromFd);
+    } catch (error) {
+      closeFd(scratch.fd);
+      unlinkAt(this.#workingFd, scratch.name);
+      if (CANNOT_CLONE.has(errnoOf(error))) return null;
+      throw error;
+    }
+    closeFd(scratch.fd);
+    if (!isStill()) {
+      unlinkAt(this.#workingFd, scratch.name);
+      return 'changed';
+    }
+    const id = randomBytes(32).toString('latin1') as ObjectId;
+    this.#adopt(scratch.name, 'clone', id);
+    return { kind: 'clone', id };
+  }
+
+  /**
+   * The content of an open file as a blob. `isStill` is asked when everything was read and before
+   * anything is kept: the answer false discards what was read.
+   */
+  putBlob(fromFd: number, stat: RawStat, isStill: () => boolean): ContentRef | 'changed' {
+    const sizeBytes = stat.sizeBytes;
+    // st_blocks counts 512 bytes: fewer than the size means holes (or compression: no harm).
+    const mayHaveHoles = (stat.word(12) + stat.word(13) * 2 ** 32) * 512 < sizeBytes;
+    if (sizeBytes <= CHUNK_BYTES && !(mayHaveHoles && hasHole(fromFd, sizeBytes))) {
+      return this.#putSmall(fromFd, sizeBytes, isStill);
+    }
+    return this.#putStreamed(fromFd, sizeBytes, isStill);
+  }
+
+  #putSmall(fromFd: number, sizeBytes: number, isStill: () => boolean): ContentRef | 'changed' {
+    const padded = this.#chunk.subarray(0, ONE_CHUNK_PREFIX_BYTES + sizeBytes);
+    const data = padded.subarray(ONE_CHUNK_PREFIX_BYTES);
+    if (readFullyAt(fromFd, data, 0) !== sizeBytes || !isStill()) return 'changed';
+    const id = oneChunkId(padded);
+    if (!this.#files.has('blob', id)) this.#create('blob', id, () => encodeOneChunkBlob(data));
+    return { kind: 'blob', id };
+  }
+
+  #putStreamed(fromFd: number, sizeBytes: number, isStill: () => boolean): ContentRef | 'changed' {
+    const scratch = this.#openScratch();
+    let id: ObjectId | null;
+    try {
+      id = this.#stream(fromFd, sizeBytes, scratch.fd);
+    } finally {
+      closeFd(scratch.fd);
+    }
+    if (id === null || !isStill()) {
+      unlinkAt(this.#workingFd, scratch.name);
+      return 'changed';
+    }
+    if (this.#files.has('blob', id)) unlinkAt(this.#workingFd, scratch.name);
+    else this.#adopt(scratch.name, 'blob', id);
+    return { kind: 'blob', id };
+  }
+
+  /** null: the file became shorter. */
+  #stream(fromFd: number, sizeBytes: number, toFd: number): ObjectId | null {
+    const writer = new BlobWriter(toFd, sizeBytes);
+    let offset = 0;
+    while (offset < sizeBytes) {
+      const start = seekData(fromFd, offset);
+      if (start < 0 || start >= sizeBytes) break;
+      const end = Math.min(seekHole(fromFd, start), sizeBytes);
+      for (let at = start; at < end; at += CHUNK_BYTES) {
+        const length = Math.min(CHUNK_BYTES, end - at);
+        const chunk = this.#chunk.subarray(0, length);
+        if (readFullyAt(fromFd, chunk, at) !== length) return null;
+        writer.chunk(at, chunk);
+      }
+      offset = end;
+    }
+    return writer.end();
+  }
+
+  #openScratch(): { readonly fd: number; readonly name: string } {
+    const name = `${this.#scratchPrefix}-${this.#scratchCount}`;
+    this.#scratchCount += 1;
+    return { fd: openAt(this.#workingFd, name, O_WRONLY | O_CREAT | O_EXCL, 0o600), name };
+  }
+
+  #adopt(scratch: string, kind: ObjectKind, id: ObjectId): void {
+    const name = objectName(kind, id);
+    renameAt(this.#workingFd, scratch, this.#workingFd, stagedName(name));
+    this.#staged.push(name);
+  }
+
+  #create(kind: ObjectKind, id: ObjectId, content: () => Buffer): void {
+    const name = objectName(kind, id);
+    let fd: number;
+    try {
+      const flags = O_WRONLY | O_CREAT | O_EXCL;
+      fd = openAt(this.#workingFd, stagedName(name), flags, 0o600);
+    } catch (error) {
+      // This transaction has it already, or another of its threads is writing it right now.
+      if (errnoOf(error) === 'EEXIST') return;
+      throw error;
+    }
+    try {
+      writeFully(fd, content(), null);
+    } finally {
+      closeFd(fd);
+    }
+    this.#staged.push(name);
+  }
+}
+
+function hasHole(fd: number, sizeBytes: number): boolean {
+  return seekHole(fd, 0) < sizeBytes;
+}

@@ -1,0 +1,45 @@
+/**
+ * Files of a workspace that somebody has mapped shared and writable right now.
+ *
+ * A store through such a mapping is no system call: no event tells of it, and only the first one after a
+ * flush moves ctime. So these files are looked at in every snapshot of a watching engine. Only the maps
+ * of processes that this user may inspect can be read; as root, of all.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { parentOf, type RawPath } from '../../core/raw-path.ts';
+import { errnoOf } from '../syscall-failure.ts';
+
+const GONE_OR_FOREIGN = new Set(['ENOENT', 'EACCES', 'EPERM', 'ESRCH']);
+const SHARED_WRITABLE = /^\S+ .w.s /;
+
+/** Directories (below the root) that hold such files. `rootPath` is raw, as the kernel shows it. */
+export function directoriesWithSharedMappings(rootPath: string): Set<RawPath> {
+  const found = new Set<RawPath>();
+  const prefix = Buffer.from(`${rootPath === '/' ? '' : rootPath}/`, 'latin1');
+  for (const pid of readdirSync('/proc')) {
+    if (!/^[0-9]/.test(pid)) continue;
+    const maps = tryReadMaps(pid);
+    if (maps !== null) collect(maps, prefix, found);
+  }
+  return found;
+}
+
+function tryReadMaps(pid: string): Buffer | null {
+  try {
+    return readFileSync(`/proc/${pid}/maps`);
+  } catch (error) {
+    if (GONE_OR_FOREIGN.has(errnoOf(error))) return null;
+    throw error;
+  }
+}
+
+function collect(maps: Buffer, prefix: Buffer, found: Set<RawPath>): void {
+  for (let at = maps.indexOf(prefix); at >= 0; at = maps.indexOf(prefix, at + 1)) {
+    const start = maps.lastIndexOf(0x0a, at) + 1;
+    const end = maps.indexOf(0x0a, at);
+    const line = maps.toString('latin1', start, end < 0 ? maps.length : end);
+    if (!SHARED_WRITABLE.test(line)) continue;
+    const path = line.slice(at - start + prefix.length).replace(/\\012/g, '\n');
+    found.add(parentOf(path.replace(/ \(deleted\)$/, '') as RawPath));
+  }
+}

@@ -1,0 +1,396 @@
+/**
+ * Capturing a live tree: one walk that reads only what moved.
+ *
+ * Every entry in scope is looked at with one statx and compared in place with the index. Equal inode,
+ * size, mtime and ctime, with a ctime well before the last look, means unchanged; everything else is
+ * read. Directories finish from the leaves up and become objects; the root's object is the tree.
+ *
+ * Names vanish and turn into other things while the walk is under way: what is gone is left out, what is
+ * another thing by now is looked at again, and what never holds still is an error, not an omission. The
+ * walk is a generator, so that the same code serves the blocking and the asynchronous callers.
+ */
+import { GhostsnapError } from '../../core/errors.ts';
+import { joinRaw, type RawName, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
+import { isBoundary } from '../../core/tree-entry.ts';
+import type { UncoveredPath } from '../backend.ts';
+import { DirectoryListing, NameSlot, RawStat } from '../directory-listing.ts';
+import type { DirectoryTree } from '../directory-tree.ts';
+import { NO_XATTRS, readXattrsAt } from '../entry-xattrs.ts';
+import type { PathNode } from '../path-set.ts';
+import { errnoOf, shownPath, toGhostsnapError } from '../syscall-failure.ts';
+import { readLinkAt, SyscallError } from '../syscalls-linux.ts';
+import type { CapturedFile } from './capture-file.ts';
+import type { CaptureSink } from './capture-sink.ts';
+import type { IndexBlock } from './index-block.ts';
+import type { ObjectFiles } from './object-files.ts';
+import type { ObjectWriter } from './object-writer.ts';
+import { type Blocks, entryOfRecord, ScanFrame } from './scan-frame.ts';
+import { ctimeMsOf, formatOf, inoOf, S_IFDIR, sameRecord, storeRecord } from './stat-record.ts';
+import type { StoredEntry } from './stored-entry.ts';
+
+/**
+ * The coarsest clock tick a kernel stamps files with (CONFIG_HZ=100), and a little: what changed within
+ * it before a look may change again without another ctime.
+ */
+export const RACY_MS = 12;
+
+/** Times a name may turn into another thing under the walk before it is given up. */
+const RELOOKUPS_MAX = 16;
+/** Entries between two pauses: an event loop waits for a millisecond or so. */
+const ENTRIES_PER_PAUSE = 1024;
+
+const REPLACED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'EINVAL', 'ESTALE']);
+const STATX_MOUNT_ATTRIBUTES = 0x3000;
+
+export interface ScanOptions {
+  readonly tree: DirectoryTree;
+  readonly files: ObjectFiles;
+  readonly writer: ObjectWriter;
+  readonly sink: CaptureSink;
+  /** The blocks of the snapshot before; empty: everything is read. */
+  readonly oldBlocks: ReadonlyMap<RawPath, IndexBlock>;
+  /** Directories to look at (members whole, their ancestors on the way); null: all. */
+  readonly scope: PathNode | null;
+  /** Called before a directory is listed: whoever wants to hear of changes must listen from here on. */
+  readonly onDirectory?: (path: RawPath, fd: number) => void;
+  /** Directories that are not covered by the scope all the same: new, moved, not watched. */
+  readonly needsFullLook?: (path: RawPath) => boolean;
+  readonly nowMs: () => number;
+}
+
+/** pause: let others run. wait: nothing to do until the sink has an answer. */
+export type ScanPause = 'pause' | 'wait';
+
+export class TreeScan implements Blocks {
+  /** Blocks of the directories that were looked at. */
+  readonly updated = new Map<RawPath, IndexBlock>();
+  /** Sockets and boundaries, by the directory that was looked at. */
+  readonly uncovered = new Map<RawPath, UncoveredPath[]>();
+  /** Directories whose every entry was looked at. */
+  readonly listed = new Set<RawPath>();
+  readonly unsettled: UncoveredPath[] = [];
+  entriesSeen = 0;
+  filesRead = 0;
+  /** Names that were listed and then not there: the tree was moving under the walk. */
+  vanished = 0;
+  readonly #o: ScanOptions;
+  readonly #stack: ScanFrame[] = [];
+  readonly #listing = new DirectoryListing();
+  readonly #stat = new RawStat();
+  readonly #slot = new NameSlot();
+  #root: IndexBlock | null = null;
+
+  constructor(options: ScanOptions) {
+    this.#o = options;
+  }
+
+  current(path: RawPath): IndexBlock | undefined {
+    return this.updated.get(path) ?? (this.#o.scope === null ? undefined : this.before(path));
+  }
+
+  before(path: RawPath): IndexBlock | undefined {
+    return this.#o.oldBlocks.get(path);
+  }
+
+  /** The block of the root. Only after `run` has ended. */
+  get root(): IndexBlock {
+    if (this.#root === null) throw new Error('Invariant violated: the scan has ended.');
+    return this.#root;
+  }
+
+  *run(): Generator<ScanPause> {
+    this.#push(ROOT_PATH, null, this.#o.scope);
+    let paused = 0;
+    for (;;) {
+      const frame = this.#stack.pop();
+      if (frame === undefined) {
+        if (this.#root !== null) return;
+        yield 'wait';
+        continue;
+      }
+      while (this.#o.sink.isFull) yield 'wait';
+      this.#look(frame);
+      if (this.entriesSeen - paused < ENTRIES_PER_PAUSE) continue;
+      paused = this.entriesSeen;
+      yield 'pause';
+    }
+  }
+
+  #push(path: RawPath, parent: ScanFrame | null, scope: PathNode | null): void {
+    if (parent !== null) parent.outstanding += 1;
+    this.#stack.push(new ScanFrame(path, parent, this.before(path), scope));
+  }
+
+  #look(frame: ScanFrame): void {
+    try {
+      const { scope, old } = frame;
+      const isPartial = scope !== null && !scope.isMember && old !== undefined;
+      if (!isPartial || !this.#lookAtSome(frame, scope, old)) this.#lookAtAll(frame);
+    } catch (error) {
+      if (frame.parent === null || !REPLACED.has(errnoOf(error))) {
+        throw captureFailure(error, frame.path);
+      }
+      // The directory went away or became another thing before it could be opened.
+      const parent = frame.parent;
+      this.#lookAgain(
+        parent,
+        frame.path.slice(parent.path.length === 0 ? 0 : parent.path.length + 1),
+      );
+      this.#settle(parent);
+      return;
+    }
+    this.#settle(frame);
+  }
+
+  /** Every entry of the directory. */
+  #lookAtAll(frame: ScanFrame): void {
+    const { tree } = this.#o;
+    const fd = tree.fds.openReadable(frame.path);
+    this.#o.onDirectory?.(frame.path, fd);
+    frame.scannedAtMs = this.#o.nowMs();
+    tree.listInto(this.#listing, frame.path);
+    const moved: number[] = [];
+    const directories: number[] = [];
+    let position = 0;
+    for (let at = 0; at < this.#listing.lengthBytes; at = this.#listing.next(at)) {
+      if (this.#listing.isDotOrDotDot(at)) continue;
+      const failed = this.#stat.read(fd, this.#listing.nameAddress(at));
+      if (failed === ENOENT) continue;
+      const name = this.#listing.name(at);
+      if (failed !== 0) throw captureFailure(new SyscallError('statx', failed, name), frame.path);
+      const index = frame.append(name);
+      storeRecord(frame.records, index, this.#stat);
+      const known = this.#positionInOld(frame, at, position, name);
+      if (known >= 0) position = known + 1;
+      const isForeign = this.#isForeign();
+      if (isForeign || !this.#isUnmoved(frame, index, known)) moved.push(index);
+      else if (formatOf(frame.records, index) === S_IFDIR) directories.push(index);
+      if (formatOf(frame.records, index) === S_IFSOCK) this.#note(frame, name, 'socket');
+    }
+    this.entriesSeen += frame.count;
+    this.listed.add(frame.path);
+    if (frame.count !== frame.old?.count || moved.length > 0) frame.isChanged = true;
+    for (const index of moved) this.#capture(frame, index);
+    for (const index of directories) this.#enter(frame, index, frame.scope);
+  }
+
+  /** Only the child directories in scope. False: the directory is not what the index says. */
+  #lookAtSome(frame: ScanFrame, scope: PathNode, old: IndexBlock): boolean {
+    const parentFd = this.#o.tree.fds.open(frame.path);
+    const seen: number[] = [];
+    for (const name of scope.names()) {
+      const index = old.find(name);
+      if (index < 0) return false;
+      if (this.#stat.read(parentFd, this.#slot.set(name)) !== 0 || this.#isForeign()) return false;
+      const isSameDirectory =
+        this.#stat.isDirectory &&
+        this.#stat.ino === inoOf(old.records, index) &&
+        formatOf(old.records, index) === S_IFDIR;
+      if (!isSameDirectory) return false;
+      seen.push(index);
+    }
+    frame.adoptOld(old);
+    for (const index of seen) {
+      const name = frame.names[index] as RawName;
+      this.#stat.read(parentFd, this.#slot.set(name));
+      storeRecord(frame.records, index, this.#stat);
+      this.entriesSeen += 1;
+      if (sameRecord(frame.records, index, old.records, index)) {
+        this.#enter(frame, index, scope);
+        continue;
+      }
+      frame.isChanged = true;
+      this.#capture(frame, index);
+    }
+    return true;
+  }
+
+  #positionInOld(frame: ScanFrame, at: number, position: number, name: RawName): number {
+    const { old } = frame;
+    if (old === undefined) return -1;
+    const isNext =
+      position < old.count &&
+      old.hasName(
+        position,
+        this.#listing.buffer,
+        this.#listing.nameAddress(at) - this.#listing.address,
+      );
+    return isNext ? position : old.find(name);
+  }
+
+  #isUnmoved(frame: ScanFrame, index: number, known: number): boolean {
+    const { old } = frame;
+    if (old === undefined || known < 0) return false;
+    if (!sameRecord(frame.records, index, old.records, known)) return false;
+    return ctimeMsOf(frame.records, index) < old.scannedAtMs - RACY_MS;
+  }
+
+  /** A mount, or a nested subvolume: what `#stat` holds belongs to another tree. */
+  #isForeign(): boolean {
+    const { identity } = this.#o.tree;
+    const isMount = (this.#stat.word(2) & STATX_MOUNT_ATTRIBUTES) !== 0;
+    if (isMount || this.#stat.word(36) + this.#stat.word(37) * 2 ** 32 !== identity.rootMountId) {
+      return true;
+    }
+    return identity.isBtrfs && isBoundary(this.#stat.entryType(identity));
+  }
+
+  /** Reads what moved. The directory of `frame` may have to be opened again: others were in between. */
+  #capture(frame: ScanFrame, index: number): void {
+    const name = frame.names[index] as RawName;
+    const path = joinRaw(frame.path, name);
+    const parentFd = this.#openAgain(frame);
+    const failed = parentFd < 0 ? ENOENT : this.#stat.read(parentFd, this.#slot.set(name));
+    if (failed === ENOENT) {
+      this.vanished += 1;
+      frame.gone.add(name);
+      return;
+    }
+    if (failed !== 0) throw captureFailure(new SyscallError('statx', failed, name), path);
+    storeRecord(frame.records, index, this.#stat);
+    const seen = this.#stat.toEntry(name, this.#o.tree.identity);
+    const { type, rdev } = seen;
+    if (isBoundary(type)) {
+      this.#note(frame, name, type === 'mount' ? 'mount' : 'subvolume');
+      frame.fresh.set(name, boundaryEntry(name, type));
+      return;
+    }
+    if (type === 'file') {
+      this.#read(frame, index, path);
+      return;
+    }
+    try {
+      const target = type === 'symlink' ? readLinkAt(parentFd, name) : '';
+      const xattrs = type === 'socket' ? NO_XATTRS : readXattrsAt(parentFd, name);
+      const rest = { type, rdev, target, content: null, xattrs };
+      frame.fresh.set(name, entryOfRecord(name, frame.records, index, rest));
+    } catch (error) {
+      if (!REPLACED.has(errnoOf(error))) throw captureFailure(error, path);
+      this.#lookAgain(frame, name);
+      return;
+    }
+    if (type !== 'dir') return;
+    // Another inode under the old name: nothing that is known of the old one holds below it.
+    const known = frame.old?.find(name) ?? -1;
+    const isSameInode =
+      frame.old !== undefined && known >= 0 && inoOf(frame.old.records, known) === seen.ino;
+    this.#enter(frame, index, isSameInode ? frame.scope : null);
+  }
+
+  /** -1: the directory is not there any more, and what is left of it to read is gone with it. */
+  #openAgain(frame: ScanFrame): number {
+    try {
+      return this.#o.tree.fds.open(frame.path);
+    } catch (error) {
+      if (!REPLACED.has(errnoOf(error))) throw captureFailure(error, frame.path);
+      return -1;
+    }
+  }
+
+  #read(frame: ScanFrame, index: number, path: RawPath): void {
+    const name = frame.names[index] as RawName;
+    frame.outstanding += 1;
+    this.filesRead += 1;
+    const previous = frame.previous(name, this.#o.files)?.content ?? null;
+    const done = (captured: CapturedFile | null): void => {
+      if (captured === null) this.#lookAgain(frame, name);
+      else this.#take(frame, index, captured);
+      this.#settle(frame);
+    };
+    this.#o.sink.submit({ path, previous, done });
+  }
+
+  #take(frame: ScanFrame, index: number, captured: CapturedFile): void {
+    const name = frame.names[index] as RawName;
+    const { content, xattrs } = captured;
+    frame.replaceRecord(index, captured.record);
+    const rest = { type: 'file' as const, rdev: 0, target: '', content, xattrs };
+    frame.fresh.set(name, entryOfRecord(name, frame.records, index, rest));
+    if (captured.isSettled) return;
+    this.unsettled.push({ path: joinRaw(frame.path, name), reason: 'changing' });
+  }
+
+  /** The name leads to nothing, or to another thing, by now. */
+  #lookAgain(frame: ScanFrame, name: string): void {
+    const times = (frame.relookups.get(name) ?? 0) + 1;
+    frame.relookups.set(name, times);
+    frame.isChanged = true;
+    if (times > RELOOKUPS_MAX) {
+      const path = joinRaw(frame.path, name as RawName);
+      throw captureFailure(new SyscallError('statx', ESTALE, ''), path);
+    }
+    frame.fresh.delete(name);
+    this.#capture(frame, frame.names.indexOf(name as RawName));
+  }
+
+  /** Goes into a child directory, or carries over what is known of it. */
+  #enter(frame: ScanFrame, index: number, scope: PathNode | null): void {
+    const name = frame.names[index] as RawName;
+    const path = joinRaw(frame.path, name);
+    if (scope === null || this.#o.needsFullLook?.(path) === true) {
+      this.#push(path, frame, null);
+      return;
+    }
+    const child = scope.child(name);
+    if (child !== undefined) this.#push(path, frame, child);
+    else if (this.before(path) === undefined) this.#push(path, frame, null);
+  }
+
+  #note(frame: ScanFrame, name: RawName, reason: UncoveredPath['reason']): void {
+    const noted = this.uncovered.get(frame.path) ?? [];
+    noted.push({ path: joinRaw(frame.path, name), reason });
+    this.uncovered.set(frame.path, noted);
+  }
+
+  /** One thing less outstanding; directories that have nothing outstanding finish, up to the root. */
+  #settle(start: ScanFrame): void {
+    let frame: ScanFrame | null = start;
+    while (frame !== null) {
+      frame.outstanding -= 1;
+      if (frame.outstanding > 0) return;
+      const block = frame.finish(this, this.#o.files, this.#o.writer);
+      this.updated.set(frame.path, block);
+      const { parent }: ScanFrame = frame;
+      if (parent === null) this.#root = block;
+      else if (frame.old?.id !== block.id) parent.isChanged = true;
+      frame = parent;
+    }
+  }
+}
+
+const ENOENT = 2;
+const ESTALE = 116;
+const S_IFSOCK = 0xc000;
+
+function boundaryEntry(name: RawName, type: StoredEntry['type']): StoredEntry {
+  return {
+    name,
+    type,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    sizeBytes: 0,
+    mtimeSec: 0,
+    mtimeNsec: 0,
+    rdev: 0,
+    flags: 0,
+    linkGroup: 0,
+    nlink: 1,
+    content: null,
+    child: '',
+    target: '',
+    xattrs: NO_XATTRS,
+  };
+}
+
+function captureFailure(error: unknown, path: RawPath): Error {
+  if (errnoOf(error) === 'EACCES') {
+    const message = `The path can't be read by this user: ${shownPath(path)}`;
+    return new GhostsnapError('CAPTURE_FAILED', message, {
+      data: { path: shownPath(path), errno: 'EACCES' },
+      hint: 'Give your user read access to it, or run the command as root.',
+      cause: error,
+    });
+  }
+  return toGhostsnapError(error, { what: 'Capturing', path, fallback: 'CAPTURE_FAILED' });
+}

@@ -1,0 +1,127 @@
+/**
+ * Comparing trees of a workspace and turning the live one into a snapshot.
+ *
+ * The tree layer does both; what the store adds is evidence: hashes between two snapshots, the index
+ * between a snapshot and the live tree. With `since`, the snapshot that was just taken, only the paths
+ * in which it differs from the target are looked at, so the cost is that of the difference.
+ */
+
+import type { SnapshotId } from '../../core/ids.ts';
+import { baseOf, parentOf, type RawPath } from '../../core/raw-path.ts';
+import type { TreeChange } from '../../core/tree-change.ts';
+import type {
+  ApplyOptions,
+  ApplyResult,
+  CompareOptions,
+  TreeReader,
+  TreeRef,
+  WorkspaceRef,
+} from '../backend.ts';
+import { openDirectoryTree } from '../directory-tree.ts';
+import { PathSet } from '../path-set.ts';
+import { applyTree } from '../tree-apply.ts';
+import { compareTrees } from '../tree-compare.ts';
+import type { TreeEvidence } from '../tree-evidence.ts';
+import type { LiveState } from './live-state.ts';
+import { differingPaths, evidenceOfLive, evidenceOfTwo, NO_EVIDENCE } from './manifest-evidence.ts';
+import { readManifest } from './manifest-files.ts';
+import { ManifestTree } from './manifest-tree.ts';
+import { ObjectFiles } from './object-files.ts';
+import type { StatIndex } from './stat-index.ts';
+import { inoOf } from './stat-record.ts';
+import { objectsPath } from './store-layout.ts';
+import { requireWorkspace } from './workspace-record.ts';
+
+/** @throws GhostsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_CORRUPT, FORMAT_TOO_NEW */
+export function openManifestTree(
+  ref: WorkspaceRef,
+  id: SnapshotId,
+  liveIno?: (path: RawPath) => number,
+): ManifestTree {
+  const manifest = readManifest(ref, id);
+  return new ManifestTree(manifest, new ObjectFiles(objectsPath(ref.poolRoot)), liveIno);
+}
+
+/** @throws GhostsnapError as `openManifestTree`; WORKSPACE_GONE, WORKSPACE_REPLACED */
+export function openStoreTree(ref: WorkspaceRef, tree: TreeRef): TreeReader {
+  if (tree !== 'live') return openManifestTree(ref, tree);
+  requireWorkspace(ref);
+  return openDirectoryTree(ref.path, 'live');
+}
+
+export async function* compareStoreTrees(
+  ref: WorkspaceRef,
+  state: LiveState,
+  trees: { readonly from: TreeRef; readonly to: TreeRef },
+  options: CompareOptions,
+): AsyncGenerator<TreeChange> {
+  using held = new DisposableStack();
+  const from = held.use(openStoreTree(ref, trees.from));
+  const to = held.use(openStoreTree(ref, trees.to));
+  const { paths, ...rest } = options;
+  const evidence = evidenceFor(ref, state, held, from, to);
+  yield* compareTrees({ from, to, ...evidence, ...rootsOf(paths), ...rest });
+}
+
+function rootsOf(paths: readonly RawPath[] | undefined): { subtreeRoots?: PathSet } {
+  return paths === undefined || paths.length === 0 ? {} : { subtreeRoots: new PathSet(paths) };
+}
+
+function evidenceFor(
+  ref: WorkspaceRef,
+  state: LiveState,
+  held: DisposableStack,
+  from: TreeReader,
+  to: TreeReader,
+): TreeEvidence {
+  if (from instanceof ManifestTree && to instanceof ManifestTree) return evidenceOfTwo(from, to);
+  const other = from instanceof ManifestTree ? from : to;
+  if (!(other instanceof ManifestTree)) return NO_EVIDENCE;
+  const index = state.usableIndex();
+  if (index === null) return NO_EVIDENCE;
+  const captured = held.use(openManifestTree(ref, index.snapshot));
+  return evidenceOfLive({ index, captured, other, live: other === from ? 'to' : 'from' });
+}
+
+/** @throws GhostsnapError as `Backend.applyInPlace` */
+export async function applyInPlace(
+  ref: WorkspaceRef,
+  state: LiveState,
+  target: SnapshotId,
+  options: ApplyOptions,
+): Promise<ApplyResult> {
+  using held = new DisposableStack();
+  const { since, paths, ...work } = options;
+  requireWorkspace(ref);
+  const index = state.usableIndex();
+  const isIndexed = index !== null && index.snapshot === since;
+  const liveIno = isIndexed ? (path: RawPath) => directoryIno(index, path) : undefined;
+  const source = held.use(openManifestTree(ref, target, liveIno));
+  const evidence =
+    index === null
+      ? NO_EVIDENCE
+      : evidenceOfLive({
+          index,
+          captured: held.use(openManifestTree(ref, index.snapshot)),
+          other: source,
+          live: 'from',
+        });
+  const candidates = isIndexed
+    ? { candidates: differingPaths(held.use(openManifestTree(ref, index.snapshot)), source) }
+    : {};
+  return await applyTree({
+    livePath: ref.path,
+    source,
+    ...evidence,
+    ...candidates,
+    ...rootsOf(paths),
+    ...work,
+  });
+}
+
+/** The inode number that a directory had when the index saw it; 0 when it did not. */
+function directoryIno(index: StatIndex, path: RawPath): number {
+  const block = index.blocks.get(parentOf(path));
+  const at = block?.find(baseOf(path)) ?? -1;
+  return block === undefined || at < 0 ? 0 : inoOf(block.records, at);
+}
