@@ -4,7 +4,7 @@
  * Paths are in their display form (escapes for bytes that are not text), modes are octal text, times
  * are nanoseconds as decimal text, because a JSON number cannot hold them.
  */
-import { displayPath } from '../core/raw-path.ts';
+import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
 
@@ -29,14 +29,19 @@ export interface ChangeJson {
 
 export function changeJson(change: TreeChange): ChangeJson {
   return {
-    path: displayPath(change.path),
+    path: shownPath(change.path),
     kind: change.kind,
-    ...(change.oldPath === undefined ? {} : { oldPath: displayPath(change.oldPath) }),
+    ...(change.oldPath === undefined ? {} : { oldPath: shownPath(change.oldPath) }),
     fields: change.fields,
     from: entryJson(change.from),
     to: entryJson(change.to),
     ...(change.reason === undefined ? {} : { reason: change.reason }),
   };
+}
+
+/** The display form; the workspace's own directory is `.`. */
+export function shownPath(path: RawPath): string {
+  return path === '' ? '.' : displayPath(path);
 }
 
 /** Permission bits as four octal digits. */

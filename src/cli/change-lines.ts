@@ -5,9 +5,8 @@
  * break a line or reach the terminal as a control sequence.
  */
 import { CHANGE_KINDS, changedPaths } from '../core/change-stats.ts';
-import { displayPath } from '../core/raw-path.ts';
 import type { ChangeKind, ChangeStats, TreeChange } from '../core/tree-change.ts';
-import { octalMode } from './change-json.ts';
+import { octalMode, shownPath } from './change-json.ts';
 import { formatBytes } from './human-units.ts';
 import type { Colors } from './output.ts';
 
@@ -35,24 +34,24 @@ const SUMMARY_WORDS: Readonly<Record<ChangeKind, string>> = {
 /** `M<tab>path`, `R<tab>old<tab>new`. */
 export function nameStatusLine(change: TreeChange, colors: Colors): string {
   const letter = colored(change.kind, LETTERS[change.kind], colors);
-  const path = displayPath(change.path);
+  const path = shownPath(change.path);
   return change.oldPath === undefined
     ? `${letter}\t${path}`
-    : `${letter}\t${displayPath(change.oldPath)}\t${path}`;
+    : `${letter}\t${shownPath(change.oldPath)}\t${path}`;
 }
 
 /** `M path  1.0 KiB -> 2.0 KiB`. */
 export function statLine(change: TreeChange, colors: Colors): string {
   const letter = colored(change.kind, LETTERS[change.kind], colors);
-  const old = change.oldPath === undefined ? '' : `${displayPath(change.oldPath)} => `;
+  const old = change.oldPath === undefined ? '' : `${shownPath(change.oldPath)} => `;
   const detail = statDetail(change);
-  const path = `${letter} ${old}${displayPath(change.path)}`;
+  const path = `${letter} ${old}${shownPath(change.path)}`;
   return detail === '' ? path : `${path}  ${colors.dim(detail)}`;
 }
 
 /** What a rollback does to the path: the change leads from the live tree to the target. */
 export function planLine(change: TreeChange, colors: Colors): string {
-  const path = displayPath(change.path);
+  const path = shownPath(change.path);
   switch (change.kind) {
     case 'added':
       return `${colors.green('create')}    ${path}`;
@@ -65,7 +64,7 @@ export function planLine(change: TreeChange, colors: Colors): string {
     case 'metadata':
       return `${colors.cyan('set')}       ${path}  ${colors.dim(change.fields.join(', '))}`;
     case 'renamed':
-      return `${colors.cyan('rename')}    ${displayPath(change.oldPath ?? '')} => ${path}`;
+      return `${colors.cyan('rename')}    ${shownPath(change.oldPath ?? change.path)} => ${path}`;
     case 'uncovered':
       return `${colors.dim('leave')}     ${path}  ${colors.dim(change.reason ?? 'not covered')}`;
   }

@@ -41,6 +41,11 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(durationMs / 60_000)} min ${Math.round((durationMs % 60_000) / 1000)} s`;
 }
 
+/** For JSON: milliseconds to the microsecond, the clock's further digits are noise. */
+export function roundedMs(durationMs: number): number {
+  return Math.round(durationMs * 1000) / 1000;
+}
+
 const AGE_STEPS: readonly (readonly [name: string, seconds: number])[] = [
   ['day', 86_400],
   ['hour', 3600],

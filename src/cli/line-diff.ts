@@ -11,7 +11,7 @@ import { BINARY_PROBE_BYTES, LINE_DIFF_BYTES_MAX, LINE_DIFF_EDITS_MAX } from '..
 import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
-import { octalMode } from './change-json.ts';
+import { octalMode, shownPath } from './change-json.ts';
 import { formatBytes } from './human-units.ts';
 import type { Colors, Output } from './output.ts';
 import { printableLine } from './printable-text.ts';
@@ -31,8 +31,8 @@ export async function printLineDiff(
   trees: LineDiffTrees,
 ): Promise<void> {
   const { colors } = output;
-  const newPath = displayPath(change.path);
-  const oldPath = displayPath(change.oldPath ?? change.path);
+  const newPath = shownPath(change.path);
+  const oldPath = shownPath(change.oldPath ?? change.path);
   output.line(colors.bold(`diff ${oldPath} ${newPath}`));
   for (const line of propertyLines(change)) output.line(colors.bold(line));
   if (change.kind === 'metadata' || change.kind === 'renamed' || change.kind === 'uncovered')
@@ -138,10 +138,7 @@ function propertyLines(change: TreeChange): readonly string[] {
   const { from, to, kind } = change;
   const lines: string[] = [];
   if (change.oldPath !== undefined) {
-    lines.push(
-      `rename from ${displayPath(change.oldPath)}`,
-      `rename to ${displayPath(change.path)}`,
-    );
+    lines.push(`rename from ${shownPath(change.oldPath)}`, `rename to ${shownPath(change.path)}`);
   }
   if (kind === 'uncovered') lines.push(`not covered: ${change.reason ?? 'outside snapshots'}`);
   if (from === null && to !== null) lines.push(`new ${to.type} mode ${octalMode(to.mode)}`);

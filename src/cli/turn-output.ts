@@ -7,7 +7,7 @@ import type { TurnResult } from '../engine/results.ts';
 import type { RollbackPlan } from '../engine/workspace-api.ts';
 import { changeJson } from './change-json.ts';
 import { planLine, summaryLine } from './change-lines.ts';
-import { formatDuration } from './human-units.ts';
+import { formatDuration, roundedMs } from './human-units.ts';
 import type { Output } from './output.ts';
 import { printableLine } from './printable-text.ts';
 
@@ -87,7 +87,7 @@ function turnJson(result: TurnResult): Record<string, unknown> {
     mode,
     modeReason,
     changes,
-    durationMs,
+    durationMs: roundedMs(durationMs),
     notes,
   };
 }

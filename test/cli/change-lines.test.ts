@@ -45,6 +45,13 @@ describe('change lines', () => {
     );
   });
 
+  it("the workspace's own directory is a dot", () => {
+    expect(planLine(change('metadata', '', { fields: ['mtime'] }), plain)).toBe(
+      'set       .  mtime',
+    );
+    expect(changeJson(change('metadata', '')).path).toBe('.');
+  });
+
   it('a summary counts what differs and names what is not covered apart', () => {
     const stats = changeStats([change('added', 'a'), change('uncovered', 'b')]);
     expect(summaryLine(stats)).toBe('1 path: 1 added, 1 not covered');

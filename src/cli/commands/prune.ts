@@ -9,7 +9,7 @@ import {
   withWorkspace,
   workspaceOption,
 } from '../cli-context.ts';
-import { formatDuration } from '../human-units.ts';
+import { formatDuration, roundedMs } from '../human-units.ts';
 import type { Output } from '../output.ts';
 
 interface Options extends WorkspaceOptions {
@@ -51,8 +51,9 @@ async function prune(
       signal,
       ...(specs.length === 0 ? {} : { specs }),
     });
-    if (options.json === true) output.json({ ...result, dryRun: isDry });
-    else printDecisions(output, result, isDry ? 'plan' : 'done');
+    if (options.json === true) {
+      output.json({ ...result, durationMs: roundedMs(result.durationMs), dryRun: isDry });
+    } else printDecisions(output, result, isDry ? 'plan' : 'done');
   });
 }
 

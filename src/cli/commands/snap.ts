@@ -13,6 +13,7 @@ import {
   withWorkspace,
   workspaceOption,
 } from '../cli-context.ts';
+import { roundedMs } from '../human-units.ts';
 import { progressBar } from '../progress-bar.ts';
 import { uncoveredJson, warnUncovered } from '../uncovered-notes.ts';
 
@@ -61,7 +62,8 @@ async function snap(context: CliContext, options: Options): Promise<void> {
       output.line(result.id);
       return;
     }
-    const { id, createdAt, durationMs } = result;
+    const { id, createdAt } = result;
+    const durationMs = roundedMs(result.durationMs);
     const uncovered = uncoveredJson(result.uncovered);
     output.json({ id, workspace: result.workspace, createdAt, durationMs, uncovered });
   });
