@@ -24,5 +24,7 @@ export async function changesFrom(
 ): Promise<TreeChange[]> {
   using from = openDirectoryTree(fromPath, 'live');
   using to = openDirectoryTree(toPath, 'live');
-  return await Array.fromAsync(compareTrees({ from, to, sameContent, ...extra }));
+  const found: TreeChange[] = [];
+  for await (const change of compareTrees({ from, to, sameContent, ...extra })) found.push(change);
+  return found;
 }
