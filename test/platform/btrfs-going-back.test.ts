@@ -67,15 +67,22 @@ async function endHolder(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
+/** Python's own mmap keeps a descriptor; libc's does not. */
+function mapping(file: string): string {
+  return `import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+f = os.open(sys.argv[1] + ${file}, os.O_RDONLY)
+assert libc.mmap(None, 4096, 1, 2, f, 0) != 2 ** 64 - 1
+os.close(f)`;
+}
+
 const HOLDS = [
   ['its working directory', 'import os, sys; os.chdir(sys.argv[1] + "/empty")'],
   ['an open file', 'import sys; f = open(sys.argv[1] + "/big", "rb")'],
   ['a deleted open file', 'import os, sys; p = sys.argv[1] + "/d"; f = open(p, "w"); os.unlink(p)'],
   ['an open directory', 'import os, sys; f = os.open(sys.argv[1], os.O_RDONLY)'],
-  [
-    'a mapped file',
-    'import mmap, sys; f = open(sys.argv[1] + "/big", "r+b"); m = mmap.mmap(f.fileno(), 0); f.close()',
-  ],
+  ['a mapped file', mapping('"/big"')],
 ] as const;
 
 describe('checkSwap()', () => {
@@ -153,6 +160,23 @@ describe('swapIn()', () => {
     expect(await backend.removeReplaced(ref)).toBe(1);
     expect(existsSync(aside)).toBe(false);
     await backend.createSnapshot(ref, newSnapshotId());
+  });
+
+  test('an old tree that was cut off from its name is kept while it is held', async () => {
+    await using stage = await initStage();
+    const { backend, ref, first } = stage;
+    const token = backend.prepareSwap(ref, first, 'cut');
+    const calls = [{ method: 'swapIn', args: [first, token, {}] }];
+    expect(runBtrfsChild({ ref, calls, killAt: 'swap:exchanged' }).killed).toBe(true);
+    const holder = await startHolder(HOLDS[0][1], join(stage.ghosts, 'clone_cut'));
+    try {
+      await backend.recoverWorkspace(ref);
+      assertRsyncSame(stage.original, join(stage.ghosts, 'replaced_cut'));
+    } finally {
+      await endHolder(holder);
+    }
+    expect(await backend.finishSwap(ref, first, token)).toBe('done');
+    expect(await backend.removeReplaced(ref)).toBe(1);
   });
 
   test('refuses when another directory has taken the place since it was prepared', async () => {

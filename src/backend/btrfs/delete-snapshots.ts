@@ -21,6 +21,7 @@ export type StepHook = ((label: string) => void) | undefined;
 export const DELETE_STEPS = [
   'delete:next',
   'delete:renamed',
+  'delete:emptying',
   'delete:removed',
   'delete:committed',
 ] as const;
@@ -69,7 +70,8 @@ async function deleteOne(
     throw toGhostsnapError(error, { what: 'Deleting the snapshot', path: id });
   }
   options.onStep?.('delete:renamed');
-  await removeSubvolume({ parentFd, name: doomed, signal }, 'any-way');
+  const onEmptied = (): void => options.onStep?.('delete:emptying');
+  await removeSubvolume({ parentFd, name: doomed, signal, onEmptied }, 'any-way');
 }
 
 /** Removes what only a killed run can have left. Returns how many names. */

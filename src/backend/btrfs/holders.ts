@@ -2,7 +2,7 @@
  * Who holds a tree: processes that stand in it or have something of it open, and mounts.
  *
  * After an exchange they would keep the old tree without noticing. A subvolume has a device number of
- * its own, so one stat of /proc/PID/{cwd,root,fd/N} says whether it lies inside, whatever it is called
+ * its own, so one stat of /proc/PID/{cwd,root,exe,fd/N} says whether it lies inside, whatever it is called
  * and even when it is deleted. Mappings are matched by the path in /proc/PID/maps. Processes of other
  * users can't be looked into without privilege: they are counted, and the answer says so.
  */
@@ -61,6 +61,7 @@ function useBy(pid: string, tree: HeldTree): string | 'unreadable' | null {
   const folder = `/proc/${pid}`;
   if (isInside(`${folder}/cwd`, tree)) return 'its working directory there';
   if (isInside(`${folder}/root`, tree)) return 'its root directory there';
+  if (isInside(`${folder}/exe`, tree)) return 'its program there';
   if (Number(pid) === process.pid) return null;
   let descriptors: string[];
   let maps: string;

@@ -28,12 +28,14 @@ export interface SubvolumeName {
   /** One component, a unit a byte. */
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
+  /** Called after each entry that was removed from the root, where the tree has to be emptied. */
+  readonly onEmptied?: (() => void) | undefined;
 }
 
 /**
  * One that is already gone counts as removed. A caller that can't bear a half-emptied tree under this
  * name renames it before.
- * @returns 'removed', or 'needs-emptying' when the ioctl is refused and `allowEmptying` is absent
+ * @returns 'removed', or 'needs-emptying' when one call is not permitted and nothing else was asked for
  * @throws GhostsnapError WORKSPACE_NESTED, NOT_PERMITTED, IO
  */
 export async function removeSubvolume(
@@ -78,6 +80,7 @@ async function emptyAndRemove(subvolume: SubvolumeName): Promise<void> {
         name: child as never,
         ...(subvolume.signal === undefined ? {} : { signal: subvolume.signal }),
       });
+      subvolume.onEmptied?.();
     }
   } finally {
     closeFd(fd);
