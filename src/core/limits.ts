@@ -26,6 +26,9 @@ export const DELETE_BATCH_MAX = 1000;
 /** Changes held in memory to find renames (about 20 MB); a longer diff is shown without them. */
 export const RENAME_DETECTION_CHANGES_MAX = 20_000;
 
+/** Bytes, one side, read to prove renames where inode numbers are missing: a second's work. */
+export const RENAME_CONTENT_BYTES_MAX = 67_108_864;
+
 /** Bytes of a file, each side, that a line diff still compares; longer ones are only named. */
 export const LINE_DIFF_BYTES_MAX = 1_048_576;
 

@@ -22,7 +22,8 @@ async function run(
   onLine?: (line: string, kill: (signal: NodeJS.Signals) => void) => void,
 ): Promise<{ readonly status: number | null; readonly stdout: string }> {
   const { promise, resolve } = Promise.withResolvers<{ status: number | null; stdout: string }>();
-  const child = spawn(process.execPath, [START, ...command], {
+  // A shell's background job hands on an ignored SIGINT: the command must begin with none ignored.
+  const child = spawn('env', ['--default-signal', process.execPath, START, ...command], {
     env: { ...process.env, TRACEPARENT: '00-abc-def-01' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { comparePaths } from '../../src/core/raw-path.ts';
-import { detectRenames } from '../../src/core/rename-detection.ts';
+import { detectRenames, needsContentEvidence } from '../../src/core/rename-detection.ts';
 import type { TreeChange } from '../../src/core/tree-change.ts';
 import { change, entry } from './change-samples.ts';
 
@@ -28,7 +28,40 @@ describe('detectRenames()', () => {
     expect(detectRenames(changes)).toEqual(changes);
   });
 
-  it('never pairs entries without an inode number, nor boundaries', () => {
+  it('pairs by content where inode numbers are missing, one of the same base name first', () => {
+    const of = entry({ ino: 0, sizeBytes: 5 });
+    const changes = [
+      change('deleted', 'a/x', { of }),
+      change('deleted', 'a/y', { of }),
+      change('added', 'b/y', { of }),
+    ];
+    const result = detectRenames(changes, () => true);
+    expect(result.map(({ kind, path, oldPath }) => [kind, path, oldPath])).toEqual([
+      ['deleted', 'a/x', undefined],
+      ['renamed', 'b/y', 'a/y'],
+    ]);
+    expect(needsContentEvidence(changes)).toBe(true);
+  });
+
+  it.each([
+    ['empty files', entry({ ino: 0, sizeBytes: 0 })],
+    ['directories', entry({ ino: 0, type: 'dir', sizeBytes: 0 })],
+  ])('does not ask for the content of %s', (_, of) => {
+    const changes = [change('deleted', 'a', { of }), change('added', 'b', { of })];
+    expect(detectRenames(changes, () => true)).toEqual(changes);
+    expect(needsContentEvidence(changes)).toBe(false);
+  });
+
+  it('never asks for content where two inode numbers differ', () => {
+    const changes = [
+      change('deleted', 'a', { of: entry({ ino: 1 }) }),
+      change('added', 'b', { of: entry({ ino: 2 }) }),
+    ];
+    expect(detectRenames(changes, () => true)).toEqual(changes);
+    expect(needsContentEvidence(changes)).toBe(false);
+  });
+
+  it('never pairs entries without an inode number by itself, nor boundaries', () => {
     for (const of of [entry({ ino: 0 }), entry({ ino: 256, type: 'subvolume' })]) {
       const changes = [change('deleted', 'a', { of }), change('added', 'b', { of })];
       expect(detectRenames(changes)).toEqual(changes);

@@ -68,14 +68,14 @@ async function diff(
     const paths = afterDashes === null ? {} : typed(context, workspace, afterDashes);
     const mtimes = options.times === true;
     const found = workspace.diff(trees.from, trees.to, { mtimes, signal, ...paths });
-    const changes = options.renames
-      ? withRenames(found, { onSkipped: () => output.note('Too many changes to find renames.') })
-      : found;
+    const refs = { from: treeRef(workspace, trees.from), to: treeRef(workspace, trees.to) };
+    const onSkipped = (): void => output.note('Too many changes to find renames.');
+    const changes = options.renames ? withRenames(found, { workspace, ...refs, onSkipped }) : found;
     if (options.json === true) await printJson(output, changes);
     else if (options.nameStatus === true) {
       for await (const change of changes) output.line(nameStatusLine(change, output.colors));
     } else if (options.stat === true) await printStat(output, changes);
-    else await printLines(output, workspace, trees, changes);
+    else await printLines(output, workspace, refs, changes);
   });
 }
 
@@ -112,12 +112,12 @@ async function printStat(output: Output, changes: AsyncIterable<TreeChange>): Pr
 async function printLines(
   output: Output,
   workspace: Workspace,
-  trees: { readonly from: string; readonly to: string },
+  refs: { readonly from: TreeRef; readonly to: TreeRef },
   changes: AsyncIterable<TreeChange>,
 ): Promise<void> {
   const printLineDiff = await loadLineDiff();
-  using from = await workspace.openTree(treeRef(workspace, trees.from));
-  using to = await workspace.openTree(treeRef(workspace, trees.to));
+  using from = await workspace.openTree(refs.from);
+  using to = await workspace.openTree(refs.to);
   for await (const change of changes) await printLineDiff(output, change, { from, to });
 }
 

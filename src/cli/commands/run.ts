@@ -108,7 +108,7 @@ async function showChanges(
   const counter = createChangeCounter();
   let shown = 0;
   const changes = workspace.diff(id, 'live', { mtimes: false, signal });
-  for await (const change of withRenames(changes)) {
+  for await (const change of withRenames(changes, { workspace, from: id, to: 'live' })) {
     counter.count(change);
     shown += 1;
     if (shown <= LINES_SHOWN_MAX) output.note(statLine(change, output.noteColors));
