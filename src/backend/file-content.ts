@@ -81,6 +81,7 @@ function copySegments(fromFd: number, toFd: number, sizeBytes: number): void {
     const start = seekData(fromFd, offset);
     if (start < 0 || start >= sizeBytes) break;
     const end = Math.min(seekHole(fromFd, start), sizeBytes);
+    if (end < 0) break;
     copyRange(fromFd, toFd, start, end);
     offset = end;
   }

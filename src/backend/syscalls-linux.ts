@@ -504,9 +504,15 @@ export function seekData(fd: number, offset: number): number {
   throw new SyscallError('lseek', errno, `descriptor ${fd}`);
 }
 
-/** Offset of the next hole at or after `offset`; the end of the file counts as one. */
+/**
+ * Offset of the next hole at or after `offset`; the end of the file counts as one, and -1 says that the
+ * file ends before `offset` by now.
+ */
 export function seekHole(fd: number, offset: number): number {
-  return check(Number(c.lseek(fd, offset, SEEK_HOLE)), 'lseek', `descriptor ${fd}`);
+  const at = Number(c.lseek(fd, offset, SEEK_HOLE));
+  if (at >= 0) return at;
+  if (koffi.errno() === (koffi.os.errno.ENXIO as number)) return -1;
+  throw new SyscallError('lseek', koffi.errno(), `descriptor ${fd}`);
 }
 
 export function truncateFd(fd: number, sizeBytes: number): void {

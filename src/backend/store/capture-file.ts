@@ -80,7 +80,9 @@ export class FileCapturer {
       if (!this.#before.isRegular) return null;
       const isLast = attempt >= ATTEMPTS_MAX;
       let isStill = true;
-      const content = this.#store(fd, previous, () => {
+      // A clone of a growing file is longer than it was when it was looked at; a copy ends where it says.
+      const way = isLast ? 'copy' : 'any';
+      const content = this.#store(fd, way, previous, () => {
         isStill = this.#isStill(fd);
         return isStill || isLast;
       });
@@ -100,16 +102,19 @@ export class FileCapturer {
 
   #store(
     fd: number,
+    way: 'any' | 'copy',
     previous: ContentRef | null,
     isStill: () => boolean,
   ): ContentRef | null | 'changed' {
     if (this.#before.sizeBytes === 0) return isStill() ? null : 'changed';
-    if (this.#clones !== 'no') {
+    if (this.#clones !== 'no' && way === 'any') {
       const clone = this.#clone(fd, previous, isStill);
       if (clone !== null) return clone;
     }
     flushFileData(fd);
     this.#read(this.#before, fd);
+    // Truncated meanwhile: an empty file has no blob.
+    if (this.#before.sizeBytes === 0) return isStill() ? null : 'changed';
     return this.#writer.putBlob(fd, this.#before, isStill);
   }
 
