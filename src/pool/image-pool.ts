@@ -63,14 +63,18 @@ export const IMAGE_BYTES_MIN = 109 * 2 ** 20;
 
 const MOUNT_DATA = 'user_subvol_rm_allowed,discard=async';
 
+export interface CreateOptions extends ImagePoolPaths {
+  readonly sizeBytes: number;
+  /** Where mkfs.btrfs is looked for, as in PATH. Default: PATH and the system's own folders. */
+  readonly toolPath?: string;
+}
+
 /**
  * Makes the image and mounts it. A call that failed or was killed leaves no image under its name, or a
  * whole one.
  * @throws GhostsnapError NEEDS_ROOT, MISSING_TOOL, POOL_EXISTS, BAD_ARGUMENT, POOL_FULL, IO
  */
-export async function createImagePool(
-  options: ImagePoolPaths & { readonly sizeBytes: number },
-): Promise<ImagePoolMount> {
+export async function createImagePool(options: CreateOptions): Promise<ImagePoolMount> {
   assertRoot('Making a pool image');
   const { imagePath, sizeBytes } = options;
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < IMAGE_BYTES_MIN) {
@@ -85,7 +89,7 @@ export async function createImagePool(
       hint: 'Mount it, or name another path.',
     });
   }
-  await makeImage(imagePath, sizeBytes);
+  await makeImage(options);
   try {
     return await mountImagePool(options);
   } catch (error) {
@@ -95,7 +99,7 @@ export async function createImagePool(
 }
 
 /** The image gets its name only when the filesystem in it is whole. */
-async function makeImage(imagePath: string, sizeBytes: number): Promise<void> {
+async function makeImage({ imagePath, sizeBytes, toolPath }: CreateOptions): Promise<void> {
   const unfinished = `${imagePath}.unfinished`;
   try {
     mkdirSync(dirname(imagePath), { recursive: true });
@@ -103,7 +107,7 @@ async function makeImage(imagePath: string, sizeBytes: number): Promise<void> {
     const fd = openSync(unfinished, 'wx', 0o600);
     try {
       ftruncateSync(fd, sizeBytes);
-      await run('mkfs.btrfs', ['-q', '-n', '4096', '-m', 'single', unfinished]);
+      await run('mkfs.btrfs', ['-q', '-n', '4096', '-m', 'single', unfinished], toolPath);
       fsyncSync(fd);
     } finally {
       closeSync(fd);
@@ -288,9 +292,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
 };
 
 /** Standard output of a tool. @throws GhostsnapError MISSING_TOOL, IO */
-async function run(tool: string, toolArguments: readonly string[]): Promise<string> {
+async function run(
+  tool: string,
+  toolArguments: readonly string[],
+  toolPath = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
+): Promise<string> {
   try {
-    const env = { ...process.env, LC_ALL: 'C', PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` };
+    const env = { ...process.env, LC_ALL: 'C', PATH: toolPath };
     return (await execute(tool, [...toolArguments], { env })).stdout;
   } catch (error) {
     throw toolFailure(tool, error);
