@@ -30,6 +30,7 @@ import { errnoOf, toGhostsnapError } from '../backend/syscall-failure.ts';
 import { MS_NOATIME, mountFs, unmountFs } from '../backend/syscalls-linux.ts';
 import { type ErrorCode, GhostsnapError } from '../core/errors.ts';
 import { rawFromText } from '../core/raw-path.ts';
+import { GHOST_DIRECTORY } from './pool.ts';
 
 const execute = promisify(execFile);
 
@@ -61,6 +62,9 @@ export interface ImagePoolStatus {
 /** btrfs refuses less: 109 MiB with single metadata. */
 export const IMAGE_BYTES_MIN = 109 * 2 ** 20;
 
+/** Snapshots, and the trees that moved into the pool. */
+const SHARED_DIRECTORIES = [GHOST_DIRECTORY, 'work'] as const;
+
 const MOUNT_DATA = 'user_subvol_rm_allowed,discard=async';
 
 export interface CreateOptions extends ImagePoolPaths {
@@ -91,10 +95,24 @@ export async function createImagePool(options: CreateOptions): Promise<ImagePool
   }
   await makeImage(options);
   try {
-    return await mountImagePool(options);
+    const mounted = await mountImagePool(options);
+    makeSharedDirectories(options.mountPath);
+    return mounted;
   } catch (error) {
+    await unmountImagePool(options);
     rmSync(imagePath, { force: true });
     throw error;
+  }
+}
+
+/**
+ * Root makes the pool, everybody may use it: as in /tmp, each user makes directories of their own
+ * there, which nobody else can rename or remove.
+ */
+function makeSharedDirectories(mountPath: string): void {
+  for (const name of SHARED_DIRECTORIES) {
+    mkdirSync(`${mountPath}/${name}`);
+    chmodSync(`${mountPath}/${name}`, 0o1777);
   }
 }
 
@@ -206,21 +224,16 @@ export async function unmountImagePool(paths: ImagePoolPaths): Promise<void> {
 
 /**
  * Unmounts and removes the image, with everything in it. Without `force` it refuses while workspaces
- * have snapshots there. Finished by calling it again.
- * @throws GhostsnapError NEEDS_ROOT, POOL_IN_USE
+ * have snapshots there; an image that is not mounted is mounted to find out, and one that can't be
+ * mounted is not ours to remove. Finished by calling it again.
+ * @throws GhostsnapError NEEDS_ROOT, POOL_IN_USE, IO
  */
 export async function destroyImagePool(
   options: ImagePoolPaths & { readonly force?: 'yes' | 'no' },
 ): Promise<void> {
   assertRoot('Removing a pool image');
   const { imagePath, mountPath } = options;
-  const held = workspacesIn(mountPath);
-  if (held.length > 0 && options.force !== 'yes') {
-    throw new GhostsnapError('POOL_IN_USE', `The pool holds snapshots of ${held.join(', ')}.`, {
-      data: { workspaces: held },
-      hint: 'Destroy these workspaces first, or pass --force to lose their snapshots.',
-    });
-  }
+  if (options.force !== 'yes') await assertUnused(options);
   await unmountImagePool(options);
   // The mount point first: were the image gone before it, nothing would name the directory again.
   if (existsSync(mountPath)) rmdirSync(mountPath);
@@ -229,11 +242,24 @@ export async function destroyImagePool(
   if (existsSync(dirname(imagePath))) syncDirectory(dirname(imagePath));
 }
 
+async function assertUnused(paths: ImagePoolPaths): Promise<void> {
+  if (!existsSync(paths.imagePath)) return;
+  const wasMounted = isImagePoolMounted(paths.mountPath);
+  if (!wasMounted) await mountImagePool(paths);
+  const held = workspacesIn(paths.mountPath);
+  if (held.length === 0) return;
+  if (!wasMounted) await unmountImagePool(paths);
+  throw new GhostsnapError('POOL_IN_USE', `The pool holds snapshots of ${held.join(', ')}.`, {
+    data: { workspaces: held },
+    hint: 'Destroy these workspaces first, or pass --force to lose their snapshots.',
+  });
+}
+
 function workspacesIn(mountPath: string): string[] {
-  if (!isImagePoolMounted(mountPath)) return [];
-  const ghosts = `${mountPath}/.ghostsnap`;
-  const own = existsSync(ghosts) ? readdirSync(ghosts) : [];
-  return own.filter((name) => name.startsWith('ws_'));
+  return SHARED_DIRECTORIES.flatMap((name) => {
+    const directory = `${mountPath}/${name}`;
+    return existsSync(directory) ? readdirSync(directory) : [];
+  }).filter((name) => name.startsWith('ws_'));
 }
 
 export async function imagePoolStatus(paths: ImagePoolPaths): Promise<ImagePoolStatus> {

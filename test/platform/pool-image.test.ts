@@ -9,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -26,8 +27,10 @@ import {
   mountImagePool,
   unmountImagePool,
 } from '../../src/pool/image-pool.ts';
-import { PLAIN_UID } from './btrfs-workspace.ts';
+import { assertRsyncSame } from '../checker/tree-digest.ts';
+import { fillRichly, makeStage, newSnapshotId, PLAIN_UID } from './btrfs-workspace.ts';
 import { makeLoopImage } from './loop-image.ts';
+import { runBtrfsChild } from './run-btrfs-child.ts';
 
 const SIZE = 200 * 2 ** 20;
 let base: string;
@@ -73,6 +76,32 @@ describe('createImagePool()', () => {
     expect(status).toMatchObject({ mounted: true, io: 'direct', totalBytes: SIZE });
     expect(status.hostBytes).toBeLessThan(SIZE / 10);
     expect(statSync(pool.imagePath).mode & 0o777).toBe(0o600);
+  });
+
+  test('a plain user uses it: init, snapshot, roll back, delete', async () => {
+    await createImagePool({ ...pool, sizeBytes: SIZE });
+    for (const path of [base, join(base, 'a pool')]) chmodSync(path, 0o755);
+    const home = join(base, 'home');
+    mkdirSync(home);
+    const stage = makeStage({
+      on: pool.mountPath,
+      fill: fillRichly,
+      uid: PLAIN_UID,
+      workspaceAt: home,
+    });
+    chmodSync(stage.base, 0o755);
+    const ref = { ...stage.ref, poolRoot: pool.mountPath };
+    const id = newSnapshotId();
+    const calls = [
+      { method: 'moveIntoPool' },
+      { method: 'createSnapshot', args: [id] },
+      { method: 'applyInPlace', args: [id] },
+      { method: 'deleteSnapshots', args: [[id]] },
+      { method: 'releaseWorkspace' },
+    ];
+    expect(runBtrfsChild({ ref, calls }, PLAIN_UID).error).toBeNull();
+    assertRsyncSame(stage.original, ref.path);
+    await stage[Symbol.asyncDispose]();
   });
 
   test('refuses an image that exists, and one that is too small', async () => {
@@ -171,6 +200,13 @@ describe('destroyImagePool()', () => {
     await destroyImagePool(pool);
   });
 
+  test('leaves a file alone that is no pool image', async () => {
+    mkdirSync(join(base, 'a pool'));
+    writeFileSync(pool.imagePath, 'precious');
+    await expect(destroyImagePool(pool)).rejects.toMatchObject({ code: 'IO' });
+    expect(readFileSync(pool.imagePath, 'utf8')).toBe('precious');
+  });
+
   test('refuses while workspaces live in it, unless forced, and while something is open', async () => {
     await createImagePool({ ...pool, sizeBytes: SIZE });
     mkdirSync(join(pool.mountPath, '.ghostsnap/ws_01J9Z3K4M5N6P7Q8R9S0T1V2W3'), {
@@ -180,6 +216,10 @@ describe('destroyImagePool()', () => {
       code: 'POOL_IN_USE',
       data: { workspaces: ['ws_01J9Z3K4M5N6P7Q8R9S0T1V2W3'] },
     });
+    await unmountImagePool(pool);
+    await expect(destroyImagePool(pool)).rejects.toMatchObject({ code: 'POOL_IN_USE' });
+    expect(isImagePoolMounted(pool.mountPath)).toBe(false);
+    await mountImagePool(pool);
     const held = openSync(pool.mountPath, 'r');
     await expect(destroyImagePool({ ...pool, force: 'yes' })).rejects.toMatchObject({
       code: 'POOL_IN_USE',
