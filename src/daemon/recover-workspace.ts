@@ -5,8 +5,7 @@
  * everything but labels comes back.
  */
 import path from 'node:path';
-import { quarantineCatalog } from '../catalog/quarantine-catalog.ts';
-import { GhostsnapError } from '../core/errors.ts';
+import { mendCatalog } from '../catalog/mend-catalog.ts';
 import type { RecoveryReport } from '../engine/results.ts';
 import { type Environment, poolDirectory, resolveHome } from './home.ts';
 import { findRecord, openWorkspace } from './open-workspace.ts';
@@ -24,13 +23,8 @@ export async function recoverWorkspace(
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
   const record = findRecord(home, environment, options.workspace);
-  try {
-    return await recoverOpened(options);
-  } catch (error) {
-    if (!(error instanceof GhostsnapError) || error.code !== 'CATALOG_CORRUPT') throw error;
-    quarantineCatalog(path.join(poolDirectory(home, record.pool), 'catalog.db'));
-    return await recoverOpened(options);
-  }
+  mendCatalog(path.join(poolDirectory(home, record.pool), 'catalog.db'));
+  return await recoverOpened(options);
 }
 
 async function recoverOpened(options: RecoverWorkspaceOptions): Promise<RecoveryReport> {

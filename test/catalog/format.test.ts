@@ -5,6 +5,7 @@ import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mendCatalog } from '../../src/catalog/mend-catalog.ts';
 import { APPLICATION_ID, MIGRATIONS, migrate, readFormat } from '../../src/catalog/migrate.ts';
 import type { Migration } from '../../src/catalog/migrations/migration.ts';
 import { quarantineCatalog } from '../../src/catalog/quarantine-catalog.ts';
@@ -290,5 +291,41 @@ describe('quarantineCatalog()', () => {
     writeFileSync(file, 'database');
     expect(quarantineCatalog(file)).toBe(`${file}.broken-1`);
     expect(readFileSync(`${file}.broken-1-wal`, 'utf8')).toBe('log');
+  });
+});
+
+describe('mendCatalog()', () => {
+  it('leaves a sound catalog and a missing one alone', () => {
+    expect(mendCatalog(file)).toEqual({ outcome: 'missing' });
+    makeCatalog();
+    const before = readFileSync(file);
+    expect(mendCatalog(file)).toEqual({ outcome: 'sound' });
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  it('makes wrong projections again and keeps every label', () => {
+    const journal = makeCatalog();
+    sql('DELETE FROM snapshots');
+    expect(mendCatalog(file)).toEqual({ outcome: 'rebuilt' });
+    using catalog = open(file);
+    expect(catalog.findByLabel(journal.workspace, 'first')).not.toBeNull();
+  });
+
+  it('sets aside what can not be mended', () => {
+    makeCatalog();
+    sql('DELETE FROM events WHERE sequence = 4');
+    expect(mendCatalog(file)).toEqual({ outcome: 'set-aside', to: `${file}.broken-1` });
+    using fresh = open(file);
+    expect(fresh.listWorkspaces()).toEqual([]);
+    fresh[Symbol.dispose]();
+    writeFileSync(file, 'not a database, by far');
+    expect(mendCatalog(file)).toEqual({ outcome: 'set-aside', to: `${file}.broken-2` });
+  });
+
+  it('does not touch a catalog from the future', () => {
+    makeCatalog();
+    sql('PRAGMA user_version = 9');
+    expect(errorOf(() => mendCatalog(file)).code).toBe('FORMAT_TOO_NEW');
+    expect(quarantineCatalog(file)).toBe(`${file}.broken-1`);
   });
 });

@@ -1,0 +1,39 @@
+/**
+ * Mending a catalog as far as its file allows: nothing, then its projections, then a new file.
+ *
+ * Projections that are wrong are made again from the events, and every label stays. A file whose
+ * structure or events are damaged is set aside, never deleted; the next open makes a new one, which
+ * recovery fills from the disk.
+ */
+import { existsSync } from 'node:fs';
+import { GhostsnapError } from '../core/errors.ts';
+import { quarantineCatalog } from './quarantine-catalog.ts';
+import { rebuildProjections } from './rebuild-projections.ts';
+import { verifyCatalog } from './verify-catalog.ts';
+
+export type MendOutcome =
+  | { readonly outcome: 'missing' | 'sound' | 'rebuilt' }
+  | { readonly outcome: 'set-aside'; readonly to: string };
+
+/**
+ * May be killed and called again at any point. The caller has no connection open.
+ * @throws GhostsnapError FORMAT_TOO_NEW, NOT_PERMITTED, LOCKED, POOL_FULL, IO; the file is as it was then
+ */
+export function mendCatalog(file: string): MendOutcome {
+  if (!existsSync(file)) return { outcome: 'missing' };
+  if (verifyCatalog({ file }).length === 0) return { outcome: 'sound' };
+  if (tryRebuild(file) && verifyCatalog({ file }).length === 0) return { outcome: 'rebuilt' };
+  const to = quarantineCatalog(file);
+  return to === null ? { outcome: 'missing' } : { outcome: 'set-aside', to };
+}
+
+function tryRebuild(file: string): boolean {
+  try {
+    rebuildProjections({ file });
+    return true;
+  } catch (error) {
+    // The events are damaged as well; anything else says nothing about the file.
+    if (error instanceof GhostsnapError && error.code === 'CATALOG_CORRUPT') return false;
+    throw error;
+  }
+}
