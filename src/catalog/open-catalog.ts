@@ -8,7 +8,9 @@
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { toGhostsnapError } from '../backend/syscall-failure.ts';
 import { GhostsnapError } from '../core/errors.ts';
+import { rawFromText } from '../core/raw-path.ts';
 import type { Catalog } from '../engine/ports.ts';
 import { CatalogReserve, RESERVE_BYTES } from './catalog-reserve.ts';
 import { checkFormat, migrate } from './migrate.ts';
@@ -65,6 +67,7 @@ export function openDatabase(request: DatabaseRequest): DatabaseSync {
   if (access === 'readonly' && !existsSync(file)) {
     throw corruptCatalog(file, 'The catalog is missing');
   }
+  if (!existsSync(file)) makeEmptyFile(file);
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(file, {
@@ -77,6 +80,15 @@ export function openDatabase(request: DatabaseRequest): DatabaseSync {
   } catch (error) {
     if (database?.isOpen === true) database.close();
     throw catalogFailure(error, file);
+  }
+}
+
+/** SQLite would make it readable to all; its log and index take the same mode. */
+function makeEmptyFile(file: string): void {
+  try {
+    closeSync(openSync(file, 'a', 0o600));
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Making the catalog', path: rawFromText(file) });
   }
 }
 

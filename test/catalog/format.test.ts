@@ -1,7 +1,14 @@
 /**
  * The catalog's format: versions from the past and the future, files of other programs, damage.
  */
-import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -105,6 +112,17 @@ describe('opening', () => {
     sql('PRAGMA application_id = 0');
     expect(errorOf(() => open(file)).message).toContain('of another program');
     expect(before.length).toBe(readFileSync(file).length);
+  });
+
+  it('makes the files for their owner only', () => {
+    using catalog = open(file);
+    new Journal(catalog).init();
+    const modes = readdirSync(directory.path).map((name) => [
+      name,
+      statSync(join(directory.path, name)).mode & 0o777,
+    ]);
+    const names = ['catalog.db', 'catalog.db-shm', 'catalog.db-wal', 'catalog.reserve'];
+    expect(modes).toEqual(names.map((name) => [name, 0o600]));
   });
 
   it('refuses to read a catalog that is missing', () => {
