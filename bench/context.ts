@@ -3,7 +3,9 @@
  * own (for memory, threads and privileges, which one process can only have once).
  */
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import ts from 'typescript';
 import type { CPrograms } from './c-programs.ts';
 import type { Row } from './measure.ts';
 import type { Place } from './place.ts';
@@ -35,9 +37,34 @@ export interface ChildOptions {
 
 const OUTPUT_BYTES_MAX = 1 << 28;
 
+const ROOT = join(import.meta.dirname, '..');
+const CHILD_OPTIONS: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ESNext,
+  module: ts.ModuleKind.ESNext,
+  verbatimModuleSyntax: true,
+};
+const STRIPPED = join(ROOT, '.bench', 'js');
+
+/**
+ * Children run on the built program, as users do: the type stripper alone would take tens of megabytes
+ * and a tenth of a second of each. `npm run build` comes first.
+ */
+export function stripChildren(): void {
+  for (const file of globSync('bench/{*,child/*}.ts', { cwd: ROOT })) {
+    const source = readFileSync(join(ROOT, file), 'utf8');
+    const stripped = ts
+      .transpileModule(source, { compilerOptions: CHILD_OPTIONS })
+      .outputText.replaceAll(/from '(?:\.\.\/)+src\/([^']+)\.ts'/g, `from '${ROOT}/dist/$1.js'`)
+      .replaceAll(/from '(\.[^']+)\.ts'/g, "from '$1.js'");
+    const target = join(STRIPPED, dirname(file), `${basename(file, '.ts')}.js`);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, stripped);
+  }
+}
+
 /** Runs bench/child/NAME.ts with a JSON argument and gives back the JSON it prints. */
 export function runChild<T>(name: string, argument: unknown, options: ChildOptions = {}): T {
-  const script = join(import.meta.dirname, 'child', `${name}.ts`);
+  const script = join(STRIPPED, 'bench', 'child', `${name}.js`);
   const flags = options.nodeFlags ?? [];
   const text = execFileSync(process.execPath, [...flags, script, JSON.stringify(argument)], {
     encoding: 'utf8',

@@ -15,7 +15,7 @@ import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
 import { allocation, engineMemory, startUp } from './cases/process.ts';
 import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
 import { serial } from './cases/serial.ts';
-import type { BenchCase, BenchContext } from './context.ts';
+import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
 import type { Row } from './measure.ts';
 import { renderDocument, renderTable } from './report.ts';
 
@@ -52,6 +52,7 @@ const context: BenchContext = {
   c: compilePrograms(join(ROOT, '.bench', 'bin')),
   size: values.quick ? 'quick' : values.full ? 'full' : 'normal',
 };
+stripChildren();
 const isRoot = process.getuid?.() === 0;
 const rows: Row[] = [];
 const leftOut: string[] = [];

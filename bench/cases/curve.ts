@@ -32,7 +32,9 @@ export const curve: BenchCase = {
       const bare = place.makeDirectory(place.btrfs, 'bare');
       const paths = makeFiles(workspace, files);
       await initWorkspace({ path: workspace, backend: 'btrfs', environment });
-      using manager = new SnapshotManager({ workspace, environment });
+      const manager = new SnapshotManager({ workspace, environment });
+      // Closed through the asynchronous side, which also waits for what the backend still does.
+      await using _closing = manager.workspace;
       manager.createSnapshot();
       const ours: number[] = [];
       const ioctl: number[] = [];

@@ -21,7 +21,9 @@ export const oneEditBtrfs: BenchCase = {
     await using place = await makePlace({ btrfsMiB: 6144 });
     const prepared = await prepare(context, place, 'btrfs');
     const { workspace, git, paths, files } = prepared;
-    using manager = new SnapshotManager({ workspace, environment: place.environment });
+    const manager = new SnapshotManager({ workspace, environment: place.environment });
+    // Closed through the asynchronous side, which also waits for what the backend still does.
+    await using _closing = manager.workspace;
     const ours: number[] = [];
     const theirs: number[] = [];
     const copies: number[] = [];
@@ -79,7 +81,9 @@ export const oneEditStore: BenchCase = {
     }
     {
       // Kept for last: the watching engine would hear, and pay for, the others' edits.
-      using manager = new SnapshotManager({ workspace, environment, watch: 'on' });
+      const manager = new SnapshotManager({ workspace, environment, watch: 'on' });
+      // Closed through the asynchronous side, which also waits for what the backend still does.
+      await using _closing = manager.workspace;
       manager.createSnapshot();
       for (let round = 0; round < rounds(context, 20); round += 1) {
         editFile(workspace, pathOf(paths, round));
