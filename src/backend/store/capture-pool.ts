@@ -28,7 +28,7 @@ export interface CapturePoolOptions {
   readonly capturer: FileCapturer;
   readonly setup: WorkerSetup;
   /** Called with the objects that a worker staged. */
-  readonly onStaged: (names: readonly string[]) => void;
+  readonly onStaged: (directory: string, names: readonly string[]) => void;
 }
 
 export class CapturePool implements CaptureSink {
@@ -118,7 +118,7 @@ export class CapturePool implements CaptureSink {
       this.#fail(revive(reply.failure));
       return;
     }
-    this.#options.onStaged(reply.staged);
+    this.#options.onStaged(reply.directory, reply.staged);
     try {
       for (let i = 0; i < jobs.length; i += 1) jobs[i]?.done(asCaptured(reply.results[i]));
     } catch (error) {

@@ -32,6 +32,8 @@ export interface CaptureBatch {
 export interface CaptureReply {
   readonly batch: number;
   readonly results: readonly ReturnType<FileCapturer['capture']>[];
+  /** Objects that were staged, and the directory they are in. */
+  readonly directory: string;
   readonly staged: readonly string[];
   readonly failure: unknown;
 }
@@ -43,6 +45,7 @@ function serve(setup: WorkerSetup, port: NonNullable<typeof parentPort>): void {
   const capturer = new FileCapturer(tree, files, writer);
   port.on('message', (message: CaptureBatch | 'stop') => {
     if (message === 'stop') {
+      writer[Symbol.dispose]();
       tree[Symbol.dispose]();
       port.close();
       return;
@@ -58,14 +61,15 @@ function captureBatch(
 ): CaptureReply {
   try {
     const results = paths.map((path, i) => capturer.capture(path, previous[i] ?? null));
-    return { batch, results, staged: writer.takeStaged(), failure: null };
+    const { directory } = writer;
+    return { batch, results, directory, staged: writer.takeStaged(), failure: null };
   } catch (error) {
     // Classes do not survive the way between threads: a known error travels as its parts.
     const failure =
       error instanceof GhostsnapError
         ? { code: error.code, message: error.message, data: error.data, hint: error.hint }
         : error;
-    return { batch, results: [], staged: [], failure };
+    return { batch, results: [], directory: '', staged: [], failure };
   }
 }
 

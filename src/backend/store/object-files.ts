@@ -41,7 +41,7 @@ export function objectName(kind: ObjectKind, id: ObjectId): string {
   return `${hex.slice(0, 2)}/${hex.slice(2)}${SUFFIXES[kind]}`;
 }
 
-/** The name of an object in a transaction's directory, which is flat. */
+/** The name of an object in a writer's directory, which is flat. */
 export function stagedName(name: string): string {
   return name.slice(0, 2) + name.slice(3);
 }
@@ -63,7 +63,7 @@ export class ObjectFiles implements Disposable {
   /** Absolute path of `objects/`, text. */
   readonly path: string;
   readonly fd: number;
-  /** A transaction's directory, whose objects are read as if they had their names already; or -1. */
+  /** A writer's directory, whose objects are read as if they had their names already; or -1. */
   stagedFd = -1;
   readonly #owns: boolean;
 

@@ -34,7 +34,8 @@ export class ObjectTransaction implements Disposable {
   readonly fd: number;
   readonly #path: string;
   readonly #files: ObjectFiles;
-  readonly #staged = new Set<string>();
+  /** Names of objects, each with the writer's directory it is in. */
+  readonly #staged = new Map<string, string>();
 
   /** `path` (text) is a directory of this transaction's own; leftovers of an earlier one are removed. */
   constructor(files: ObjectFiles, path: string) {
@@ -44,12 +45,12 @@ export class ObjectTransaction implements Disposable {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     this.fd = openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
     this.writer = new ObjectWriter(files, this.fd);
-    files.stagedFd = this.fd;
+    files.stagedFd = this.writer.fd;
   }
 
-  /** Objects that other threads have staged in this transaction's directory. */
-  addStaged(names: readonly string[]): void {
-    for (const name of names) this.#staged.add(name);
+  /** Objects that a writer, of this or another thread, has staged in its directory. */
+  addStaged(directory: string, names: readonly string[]): void {
+    for (const name of names) this.#staged.set(name, directory);
   }
 
   commitSync(): void {
@@ -62,10 +63,10 @@ export class ObjectTransaction implements Disposable {
 
   /** Yields where the whole filesystem is to be synced. */
   *#commit(): Generator<'sync'> {
-    this.addStaged(this.writer.takeStaged());
-    const names = [...this.#staged];
+    this.addStaged(this.writer.directory, this.writer.takeStaged());
+    const names = [...this.#staged.keys()];
     const syncsSingly = names.length <= SINGLE_SYNCS_MAX;
-    if (syncsSingly) for (const name of names) fsyncAt(this.fd, stagedName(name));
+    if (syncsSingly) for (const name of names) fsyncAt(this.fd, this.#stagedAt(name));
     else yield 'sync';
     const directories = new Set<string>();
     for (const name of names) this.#publish(name, directories);
@@ -74,22 +75,27 @@ export class ObjectTransaction implements Disposable {
     this.#staged.clear();
   }
 
+  #stagedAt(name: string): string {
+    return `${this.#staged.get(name)}/${stagedName(name)}`;
+  }
+
   #publish(name: string, directories: Set<string>): void {
     const shard = name.slice(0, 2);
     directories.add(shard);
     try {
-      renameAt(this.fd, stagedName(name), this.#files.fd, name);
+      renameAt(this.fd, this.#stagedAt(name), this.#files.fd, name);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
       makeShard(this.#files.fd, shard);
       directories.add('.');
-      renameAt(this.fd, stagedName(name), this.#files.fd, name);
+      renameAt(this.fd, this.#stagedAt(name), this.#files.fd, name);
     }
   }
 
   /** Ends the transaction; what was not committed is removed. */
   [Symbol.dispose](): void {
     this.#files.stagedFd = -1;
+    this.writer[Symbol.dispose]();
     closeFd(this.fd);
     rmSync(this.#path, { recursive: true, force: true });
   }

@@ -3,8 +3,8 @@
  *
  * Everything goes to the transaction's own directory below `working/`, under the object's id. So a file
  * in `objects/` is always whole and durable, and a snapshot that finds an object there may refer to it
- * unread. Several threads write into one transaction; two that write the same object write the same
- * bytes, and the second one leaves it to the first.
+ * unread. Several threads write into one transaction, each in a directory of its own; where two write
+ * the same object they write the same bytes, and either may be published.
  */
 import { hash, randomBytes } from 'node:crypto';
 import type { RawStat } from '../directory-listing.ts';
@@ -12,8 +12,11 @@ import { errnoOf } from '../syscall-failure.ts';
 import {
   cloneFile,
   closeFd,
+  makeDirectoryAt,
   O_CREAT,
+  O_DIRECTORY,
   O_EXCL,
+  O_RDONLY,
   O_WRONLY,
   openAt,
   renameAt,
@@ -46,20 +49,27 @@ import type { ContentRef, ObjectId, ObjectKind, StoredEntry } from './stored-ent
 /** What "this filesystem cannot clone, or not between these two files" looks like. */
 const CANNOT_CLONE = new Set(['EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ETXTBSY', 'ENOSYS']);
 
-export class ObjectWriter {
+export class ObjectWriter implements Disposable {
   readonly #files: ObjectFiles;
-  readonly #workingFd: number;
+  /** This writer's own directory: threads that create files in one directory wait for each other. */
+  readonly directory: string;
+  readonly fd: number;
   readonly #encoder = new ByteWriter();
   readonly #staged: string[] = [];
   #scratchCount = 0;
-  readonly #scratchPrefix = `scratch-${randomBytes(6).toString('hex')}`;
   /** Data follows the prefix that its hash begins with, so that a small file is hashed in one call. */
   readonly #chunk = Buffer.allocUnsafeSlow(ONE_CHUNK_PREFIX_BYTES + CHUNK_BYTES);
 
-  /** `workingFd`: the transaction's directory, open for as long as the writer is in use. */
+  /** Makes a directory of its own in the transaction's. Close it. */
   constructor(files: ObjectFiles, workingFd: number) {
     this.#files = files;
-    this.#workingFd = workingFd;
+    this.directory = randomBytes(8).toString('hex');
+    makeDirectoryAt(workingFd, this.directory, 0o700);
+    this.fd = openAt(workingFd, this.directory, O_RDONLY | O_DIRECTORY);
+  }
+
+  [Symbol.dispose](): void {
+    closeFd(this.fd);
   }
 
   /** Names (as `objectName` gives them) of what was written since the last call. */
@@ -95,13 +105,13 @@ export class ObjectWriter {
       cloneFile(scratch.fd, fromFd);
     } catch (error) {
       closeFd(scratch.fd);
-      unlinkAt(this.#workingFd, scratch.name);
+      unlinkAt(this.fd, scratch.name);
       if (CANNOT_CLONE.has(errnoOf(error))) return null;
       throw error;
     }
     closeFd(scratch.fd);
     if (!isStill()) {
-      unlinkAt(this.#workingFd, scratch.name);
+      unlinkAt(this.fd, scratch.name);
       return 'changed';
     }
     const id = randomBytes(32).toString('latin1') as ObjectId;
@@ -141,10 +151,10 @@ export class ObjectWriter {
       closeFd(scratch.fd);
     }
     if (id === null || !isStill()) {
-      unlinkAt(this.#workingFd, scratch.name);
+      unlinkAt(this.fd, scratch.name);
       return 'changed';
     }
-    if (this.#files.has('blob', id)) unlinkAt(this.#workingFd, scratch.name);
+    if (this.#files.has('blob', id)) unlinkAt(this.fd, scratch.name);
     else this.#adopt(scratch.name, 'blob', id);
     return { kind: 'blob', id };
   }
@@ -157,6 +167,7 @@ export class ObjectWriter {
       const start = seekData(fromFd, offset);
       if (start < 0 || start >= sizeBytes) break;
       const end = Math.min(seekHole(fromFd, start), sizeBytes);
+      if (end < 0) return null;
       for (let at = start; at < end; at += CHUNK_BYTES) {
         const length = Math.min(CHUNK_BYTES, end - at);
         const chunk = this.#chunk.subarray(0, length);
@@ -169,14 +180,14 @@ export class ObjectWriter {
   }
 
   #openScratch(): { readonly fd: number; readonly name: string } {
-    const name = `${this.#scratchPrefix}-${this.#scratchCount}`;
+    const name = `scratch-${this.#scratchCount}`;
     this.#scratchCount += 1;
-    return { fd: openAt(this.#workingFd, name, O_WRONLY | O_CREAT | O_EXCL, 0o600), name };
+    return { fd: openAt(this.fd, name, O_WRONLY | O_CREAT | O_EXCL, 0o600), name };
   }
 
   #adopt(scratch: string, kind: ObjectKind, id: ObjectId): void {
     const name = objectName(kind, id);
-    renameAt(this.#workingFd, scratch, this.#workingFd, stagedName(name));
+    renameAt(this.fd, scratch, this.fd, stagedName(name));
     this.#staged.push(name);
   }
 
@@ -185,9 +196,9 @@ export class ObjectWriter {
     let fd: number;
     try {
       const flags = O_WRONLY | O_CREAT | O_EXCL;
-      fd = openAt(this.#workingFd, stagedName(name), flags, 0o600);
+      fd = openAt(this.fd, stagedName(name), flags, 0o600);
     } catch (error) {
-      // This transaction has it already, or another of its threads is writing it right now.
+      // Staged before in this transaction.
       if (errnoOf(error) === 'EEXIST') return;
       throw error;
     }

@@ -113,7 +113,7 @@ export async function takeSnapshot(
       objectsFd: files.fd,
       workingFd: transaction.fd,
     },
-    onStaged: (names) => transaction.addStaged(names),
+    onStaged: (directory, names) => transaction.addStaged(directory, names),
   });
   try {
     const scanned = await lookWithPauses(making, sink, options);
