@@ -20,8 +20,6 @@ import {
 import { chmodFd, chownAt, removeXattr, setMtimeAt, setXattr } from './syscalls-linux.ts';
 import { chmodAt, clearFlagsAt, isDenied, LOCKING_FLAGS, setFlagsAt } from './unlock-inode.ts';
 
-const SET_ID_BITS = 0o6000;
-
 /** Everything but the flags, for a file that was just created and is still open. */
 export function finishNewFile(
   context: ApplyContext,
@@ -71,8 +69,8 @@ export function applyMetadata(context: ApplyContext, entry: PlacedEntry): void {
     giveOwner(context, path, want, (uid, gid) => chownAt(parentFd, nameOrDot(name), uid, gid));
   }
   const isAclChanged = applyXattrs(context, entry);
-  const isSetId = isOwnerChanged && (want.mode & SET_ID_BITS) !== 0;
-  const isModeDue = have.mode !== want.mode || isAclChanged || isOwnerChanged || isSetId;
+  // chown(2) clears setuid and setgid.
+  const isModeDue = have.mode !== want.mode || isAclChanged || isOwnerChanged;
   if (isModeDue && want.type !== 'symlink') {
     context.permitted(path, `mode ${want.mode.toString(8)} not given back`, () =>
       chmodAt(parentFd, name, want.mode),

@@ -117,3 +117,29 @@ test('extractTree() writes chosen paths and refuses what is there already, befor
   const missing = extractTree({ source, paths: ['no'] as RawPath[], toDirectory: to });
   await expect(missing).rejects.toMatchObject({ code: 'PATH_NOT_IN_SNAPSHOT' });
 });
+
+test('a reader follows no symlink, neither at the end of a path nor on the way', async () => {
+  await using image = await makeLoopImage({ fs: 'ext4', sizeMiB: 32 });
+  const [live, outside] = [join(image.mountPath, 'live'), join(image.mountPath, 'outside')];
+  for (const path of [live, outside]) mkdirSync(path);
+  python(`os.makedirs(p(b'd', b'e')); write(p(b'd', b'e', b'f'), b'outside')`, outside);
+  python(
+    `
+os.symlink(b'../outside/d', p(b'relative')); os.symlink(b'${outside}/d', p(b'absolute')); os.symlink(b'.', p(b'self'))
+write(p(b'own'), b'own'); os.symlink(b'own', p(b'file'))`,
+    live,
+  );
+  using tree = openDirectoryTree(live, 'live');
+  for (const link of ['relative', 'absolute', 'self']) {
+    const [directory, file] = [`${link}/e`, `${link}/e/f`] as [RawPath, RawPath];
+    expect(() => tree.readDirectory(link as RawPath)).toThrow(/ELOOP|ENOTDIR/);
+    expect(() => tree.readDirectory(directory)).toThrow(/ELOOP|ENOTDIR/);
+    expect(tree.lookup(directory)).toBeNull();
+    expect(tree.lookup(file)).toBeNull();
+    expect(() => tree.readFile(file, 0, 10)).toThrow(/ELOOP|ENOTDIR/);
+    expect(() => tree.readXattrs(file)).toThrow(/ELOOP|ENOTDIR/);
+    expect(() => tree.readLink(file)).toThrow(/ELOOP|ENOTDIR/);
+  }
+  expect(() => tree.readFile('file' as RawPath, 0, 10)).toThrow(/ELOOP/);
+  expect(tree.readLink('relative' as RawPath)).toBe('../outside/d');
+});

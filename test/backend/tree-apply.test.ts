@@ -224,6 +224,14 @@ subprocess.check_call([b'chattr', b'+i', p(b'd')])`,
     );
   }
   try {
+    // On the way to a chosen path the flag of a directory goes for a while and comes back.
+    await turn(live, source, { subtreeRoots: new PathSet(['d/f'] as RawPath[]) });
+    const way = python(
+      `print(subprocess.check_output([b'lsattr', b'-d', p(b'd')]).decode())`,
+      live,
+    );
+    expect(way).toMatch(/^----i/);
+    expect(readFileSync(join(live, 'd/f'), 'utf8')).toBe('good');
     expect((await turn(live, source)).notes).toEqual([]);
     assertSameTree(source, live);
     const flags = python(`print(subprocess.check_output([b'lsattr', b'-R', root]).decode())`, live);
