@@ -95,7 +95,7 @@ function checkLoopDevices(): MachineCheck {
 }
 
 /** In PATH, and where administrators' tools live: a plain user's PATH often lacks those. */
-export function findTool(environment: Environment, tool: string): string | null {
+export function findTool(environment: Pick<Environment, 'env'>, tool: string): string | null {
   const path = `${environment.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
   for (const directory of path.split(delimiter)) {
     const file = join(directory, tool);

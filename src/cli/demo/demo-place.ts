@@ -20,8 +20,9 @@ import { dirname, join } from 'node:path';
 import { isAtOrBelow, parseMountinfo } from '../../backend/btrfs/mount-table.ts';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { Environment } from '../composition.ts';
+import { findTool } from '../machine-checks.ts';
 import { preciousFiles, type Victims } from './demo-damages.ts';
-import { runShell, runShellOrThrow } from './demo-shell.ts';
+import { runShell, runShellOrThrow, type ShellOptions } from './demo-shell.ts';
 
 export interface DemoPlace {
   /** Absolute, without symlinks; everything of the demo is below it. */
@@ -82,9 +83,26 @@ export async function removeDemoPlace(place: DemoPlace): Promise<void> {
       hint: `Unmount it, then delete ${base}`,
     });
   }
+  await detachLoopDevices(base, shell);
   // The demo may have been stopped while a directory was closed to everybody, its owner included.
   await runShell({ ...shell, command: ['chmod', '-R', 'u+rwX', '--', base] });
   rmSync(base, { recursive: true, force: true });
+}
+
+/** Detaches devices whose image file is below `base`; where losetup is missing none was attached. */
+async function detachLoopDevices(
+  base: string,
+  shell: Omit<ShellOptions, 'command'>,
+): Promise<void> {
+  const losetup = findTool({ env: shell.env }, 'losetup');
+  if (losetup === null) return;
+  const list = [losetup, '--list', '--noheadings', '--raw', '-O', 'NAME,BACK-FILE'];
+  const { stdout } = await runShell({ ...shell, command: list });
+  for (const line of stdout.split('\n')) {
+    const [device = '', file = ''] = line.split(' ');
+    if (!isAtOrBelow(file, base)) continue;
+    await runShell({ ...shell, command: [losetup, '-d', device] });
+  }
 }
 
 /** Innermost first. */
