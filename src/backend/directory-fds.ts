@@ -8,7 +8,7 @@
  *
  * It must not know what is done in the directories.
  */
-import { parentOf, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
+import { type RawPath, ROOT_PATH } from '../core/raw-path.ts';
 import { BTRFS_MAGIC, filesystemMagic } from './syscalls-inode-linux.ts';
 import {
   closeFd,
@@ -192,9 +192,4 @@ function openDirectory(parentFd: number, name: string): { fd: number; isReadable
     const fd = openBeneath(parentFd, name, O_PATH | O_DIRECTORY, RESOLVE_INSIDE);
     return { fd, isReadable: false };
   }
-}
-
-/** Parent descriptor of an entry. */
-export function openParent(fds: DirectoryFds, path: RawPath): number {
-  return fds.open(parentOf(path));
 }

@@ -14,7 +14,6 @@ export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
-export const AT_SYMLINK_FOLLOW = 0x400;
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
@@ -24,7 +23,6 @@ export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = 0o200000;
 export const O_NOFOLLOW = 0o400000;
-export const O_NOATIME = 0o1000000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const O_TMPFILE = 0o20200000;
@@ -122,7 +120,6 @@ const c = {
   fsync: libc.func('int fsync(int fd)'),
   lseek: libc.func('int64_t lseek(int fd, int64_t offset, int whence)'),
   ftruncate: libc.func('int ftruncate(int fd, int64_t length)'),
-  fallocate: libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
   syncFileRange: libc.func(
     'int sync_file_range(int fd, int64_t offset, int64_t bytes, unsigned int flags)',
   ),
@@ -139,7 +136,7 @@ const EINTR = koffi.os.errno.EINTR as number;
 
 /**
  * Paths become NUL-terminated bytes in these two buffers: a synchronous call is over before the next
- * one writes them, so nothing is allocated. Asynchronous calls take buffers of their own (`pathBytes`).
+ * one writes them, so nothing is allocated.
  */
 const PATH_SCRATCH_BYTES = 70_000;
 const pathScratchA = Buffer.alloc(PATH_SCRATCH_BYTES);
@@ -152,11 +149,6 @@ function writePath(scratch: Buffer, raw: string): Buffer {
   const length = scratch.write(raw, 0, 'latin1');
   scratch[length] = 0;
   return scratch;
-}
-
-/** NUL-terminated bytes of a raw path, for a buffer that must outlive the call. */
-export function pathBytes(raw: string): Buffer {
-  return Buffer.from(`${raw}\0`, 'latin1');
 }
 
 /** Bytes-as-latin1 of a text path (see core/raw-path.ts); quick where it is plain ASCII. */
@@ -519,14 +511,6 @@ export function truncateFd(fd: number, sizeBytes: number): void {
   retrying(() => c.ftruncate(fd, sizeBytes), 'ftruncate', `descriptor ${fd}`);
 }
 
-const FALLOC_FL_KEEP_SIZE = 1;
-const FALLOC_FL_PUNCH_HOLE = 2;
-
-export function punchHole(fd: number, offset: number, lengthBytes: number): void {
-  const mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
-  check(c.fallocate(fd, mode, offset, lengthBytes), 'fallocate', `descriptor ${fd}`);
-}
-
 const SYNC_FILE_RANGE_ALL = 7;
 
 /**
@@ -590,9 +574,4 @@ const FICLONE = 0x40049409;
 
 export function cloneFile(toFd: number, fromFd: number): void {
   ioctlNumber(toFd, FICLONE, fromFd, 'FICLONE');
-}
-
-/** True for errnos that mean "out of space" in one of its forms. */
-export function isNoSpace(error: unknown): boolean {
-  return error instanceof SyscallError && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }

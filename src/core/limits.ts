@@ -8,12 +8,6 @@ export const LABEL_BYTES_MAX = 1024;
 /** Bytes of a tool name, session id or call id: the longest seen in practice are below 100. */
 export const NAME_BYTES_MAX = 256;
 
-/** Bytes of a path below the workspace. The kernel passes 4096 at a time; deeper trees are walked by descriptor. */
-export const PATH_BYTES_MAX = 65_536;
-
-/** Levels of directories below the workspace; each level of a walk holds a descriptor. */
-export const DEPTH_MAX = 4096;
-
 /** Snapshots kept in one workspace. Past it, snapshotting fails instead of slowing everything down. */
 export const SNAPSHOTS_PER_WORKSPACE_MAX = 100_000;
 

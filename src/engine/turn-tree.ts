@@ -35,7 +35,10 @@ export const TURN_STEPS = [
   'turn:completed',
 ] as const;
 
-/** Inside `session.run`. @throws GhostsnapError SNAPSHOT_NOT_FOUND, UNSUPPORTED_MODE, POOL_FULL, INTERRUPTED, RESTORE_FAILED */
+/**
+ * Inside `session.run`.
+ * @throws GhostsnapError SNAPSHOT_NOT_FOUND, UNSUPPORTED_MODE, POOL_FULL, INTERRUPTED, RESTORE_FAILED
+ */
 export async function turnTree(
   session: WorkspaceSession,
   request: TurnRequest,

@@ -20,7 +20,6 @@ const IOC_SUBVOL_CREATE_V2 = 0x50009418;
 const IOC_SNAP_DESTROY_V2 = 0x5000943f;
 const IOC_GET_SUBVOL_INFO = 0x81f8943c;
 const IOC_FS_INFO = 0x8400941f;
-const IOC_SPACE_INFO = 0xc0109414;
 const IOC_INO_LOOKUP = 0xd0009412;
 const IOC_GET_SUBVOL_ROOTREF = 0xd000943d;
 
@@ -209,46 +208,6 @@ export function syncFilesystem(fd: number): void {
 export function commitTransaction(fd: number): void {
   ioctlSync(fd, IOC_START_SYNC, u64, 'BTRFS_IOC_START_SYNC');
   ioctlSync(fd, IOC_WAIT_SYNC, u64, 'BTRFS_IOC_WAIT_SYNC');
-}
-
-export interface SpaceGroup {
-  readonly kind: 'data' | 'metadata' | 'system' | 'mixed' | 'reserve';
-  readonly totalBytes: number;
-  readonly usedBytes: number;
-}
-
-/** struct btrfs_ioctl_space_args: u64 space_slots, u64 total_spaces, then {u64 flags, total, used}. */
-const SPACE_SLOTS = 32;
-const SPACE_HEAD_BYTES = 16;
-const SPACE_SLOT_BYTES = 24;
-const GROUP_DATA = 1n;
-const GROUP_SYSTEM = 2n;
-const GROUP_METADATA = 4n;
-const GROUP_RESERVE = 1n << 49n;
-
-/** What is allocated to data and metadata, and how much of it is used. */
-export function spaceGroups(fd: number): readonly SpaceGroup[] {
-  const args = Buffer.alloc(SPACE_HEAD_BYTES + SPACE_SLOTS * SPACE_SLOT_BYTES);
-  args.writeBigUInt64LE(BigInt(SPACE_SLOTS), 0);
-  ioctlSync(fd, IOC_SPACE_INFO, args, 'BTRFS_IOC_SPACE_INFO');
-  const count = Number(args.readBigUInt64LE(8));
-  return Array.from({ length: count }, (_, slot) => {
-    const at = SPACE_HEAD_BYTES + slot * SPACE_SLOT_BYTES;
-    return {
-      kind: groupKind(args.readBigUInt64LE(at)),
-      totalBytes: Number(args.readBigUInt64LE(at + 8)),
-      usedBytes: Number(args.readBigUInt64LE(at + 16)),
-    };
-  });
-}
-
-function groupKind(flags: bigint): SpaceGroup['kind'] {
-  if ((flags & GROUP_RESERVE) !== 0n) return 'reserve';
-  if ((flags & GROUP_SYSTEM) !== 0n) return 'system';
-  const isData = (flags & GROUP_DATA) !== 0n;
-  const isMetadata = (flags & GROUP_METADATA) !== 0n;
-  if (isData && isMetadata) return 'mixed';
-  return isData ? 'data' : 'metadata';
 }
 
 /**

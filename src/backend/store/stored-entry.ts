@@ -73,13 +73,3 @@ export function sameRef(a: ContentRef | null, b: ContentRef | null): boolean {
   if (a === null || b === null) return a === b;
   return a.id === b.id && a.kind === b.kind;
 }
-
-/**
- * An entry that is listed only. A boundary's attributes belong to somebody else's tree and would change
- * without anything of the workspace having changed, so none is kept.
- */
-export function withoutForeignAttributes(entry: StoredEntry): StoredEntry {
-  if (!isBoundary(entry.type)) return entry;
-  const none = { mode: 0, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0, flags: 0 };
-  return { ...entry, ...none, xattrs: [] };
-}
