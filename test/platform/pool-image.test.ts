@@ -144,9 +144,12 @@ describe('createImagePool()', () => {
 
   test('as a plain user says NEEDS_ROOT', () => {
     chmodSync(base, 0o777);
-    const script = `import { createImagePool } from ${JSON.stringify(
-      join(import.meta.dirname, '../../src/pool/image-pool.ts'),
-    )}; await createImagePool(${JSON.stringify({ ...pool, sizeBytes: SIZE })}).catch((e) => console.log(e.code));`;
+    const module = join(import.meta.dirname, '../../src/pool/image-pool.ts');
+    const script = [
+      `const { createImagePool } = await import(${JSON.stringify(module)});`,
+      `const making = createImagePool(${JSON.stringify({ ...pool, sizeBytes: SIZE })});`,
+      'await making.catch((error) => console.log(error.code));',
+    ].join('\n');
     const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
       encoding: 'utf8',
       uid: PLAIN_UID,

@@ -278,10 +278,20 @@ function leadsToCopy(directory: WorkspaceDirectory, place: Place): boolean {
   );
 }
 
-/** Mounts are gone after a reboot. Nothing is hidden by it: only an empty directory is mounted over. */
+/**
+ * Mounts are gone after a reboot, and `rm` of the path takes a symlink away. Nothing is hidden or
+ * replaced: only an empty directory is mounted over, only a missing name becomes a symlink.
+ */
 function remount(directory: WorkspaceDirectory, place: Place): void {
   const { record, ref } = directory;
-  if (record.reachedBy !== 'bind-mount' || isMountPoint(place.path)) return;
+  const isMissing = entryKind(place.parentFd, place.name) === 'missing';
+  if (record.reachedBy === 'symlink') {
+    const target = rawFromText(movedTreePath(ref));
+    if (isMissing && record.phase === 'active') symlinkAt(target, place.parentFd, place.name);
+    return;
+  }
+  if (isMountPoint(place.path)) return;
+  if (isMissing) mkdirSync(place.path, { mode: 0o700 });
   if (record.phase === 'active' && readdirSync(place.path).length > 0) return;
   bindMount(movedTreePath(ref), place.path);
 }

@@ -14,6 +14,7 @@
  */
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { removeTree } from '../remove-tree.ts';
+import { closeFd } from '../syscalls-linux.ts';
 import { isMountPoint, unbind, withCovered } from './bind-mount.ts';
 import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
 import type { InitOptions } from './init-workspace.ts';
@@ -36,6 +37,8 @@ export async function moveTreeOutOfPool(
     await continueMoveOut(directory, place, options.onStep);
     if (record.phase === 'dissolving') return;
   }
+  // Whatever else stands at the path by now is somebody's, and is not exchanged.
+  closeFd(directory.openLive());
   await assertCopyable(movedTreePath(directory.ref), options);
   directory.saveRecord({ ...record, phase: 'releasing' });
   options.onStep?.('release:intent-written');
