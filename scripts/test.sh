@@ -22,7 +22,7 @@ if [ "$(id -u)" -eq 0 ] && command -v unshare setpriv mount >/dev/null &&
 fi
 
 readonly SIM_SEED=${GHOSTSNAP_SIM_SEED:-1}
-readonly SIM_STEPS=${GHOSTSNAP_SIM_STEPS:-2000}
+readonly SIM_STEPS=${GHOSTSNAP_SIM_STEPS:-50000}
 
 passed=0
 failed=0
