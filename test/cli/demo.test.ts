@@ -16,6 +16,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { assertSameDigest, digestTree, type TreeDigest } from '../checker/tree-digest.ts';
 import { type CliOptions, type CliResult, runCli } from './run-cli.ts';
 
+const NOBODY = 65_534;
+
 let base = '';
 let project = '';
 let temporary = '';
@@ -94,6 +96,17 @@ describe('demo', () => {
     expect(status, stdout).toBe(0);
     expect(stdout).toContain('left out: git clean -fdx');
     expect(stdout).toMatch(/\n6 passed, 0 failed\n$/);
+    assertNothingLeft();
+  });
+
+  it('works for a plain user, and says what it leaves out', async () => {
+    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, base]);
+    before = digestTree(project);
+    const { status, stdout } = await demo([project], { uid: NOBODY, env: { HOME: base } });
+    expect(status, stdout).toBe(0);
+    expect(stdout).toContain('btrfs: left out, it needs root for its image');
+    expect(stdout).toContain('$ chmod -R 500 src\n');
+    expect(stdout).toMatch(/\n8 passed, 0 failed\n$/);
     assertNothingLeft();
   });
 

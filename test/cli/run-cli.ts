@@ -19,6 +19,8 @@ export interface CliResult {
 export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Runs as this user and group; needs root. */
+  readonly uid?: number;
   readonly onSpawn?: (child: ChildProcess) => void;
 }
 
@@ -31,6 +33,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
     cwd: options.cwd ?? '/',
     env: { ...process.env, NO_COLOR: undefined, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   let stdout = '';
   let stderr = '';

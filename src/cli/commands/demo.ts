@@ -59,6 +59,7 @@ async function demo(context: CliContext, dir: string | undefined, options: Optio
   using interrupt = catchInterrupt(output);
   const { signal } = interrupt;
   const place = makeDemoPlace(environment);
+  if (environment.uid !== 0) output.line('Left out without root: chmod -R 000 (500 in its place)');
   output.line(`Demo in ${place.base}, trees compared by ${comparingTool(environment)}`);
   const score = { passed: 0, failed: 0 };
   try {

@@ -33,7 +33,12 @@ export function pickVictims(root: string): Victims | null {
   return file === undefined || directory === undefined ? null : { directory, file };
 }
 
-export function listDamages({ directory, file }: Victims): readonly Damage[] {
+/**
+ * @param uid who suffers: what a plain user has closed even to itself cannot be kept by the snapshot
+ *   before a rollback, and ghostsnap refuses instead of losing it; so its modes stay readable here
+ */
+export function listDamages({ directory, file }: Victims, uid: number): readonly Damage[] {
+  const mode = uid === 0 ? '000' : '500';
   const shell = (title: string, script: string, ...names: readonly string[]): Damage => ({
     title,
     script,
@@ -55,7 +60,7 @@ export function listDamages({ directory, file }: Victims): readonly Damage[] {
       'find "./$1" -type f -exec truncate -s 0 {} +',
       directory,
     ),
-    shell(`chmod -R 000 ${directory}`, 'chmod -R 000 -- "$1"', directory),
+    shell(`chmod -R ${mode} ${directory}`, 'chmod -R "$2" -- "$1"', directory, mode),
     shell(
       `rm ${file} && mkdir ${file}`,
       'rm -- "$1" && mkdir -- "$1" && echo lost > "$1/index"',

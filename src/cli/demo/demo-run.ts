@@ -51,7 +51,7 @@ export async function runDemo(options: DemoRunOptions): Promise<DemoScore> {
   try {
     const baseline = await timed(() => workspace.snapshot({ label: 'baseline', signal }));
     context.output.line(`  baseline snapshot in ${formatDuration(baseline.durationMs)}`);
-    const damages = listDamages(victimsOf(trees.workspace));
+    const damages = listDamages(victimsOf(trees.workspace), environment.uid);
     const isGit = hasOwnGit(trees.workspace);
     let passed = 0;
     let failed = 0;

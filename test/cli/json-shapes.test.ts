@@ -1,0 +1,53 @@
+/** The shape of every `--json`, kept as a golden file: fields are added, never renamed or removed. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { makeCliWorkspace } from './cli-workspace.ts';
+
+/** Names of types in place of values; an array is the distinct shapes in it. */
+function shapeOf(value: unknown): unknown {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) {
+    const shapes = new Map(value.map((item) => [JSON.stringify(shapeOf(item)), shapeOf(item)]));
+    return [...shapes.values()];
+  }
+  if (typeof value !== 'object') return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, shapeOf(one)]));
+}
+
+it('--json keeps its shape in every command', async () => {
+  await using workspace = await makeCliWorkspace('store');
+  const shapes: string[] = [];
+  const record = async (...args: readonly string[]): Promise<void> => {
+    const { stdout, stderr } = await workspace.cli([...args, '--json']);
+    const text = stdout === '' ? stderr : stdout;
+    const shown = args.map((arg) => (arg.startsWith('/') ? 'DIR' : arg)).join(' ');
+    shapes.push(
+      `$ ghostsnap ${shown} --json\n${JSON.stringify(shapeOf(JSON.parse(text)), null, 2)}\n`,
+    );
+  };
+  await record('init');
+  await record('snap', '-l', 'one', '--tool', 'Bash', '--session', 's', '--call', 'c');
+  await record('show', 'one');
+  await record('label', 'one', 'two');
+  await record('pin', 'two');
+  writeFileSync(join(workspace.path, 'src', 'main.ts'), 'changed\n');
+  rmSync(join(workspace.path, 'empty'), { recursive: true });
+  await record('diff', 'two');
+  await record('rollback', 'two', '--dry-run');
+  await record('rollback', 'two');
+  await record('undo');
+  await record('redo');
+  await record('restore', 'two', 'src', '--dry-run');
+  await record('restore', 'two', 'src');
+  mkdirSync(join(workspace.base, 'to'));
+  await record('restore', 'two', 'src', '--to', join(workspace.base, 'to'));
+  await record('log', '--operations', '--changes', '-n', '5');
+  await record('status');
+  await record('prune', '--dry-run');
+  await record('recover');
+  await record('pool', 'list');
+  await record('rollback', 'no such snapshot');
+  await record('destroy', '--yes');
+  await expect(shapes.join('\n')).toMatchFileSnapshot('../golden/cli-json-shapes.txt');
+});
