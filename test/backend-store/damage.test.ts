@@ -15,6 +15,7 @@ import { createStoreBackend } from '../../src/backend/store/store-backend.ts';
 import type { RawPath } from '../../src/core/raw-path.ts';
 import { assertSameDigest, digestTree } from '../checker/tree-digest.ts';
 import { makeLoopImage } from '../platform/loop-image.ts';
+import { auditStore, SOUND } from './store-audit.ts';
 import { StoreStage } from './store-stage.ts';
 
 let stage: StoreStage;
@@ -199,6 +200,7 @@ test('a full pool is POOL_FULL: nothing is listed, and deleting and rolling back
   assertSameDigest(before, digestTree(stage.live), 'rolled back in a full pool');
   await backend.deleteSnapshots(ref, [good]);
   await backend.createSnapshot(ref, stage.nextId());
+  expect(auditStore(image.mountPath, [ref])).toEqual(SOUND);
 });
 
 function incompressible(length: number): Buffer {

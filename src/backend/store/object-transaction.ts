@@ -6,9 +6,12 @@
  * name and no content, which every later snapshot would trust. A few objects are synced one by one, so
  * that other people's dirty data is not waited for; many with one sync of the filesystem.
  *
- * A transaction that does not commit leaves a directory below `working/` and nothing else.
+ * A transaction that does not commit leaves nothing. One that ends between its first rename and the
+ * manifest leaves objects that nobody refers to, and `working/killed-...` to say so: the next sweep looks
+ * at every object then. A killed process leaves the transaction's directory, which says the same.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../syscall-failure.ts';
 import {
   AT_FDCWD,
@@ -33,6 +36,7 @@ export class ObjectTransaction implements Disposable {
   readonly writer: ObjectWriter;
   readonly fd: number;
   readonly #path: string;
+  #isPublishing = false;
   readonly #files: ObjectFiles;
   /** Names of objects, each with the writer's directory it is in. */
   readonly #staged = new Map<string, string>();
@@ -68,6 +72,7 @@ export class ObjectTransaction implements Disposable {
     const syncsSingly = names.length <= SINGLE_SYNCS_MAX;
     if (syncsSingly) for (const name of names) fsyncAt(this.fd, this.#stagedAt(name));
     else yield 'sync';
+    this.#isPublishing = names.length > 0;
     const directories = new Set<string>();
     for (const name of names) this.#publish(name, directories);
     if (syncsSingly) for (const directory of directories) fsyncAt(this.#files.fd, directory);
@@ -92,13 +97,31 @@ export class ObjectTransaction implements Disposable {
     }
   }
 
+  /** A manifest refers to the objects from now on. */
+  complete(): void {
+    this.#isPublishing = false;
+  }
+
   /** Ends the transaction; what was not committed is removed. */
   [Symbol.dispose](): void {
     this.#files.stagedFd = -1;
     this.writer[Symbol.dispose]();
     closeFd(this.fd);
-    rmSync(this.#path, { recursive: true, force: true });
+    // A rename, because a full disk may not even have room for another name.
+    if (this.#isPublishing) renameSync(this.#path, killedPath(this.#path));
+    else rmSync(this.#path, { recursive: true, force: true });
   }
+}
+
+const KILLED_PREFIX = 'killed-';
+
+/** Where a transaction's directory goes when it may have published objects in vain. */
+export function killedPath(path: string): string {
+  return join(dirname(path), `${KILLED_PREFIX}${basename(path)}`);
+}
+
+export function isKilledName(name: string): boolean {
+  return name.startsWith(KILLED_PREFIX);
 }
 
 function makeShard(objectsFd: number, shard: string): void {

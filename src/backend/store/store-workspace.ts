@@ -27,7 +27,7 @@ import {
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { readManifest, snapshotIdsOnDisk } from './manifest-files.ts';
 import { objectsPath, workspacePaths } from './store-layout.ts';
-import { moveAside, removeLeftTransactions, sweep } from './sweep.ts';
+import { moveAside, setAsideKilled, sweep } from './sweep.ts';
 import {
   identityAt,
   newWorkspaceRecord,
@@ -94,7 +94,7 @@ export async function recoverStoreWorkspace(ref: WorkspaceRef): Promise<void> {
     await releaseStoreWorkspace(ref, () => {});
     return;
   }
-  removeLeftTransactions(paths);
+  setAsideKilled(paths);
   removeFile(`${paths.record}.new`);
   removeFile(`${paths.index}.new`);
   removeComeback(ref);
@@ -125,14 +125,14 @@ export async function releaseStoreWorkspace(ref: WorkspaceRef, onStep: StepHook)
   const paths = workspacePaths(ref.poolRoot, ref.id);
   const record = readWorkspaceRecord(ref);
   if (record === null) {
-    removeLeftTransactions(paths);
+    setAsideKilled(paths);
     await sweep(ref, onStep);
     rmSync(paths.root, { recursive: true, force: true });
     return;
   }
   writeWorkspaceRecord(ref, { ...record, phase: 'releasing' });
   onStep('release:intent-written');
-  removeLeftTransactions(paths);
+  setAsideKilled(paths);
   moveAside(ref, snapshotIdsOnDisk(paths), onStep);
   onStep('release:snapshots-moved');
   await sweep(ref, onStep);

@@ -6,7 +6,7 @@
  * same state of a path; an id is 32 bytes, held as a string of one unit a byte.
  */
 import type { RawName } from '../../core/raw-path.ts';
-import { type EntryType, isBoundary, type TreeEntry } from '../../core/tree-entry.ts';
+import type { EntryType, TreeEntry } from '../../core/tree-entry.ts';
 import type { Xattr } from '../entry-xattrs.ts';
 
 /** 32 bytes, one unit a byte. A SHA-256, or 32 random bytes where nothing was read (`clone`). */

@@ -6,9 +6,10 @@
  * objects that those manifests reach and no manifest of any workspace of the pool does, and the moved
  * manifests last. Killed at any point, it is finished by whoever sweeps next.
  *
- * Only what a deleted snapshot reached can have become garbage, and where a neighbour has the same
- * directory nothing below can: so candidates are few, and the search for other references ends as soon
- * as none is left.
+ * A snapshot that was killed while it published objects leaves its name in `working/`; then every
+ * object is a candidate. Otherwise only what a deleted snapshot reached can have become garbage, and
+ * where a neighbour has the same directory nothing below can: so candidates are few, and the search for
+ * other references ends as soon as none is left.
  */
 import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
@@ -22,6 +23,7 @@ import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.
 import { decodeManifest, type Manifest } from './manifest.ts';
 import { namesIn, readManifest, snapshotIdsOnDisk, tryReadManifest } from './manifest-files.ts';
 import { ObjectFiles, objectName, parseObjectName } from './object-files.ts';
+import { isKilledName, killedPath } from './object-transaction.ts';
 import { lockObjects } from './objects-lock.ts';
 import {
   ghostPath,
@@ -65,11 +67,14 @@ export function moveAside(ref: WorkspaceRef, ids: readonly SnapshotId[], onStep:
 /** Removes what manifests that were moved aside leave behind. */
 export async function sweep(ref: WorkspaceRef, onStep: StepHook): Promise<void> {
   const paths = workspacePaths(ref.poolRoot, ref.id);
-  const aside = namesIn(paths.working).filter((name) => name.startsWith(DELETED_PREFIX));
+  const names = namesIn(paths.working);
+  const aside = names.filter((name) => name.startsWith(DELETED_PREFIX) || isKilledName(name));
   if (aside.length === 0) return;
   using _lock = await lockObjects(objectsLockPath(ref.poolRoot), 'exclusive');
   using files = new ObjectFiles(objectsPath(ref.poolRoot));
-  const deleted = aside.map((name) => readAside(`${paths.working}/${name}`));
+  const deleted = aside.map((name) =>
+    isKilledName(name) ? null : readAside(`${paths.working}/${name}`),
+  );
   const isKnown = deleted.every((manifest) => manifest !== null);
   const candidates = isKnown
     ? candidatesOf(
@@ -82,7 +87,9 @@ export async function sweep(ref: WorkspaceRef, onStep: StepHook): Promise<void> 
     onStep('delete:before-objects');
     removeObjects(files, candidates.values(), onStep);
   }
-  for (const name of aside) removeFile(`${paths.working}/${name}`);
+  for (const name of aside) {
+    rmSync(`${paths.working}/${name}`, { recursive: true, force: true });
+  }
   syncDirectory(paths.working);
   onStep('delete:swept');
 }
@@ -274,10 +281,17 @@ function removeObject(files: ObjectFiles, name: string): void {
   }
 }
 
-/** What killed snapshots left: transactions, never the manifests that wait for a sweep. */
-export function removeLeftTransactions(paths: WorkspacePaths): void {
+/**
+ * What killed snapshots left: the caller holds the workspace, so none is under way. Its content goes at
+ * once, its name with the sweep that looks for the objects it may have published.
+ */
+export function setAsideKilled(paths: WorkspacePaths): void {
   for (const name of namesIn(paths.working)) {
-    if (name.startsWith(DELETED_PREFIX)) continue;
-    rmSync(`${paths.working}/${name}`, { recursive: true, force: true });
+    const path = `${paths.working}/${name}`;
+    if (isKilledName(name) || !isSnapshotId(name)) continue;
+    for (const inside of namesIn(path))
+      rmSync(`${path}/${inside}`, { recursive: true, force: true });
+    rmSync(killedPath(path), { recursive: true, force: true });
+    renameSync(path, killedPath(path));
   }
 }

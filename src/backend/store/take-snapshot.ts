@@ -211,7 +211,7 @@ function scanOf(making: Making, sink: CaptureSink, plan: LookPlan): TreeScan {
 }
 
 function publish(making: Making, { scan, plan }: Scanned): CreateResult {
-  const { request, root, files } = making;
+  const { request, root, transaction } = making;
   const { ref, id, state } = request;
   request.onStep('snapshot:objects-durable');
   const paths = workspacePaths(ref.poolRoot, ref.id);
@@ -230,7 +230,7 @@ function publish(making: Making, { scan, plan }: Scanned): CreateResult {
     bytes: manifest,
     temporaryPath: `${paths.working}/${id}/manifest`,
   });
-  files.stagedFd = -1;
+  transaction.complete();
   request.onStep('snapshot:published');
   making.plan = null;
   state.adopt(scan, plan, id);
