@@ -1,8 +1,8 @@
 /**
  * A change as JSON: the stable shape of `diff --json` and of every `--dry-run --json`.
  *
- * Paths are in their display form (escapes for bytes that are not text), modes are octal text, times
- * are nanoseconds as decimal text, because a JSON number cannot hold them.
+ * Paths are in their display form (escapes for bytes that are not text), modes are octal text,
+ * times are nanoseconds as decimal text, because a JSON number cannot hold them.
  */
 import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';

@@ -1,5 +1,6 @@
 /**
- * Changes as lines for people: name-status lines, lines with sizes, lines of a plan, and the summary.
+ * Changes as lines for people: name-status lines, lines with sizes, lines of a plan, and the
+ * summary.
  *
  * Pure: colours come in as functions, paths are shown in their display form, so no file name can
  * break a line or reach the terminal as a control sequence.

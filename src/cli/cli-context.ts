@@ -90,9 +90,9 @@ export function summarizeList(items: readonly string[]): string {
 }
 
 /**
- * Paths as typed, for the API: relative to the current directory while that is inside the workspace,
- * else to the workspace. The API understands the escapes of printed paths, so the part that comes
- * from the current directory is escaped and the rest is passed on as typed.
+ * Paths as typed, for the API: relative to the current directory while that is inside the
+ * workspace, else to the workspace. The API understands the escapes of printed paths, so the part
+ * that comes from the current directory is escaped and the rest is passed on as typed.
  */
 export function typedPaths(
   context: CliContext,
@@ -118,7 +118,8 @@ function realPathOf(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    // A workspace that is gone has no other name; opening it has said so, or a rollback brings it back.
+    // A workspace that is gone has no other name; opening it has said so, or a rollback brings it
+    // back.
     return path;
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Every verb: its one-line summary, its place in the help, and how to load it.
  *
- * Only the verb that is asked for is loaded, so that a snapshot does not pay for a diff library. The
- * table is what `--help`, suggestions for mistyped verbs and shell completion know.
+ * Only the verb that is asked for is loaded, so that a snapshot does not pay for a diff library.
+ * The table is what `--help`, suggestions for mistyped verbs and shell completion know.
  */
 import type { CommandModule } from './cli-context.ts';
 

@@ -1,9 +1,9 @@
 /**
  * Completion scripts for bash, zsh and fish, generated from the commander tree.
  *
- * Pure text: verbs, subcommands, options and their choices come from the tree, so a script can never
- * know a word that the program does not. Snapshot names are not completed: asking the catalog on each
- * key press would take its lock.
+ * Pure text: verbs, subcommands, options and their choices come from the tree, so a script can
+ * never know a word that the program does not. Snapshot names are not completed: asking the catalog
+ * on each key press would take its lock.
  */
 import type { Command, Option } from 'commander';
 

@@ -1,8 +1,9 @@
 /**
  * What the command line needs from the composition root, as one interface.
  *
- * `src/daemon/compose.ts` gives it. It is loaded on first use, so that `--help` and a mistyped option
- * cost nothing, and it can be handed in, so that a command runs against something else in a test.
+ * `src/daemon/compose.ts` gives it. It is loaded on first use, so that `--help` and a mistyped
+ * option cost nothing, and it can be handed in, so that a command runs against something else in a
+ * test.
  */
 import type { UncoveredPath } from '../backend/backend.ts';
 import type { RecoveryReport } from '../engine/results.ts';

@@ -1,6 +1,6 @@
 /**
- * Asking a person. Only on a terminal: where nobody can answer, the answer is an error that names the
- * option to give, never a guess.
+ * Asking a person. Only on a terminal: where nobody can answer, the answer is an error that names
+ * the option to give, never a guess.
  */
 import { GhostsnapError } from '../core/errors.ts';
 import type { CliContext } from './cli-context.ts';

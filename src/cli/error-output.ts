@@ -1,9 +1,9 @@
 /**
  * From anything thrown to words (or JSON) on standard error and an exit status.
  *
- * Every expected failure is a `GhostsnapError`; its kind decides the exit status through the one table
- * in core/errors.ts. Anything else is a bug in ghostsnap: it is shown whole, with its stack, and exits
- * with EX_SOFTWARE. The JSON form is stable: `{error:{code,kind,message,hint,data}}`.
+ * Every expected failure is a `GhostsnapError`; its kind decides the exit status through the one
+ * table in core/errors.ts. Anything else is a bug in ghostsnap: it is shown whole, with its stack,
+ * and exits with EX_SOFTWARE. The JSON form is stable: `{error:{code,kind,message,hint,data}}`.
  */
 import { ERROR_KINDS, GhostsnapError } from '../core/errors.ts';
 import type { Output } from './output.ts';

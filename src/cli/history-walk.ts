@@ -1,5 +1,6 @@
 /**
- * Undo and redo: the two directions along the list of states. They differ in nothing but the direction.
+ * Undo and redo: the two directions along the list of states. They differ in nothing but the
+ * direction.
  */
 import type { Command } from 'commander';
 import {

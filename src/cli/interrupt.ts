@@ -1,9 +1,10 @@
 /**
  * Ctrl-C as an AbortSignal.
  *
- * The first SIGINT, SIGTERM or SIGHUP aborts: the operation stops at its next safe point and leaves a
- * whole tree. The second one ends the process at once, by the signal itself, as if nothing had been
- * caught; the next command recovers what was in flight. Signals are caught only while this lives.
+ * The first SIGINT, SIGTERM or SIGHUP aborts: the operation stops at its next safe point and leaves
+ * a whole tree. The second one ends the process at once, by the signal itself, as if nothing had
+ * been caught; the next command recovers what was in flight. Signals are caught only while this
+ * lives.
  */
 import { GhostsnapError } from '../core/errors.ts';
 import type { Output } from './output.ts';

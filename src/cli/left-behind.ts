@@ -1,10 +1,10 @@
 /**
  * Noticing that the person's shell no longer stands where it seems to.
  *
- * What exchanges the whole tree (init on btrfs, a swap, destroy) puts another directory at the path. A
- * process that stands inside follows the old one: its prompt shows the right path and its commands
- * work on a tree that is gone. Our own current directory is inherited from that shell, so what is true
- * of it is true of the shell.
+ * What exchanges the whole tree (init on btrfs, a swap, destroy) puts another directory at the
+ * path. A process that stands inside follows the old one: its prompt shows the right path and its
+ * commands work on a tree that is gone. Our own current directory is inherited from that shell, so
+ * what is true of it is true of the shell.
  */
 import { type Stats, statSync } from 'node:fs';
 import type { CliContext } from './cli-context.ts';

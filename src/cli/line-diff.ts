@@ -2,8 +2,8 @@
  * Unified line diffs of what changed between two trees, as git shows them.
  *
  * Binary files (a NUL near the start), files over the limit and files with too many differing lines
- * are named, not compared. Contents are read through the trees' readers, so nothing is followed out of
- * the workspace.
+ * are named, not compared. Contents are read through the trees' readers, so nothing is followed out
+ * of the workspace.
  */
 import { StringDecoder } from 'node:string_decoder';
 import type { TreeReader } from '../backend/backend.ts';

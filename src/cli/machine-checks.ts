@@ -1,8 +1,8 @@
 /**
  * What ghostsnap needs of a machine, checked by trying.
  *
- * Each check says what was found and, where something is missing, the one line that mends it and what
- * does not work until then. Nothing is changed.
+ * Each check says what was found and, where something is missing, the one line that mends it and
+ * what does not work until then. Nothing is changed.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { release } from 'node:os';

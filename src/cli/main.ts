@@ -69,8 +69,8 @@ function processEnvironment(): Environment {
   };
 }
 
-// The current directory may be gone: destroyed, perhaps, by what is about to be rolled back. The shell
-// still knows its name, and the workspace around that name is the right one.
+// The current directory may be gone: destroyed, perhaps, by what is about to be rolled back. The
+// shell still knows its name, and the workspace around that name is the right one.
 function currentDirectory(): string {
   try {
     return process.cwd();

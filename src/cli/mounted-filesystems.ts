@@ -1,8 +1,8 @@
 /**
  * The filesystems that a person could have a project on: one mount point of each.
  *
- * Filesystems that only show the kernel's own state are left out; the kernel's list says which need no
- * device, and of those the ones that hold files are named here.
+ * Filesystems that only show the kernel's own state are left out; the kernel's list says which need
+ * no device, and of those the ones that hold files are named here.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { type MountPoint, parseMountinfo } from '../backend/btrfs/mount-table.ts';

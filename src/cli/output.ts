@@ -2,8 +2,8 @@
  * Where a command's words go.
  *
  * Results go to standard output, everything else (notes, warnings, progress, questions, errors) to
- * standard error, so that a pipe gets the result and nothing else. Colour is used on a terminal only,
- * per stream, and never with NO_COLOR or a dumb terminal. Nothing here knows what it prints.
+ * standard error, so that a pipe gets the result and nothing else. Colour is used on a terminal
+ * only, per stream, and never with NO_COLOR or a dumb terminal. Nothing here knows what it prints.
  */
 import picocolors from 'picocolors';
 import { printableLines } from './printable-text.ts';

@@ -1,9 +1,9 @@
 /**
  * The commander tree.
  *
- * Every verb is there with its summary, so that help and suggestions know it; only the asked-for verbs
- * are loaded and filled in. Parse failures are thrown as `GhostsnapError`, so that they are printed and
- * numbered like every other error.
+ * Every verb is there with its summary, so that help and suggestions know it; only the asked-for
+ * verbs are loaded and filled in. Parse failures are thrown as `GhostsnapError`, so that they are
+ * printed and numbered like every other error.
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';

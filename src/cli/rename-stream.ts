@@ -1,9 +1,9 @@
 /**
  * Rename detection over a stream of changes, in bounded memory.
  *
- * A rename can only be found once every deleted and added path was seen, so changes are held back up to
- * a bound; past it they pass through as they come and the caller is told. Contents are read only where
- * inode numbers are missing, and up to a bound as well.
+ * A rename can only be found once every deleted and added path was seen, so changes are held back
+ * up to a bound; past it they pass through as they come and the caller is told. Contents are read
+ * only where inode numbers are missing, and up to a bound as well.
  */
 import type { TreeReader, TreeRef } from '../backend/backend.ts';
 import { RENAME_CONTENT_BYTES_MAX, RENAME_DETECTION_CHANGES_MAX } from '../core/limits.ts';
@@ -88,7 +88,9 @@ function isSame(entry: TreeEntry, before: Side, after: Side): boolean {
   return true;
 }
 
-/** null: the file is shorter than it was. A reader may give less than asked and reuse its buffer. */
+/**
+ * null: the file is shorter than it was. A reader may give less than asked and reuse its buffer.
+ */
 function readExactly(side: Side, offset: number, length: number): Buffer | null {
   const buffer = Buffer.allocUnsafe(length);
   let filled = 0;

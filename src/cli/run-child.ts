@@ -1,8 +1,8 @@
 /**
  * Runs a command as if the person had typed it: same terminal, same signals, same exit status.
  *
- * The child shares our process group, so the terminal's own Ctrl-C and Ctrl-\ reach it without help;
- * they are only kept from ending us. Every other signal is sent to us alone and is passed on.
+ * The child shares our process group, so the terminal's own Ctrl-C and Ctrl-\ reach it without
+ * help; they are only kept from ending us. Every other signal is sent to us alone and is passed on.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

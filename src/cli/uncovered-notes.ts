@@ -1,6 +1,6 @@
 /**
- * Telling, loudly, what snapshots do not hold. A protected workspace with a hole in it is worse than
- * one without protection when nobody knows of the hole.
+ * Telling, loudly, what snapshots do not hold. A protected workspace with a hole in it is worse
+ * than one without protection when nobody knows of the hole.
  */
 import type { UncoveredPath } from '../backend/backend.ts';
 import { displayPath } from '../core/raw-path.ts';

@@ -1,6 +1,6 @@
 /**
- * What the compiler makes of dynamic imports. It forgets to rewrite `import('./x.ts')` to `./x.js` in a
- * function that it transforms for `using`: the sources work, the built program does not.
+ * What the compiler makes of dynamic imports. It forgets to rewrite `import('./x.ts')` to `./x.js`
+ * in a function that it transforms for `using`: the sources work, the built program does not.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

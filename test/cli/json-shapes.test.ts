@@ -1,4 +1,6 @@
-/** The shape of every `--json`, kept as a golden file: fields are added, never renamed or removed. */
+/**
+ * The shape of every `--json`, kept as a golden file: fields are added, never renamed or removed.
+ */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

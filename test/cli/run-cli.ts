@@ -1,6 +1,6 @@
 /**
- * Running the command line in tests: inside this process with captured streams, or as a process of its
- * own, with a home of its own in both cases.
+ * Running the command line in tests: inside this process with captured streams, or as a process of
+ * its own, with a home of its own in both cases.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { homedir } from 'node:os';

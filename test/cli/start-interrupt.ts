@@ -1,4 +1,6 @@
-/** Waits for an interrupt, says when it may come, and what came; a second one must end the process. */
+/**
+ * Waits for an interrupt, says when it may come, and what came; a second one must end the process.
+ */
 import { catchInterrupt } from '../../src/cli/interrupt.ts';
 import { createOutput } from '../../src/cli/output.ts';
 import { GhostsnapError } from '../../src/core/errors.ts';

@@ -121,8 +121,8 @@ async function printLines(
   for await (const change of changes) await printLineDiff(output, change, { from, to });
 }
 
-// Apart from the function above: the compiler leaves the name of a dynamic import unchanged in a function
-// that it rewrites for `using`, and the built file would ask for a source file.
+// Apart from the function above: the compiler leaves the name of a dynamic import unchanged in a
+// function that it rewrites for `using`, and the built file would ask for a source file.
 async function loadLineDiff(): Promise<typeof import('../line-diff.ts').printLineDiff> {
   return (await import('../line-diff.ts')).printLineDiff;
 }

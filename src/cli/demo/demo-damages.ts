@@ -1,8 +1,8 @@
 /**
  * What a confused agent does to a project: real commands, run by a real shell in the copy.
  *
- * The commands name what is really there, so that they destroy something in any project. Names go to
- * the shell as arguments ($1, $2), never inside its text.
+ * The commands name what is really there, so that they destroy something in any project. Names go
+ * to the shell as arguments ($1, $2), never inside its text.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,8 +34,8 @@ export function pickVictims(root: string): Victims | null {
 }
 
 /**
- * @param uid who suffers: what a plain user has closed even to itself cannot be kept by the snapshot
- *   before a rollback, and ghostsnap refuses instead of losing it; so its modes stay readable here
+ * @param uid who suffers. What a plain user has closed even to itself cannot be kept by the
+ *   snapshot before a rollback, and ghostsnap refuses instead of losing it; so modes stay readable.
  */
 export function listDamages({ directory, file }: Victims, uid: number): readonly Damage[] {
   const mode = uid === 0 ? '000' : '500';

@@ -1,6 +1,6 @@
 /**
- * The demo's own place: a temporary directory with a copy of the project, a reference copy, a home of
- * its own, and a way to take all of it down whatever happened.
+ * The demo's own place: a temporary directory with a copy of the project, a reference copy, a home
+ * of its own, and a way to take all of it down whatever happened.
  *
  * Nothing is deleted while something is still mounted below it.
  */
@@ -54,7 +54,10 @@ export async function copyProject(options: {
   });
 }
 
-/** Whether git commands may run in the copy: its .git is a directory of its own, not a link elsewhere. */
+/**
+ * Whether git commands may run in the copy: its .git is a directory of its own, not a link
+ * elsewhere.
+ */
 export function hasOwnGit(root: string): boolean {
   const path = join(root, '.git');
   return existsSync(path) && lstatSync(path).isDirectory();
@@ -89,7 +92,9 @@ export async function removeDemoPlace(place: DemoPlace): Promise<void> {
   rmSync(base, { recursive: true, force: true });
 }
 
-/** Detaches devices whose image file is below `base`; where losetup is missing none was attached. */
+/**
+ * Detaches devices whose image file is below `base`; where losetup is missing none was attached.
+ */
 async function detachLoopDevices(
   base: string,
   shell: Omit<ShellOptions, 'command'>,

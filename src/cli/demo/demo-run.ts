@@ -132,8 +132,10 @@ async function sufferAndReturn(
   output.line(`  ${bold(`$ ${damage.title}`)}`);
   output.line(`      ${summaryLine(stats)}`);
   const { mode, notes } = rollback.value;
-  const times = `snapshot ${formatDuration(snapshot.durationMs)}, rollback ${formatDuration(rollback.durationMs)} ${dim(`(${mode})`)}`;
-  output.line(`      ${times}, ${isSame ? green('same tree again') : red('NOT the same tree')}`);
+  const there = `snapshot ${formatDuration(snapshot.durationMs)}`;
+  const back = `rollback ${formatDuration(rollback.durationMs)} ${dim(`(${mode})`)}`;
+  const verdict = isSame ? green('same tree again') : red('NOT the same tree');
+  output.line(`      ${there}, ${back}, ${verdict}`);
   if (changedPaths(stats) === 0) output.line('      the command changed nothing');
   for (const line of compared.differences.slice(0, 10)) output.line(`      ${line}`);
   for (const { path, what } of notes.slice(0, 10)) output.line(`      ${path}: ${what}`);

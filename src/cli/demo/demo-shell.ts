@@ -1,8 +1,8 @@
 /**
  * Starting other programs for the demo: the destructive commands, the copying, the comparing.
  *
- * Git is pinned to the copy by GIT_DIR and GIT_WORK_TREE and loses every other GIT_ variable, so that
- * no setting of the person who runs the demo can lead it to a real repository.
+ * Git is pinned to the copy by GIT_DIR and GIT_WORK_TREE and loses every other GIT_ variable, so
+ * that no setting of the person who runs the demo can lead it to a real repository.
  */
 import { spawn } from 'node:child_process';
 import { GhostsnapError } from '../../core/errors.ts';

@@ -17,7 +17,9 @@ export interface Comparison {
   readonly differences: readonly string[];
 }
 
-/** Modes, owners, times, sizes, link counts and targets; sizes of directories are the filesystem's. */
+/**
+ * Modes, owners, times, sizes, link counts and targets; sizes of directories are the filesystem's.
+ */
 const FIND_LISTING = [
   ...['(', '-type', 'd', '-printf', '%P|d|%m|%U|%G|%T@\\n', ')', '-o'],
   ...['(', '-type', 'l', '-printf', '%P|l|%U|%G|%T@|%l\\n', ')', '-o'],
