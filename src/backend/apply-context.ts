@@ -2,8 +2,9 @@
  * What every step of turning a tree shares: the live tree, the source, notes, labels, unlocked
  * directories.
  *
- * Before anything is done in a directory it is unlocked, once; whoever leaves the directory gives it its
- * final attributes. A note is kept once a path and text: nothing that could not be given back is silent.
+ * Before anything is done in a directory it is unlocked, once; whoever leaves the directory gives
+ * it its final attributes. A note is kept once a path and text: nothing that could not be given
+ * back is silent.
  */
 import { randomBytes } from 'node:crypto';
 import {

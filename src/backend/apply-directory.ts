@@ -1,8 +1,9 @@
 /**
  * The end of a directory's turn: its own attributes, after everything in it is done.
  *
- * What happens inside moves a directory's mtime, and entering it may have taken its mode and flags away
- * for a while. A directory that nobody chose, on the way to a chosen path, gets back what it had.
+ * What happens inside moves a directory's mtime, and entering it may have taken its mode and flags
+ * away for a while. A directory that nobody chose, on the way to a chosen path, gets back what it
+ * had.
  */
 import { baseOf, parentOf, type RawName, type RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
@@ -10,7 +11,9 @@ import type { ApplyContext } from './apply-context.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { chmodAt, LOCKING_FLAGS, setFlagsAt } from './unlock-inode.ts';
 
-/** Turns the attributes of a live directory into those of the source. Gone meanwhile: nothing to do. */
+/**
+ * Turns the attributes of a live directory into those of the source. Gone meanwhile: nothing to do.
+ */
 export function finishDirectory(context: ApplyContext, path: RawPath, want: TreeEntry): void {
   const have = context.live.lookup(path);
   if (have === null || have.type !== 'dir') return;

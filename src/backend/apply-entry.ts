@@ -1,9 +1,10 @@
 /**
  * Making, replacing and removing single entries of the live tree.
  *
- * A name where nothing is gets its file directly, created exclusively: whatever turned up meanwhile is
- * not overwritten. A file that changes is written beside and renamed over, so that the name always
- * shows the old or the new file whole, and other hard links of the old inode keep what they show.
+ * A name where nothing is gets its file directly, created exclusively: whatever turned up meanwhile
+ * is not overwritten. A file that changes is written beside and renamed over, so that the name
+ * always shows the old or the new file whole, and other hard links of the old inode keep what they
+ * show.
  */
 import { GhostsnapError } from '../core/errors.ts';
 import { baseOf, joinRaw, parentOf, type RawName, type RawPath } from '../core/raw-path.ts';
@@ -33,7 +34,9 @@ const FIFO_FORMAT = 0x1000;
 const CHARDEV_FORMAT = 0x2000;
 const BLOCKDEV_FORMAT = 0x6000;
 
-/** Makes an entry where nothing is. A directory comes empty, with its final attributes still due. */
+/**
+ * Makes an entry where nothing is. A directory comes empty, with its final attributes still due.
+ */
 export function createEntry(context: ApplyContext, path: RawPath, want: TreeEntry): void {
   const parentFd = context.openForChange(path);
   context.step(`create ${want.type}`);
@@ -93,8 +96,8 @@ function linkWithin(context: ApplyContext, anchor: RawPath, path: RawPath): void
 }
 
 /**
- * Removes a live entry with everything below. False: something that no snapshot holds lies there and
- * stays, with the directories that lead to it.
+ * Removes a live entry with everything below. False: something that no snapshot holds lies there
+ * and stays, with the directories that lead to it.
  */
 export async function removeEntry(
   context: ApplyContext,

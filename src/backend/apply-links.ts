@@ -1,10 +1,10 @@
 /**
  * Hard links while a tree is turned.
  *
- * A live inode that already holds what a group of the source wants becomes the group's anchor, wherever
- * in the tree it is met; every other member waits until the walk is over and is then made a name of the
- * anchor. Only a group without any anchor is written anew. So an unchanged member keeps its inode, and
- * two files that the source keeps apart never share one.
+ * A live inode that already holds what a group of the source wants becomes the group's anchor,
+ * wherever in the tree it is met; every other member waits until the walk is over and is then made
+ * a name of the anchor. Only a group without any anchor is written anew. So an unchanged member
+ * keeps its inode, and two files that the source keeps apart never share one.
  */
 import type { RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';

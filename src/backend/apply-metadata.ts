@@ -1,9 +1,9 @@
 /**
  * Giving an inode its owner, xattrs, mode, times and flags.
  *
- * The order is the one in which nothing undoes what came before: changing the owner clears setuid and
- * capabilities, setting an ACL changes mode bits, and every change moves times. So: owner, xattrs,
- * mode, mtime, and last the flags that forbid any change.
+ * The order is the one in which nothing undoes what came before: changing the owner clears setuid
+ * and capabilities, setting an ACL changes mode bits, and every change moves times. So: owner,
+ * xattrs, mode, mtime, and last the flags that forbid any change.
  */
 import type { RawName, RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
@@ -26,7 +26,8 @@ export function finishNewFile(
   file: { readonly fd: number; readonly path: RawPath; readonly want: TreeEntry },
 ): void {
   const { fd, path, want } = file;
-  // Asked of the kernel, not assumed: a directory with setgid gives its group to what is made in it.
+  // Asked of the kernel, not assumed: a directory with setgid gives its group to what is made in
+  // it.
   const isOwnerKnown = context.user !== 0 && context.user === want.uid && isOwnGroup(fd, want);
   if (!isOwnerKnown) giveOwner(context, path, want, (uid, gid) => chownFd(fd, uid, gid));
   const wanted = context.source.readXattrs(path);

@@ -1,9 +1,9 @@
 /**
  * A faithful copy of a whole directory: what a comparison of the two finds equal.
  *
- * The target is turned into the source by the same code that turns a workspace back, so there is one
- * way in which attributes, holes and hard links are carried over. A copy that was stopped is finished by
- * calling it again.
+ * The target is turned into the source by the same code that turns a workspace back, so there is
+ * one way in which attributes, holes and hard links are carried over. A copy that was stopped is
+ * finished by calling it again.
  */
 import { ROOT_PATH } from '../core/raw-path.ts';
 import type { ApplyResult, WorkOptions } from './backend.ts';

@@ -1,10 +1,11 @@
 /**
  * Descriptors of directories below one root, by path.
  *
- * The way from the root to the directory in use is kept open, so that a walk opens each directory once,
- * by one name in its parent. At most OPEN_DIRECTORIES_MAX are open at a time: in a deeper tree the upper
- * ones are closed and opened again when the walk comes back. Every open is an openat2 that follows no
- * symlink, leaves no root and crosses no mount; a nested subvolume is refused by its inode number.
+ * The way from the root to the directory in use is kept open, so that a walk opens each directory
+ * once, by one name in its parent. At most OPEN_DIRECTORIES_MAX are open at a time: in a deeper
+ * tree the upper ones are closed and opened again when the walk comes back. Every open is an
+ * openat2 that follows no symlink, leaves no root and crosses no mount; a nested subvolume is
+ * refused by its inode number.
  *
  * It must not know what is done in the directories.
  */

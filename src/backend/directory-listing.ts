@@ -1,9 +1,9 @@
 /**
  * The entries of one directory, raw: names from getdents64, attributes from statx.
  *
- * A listing keeps the kernel's own records in one buffer that is used again for the next directory, and
- * each statx result is read in place. Nothing is allocated for an entry until somebody asks for its name
- * or a `TreeEntry`, because a walk of a hundred thousand files mostly asks for neither.
+ * A listing keeps the kernel's own records in one buffer that is used again for the next directory,
+ * and each statx result is read in place. Nothing is allocated for an entry until somebody asks for
+ * its name or a `TreeEntry`, because a walk of a hundred thousand files mostly asks for neither.
  *
  * Offsets: struct linux_dirent64 (getdents64(2)) and struct statx (include/uapi/linux/stat.h).
  */
@@ -205,7 +205,8 @@ function deviceNumber(major: number, minor: number): number {
 export function isSameStat(a: RawStat, b: RawStat): boolean {
   const x = a.words;
   const y = b.words;
-  // Words: 2 attributes, 4 nlink, 5 uid, 6 gid, 7 mode, 8-9 ino, 10-11 size, 24-26 ctime, 28-30 mtime.
+  // Words: 2 attributes, 4 nlink, 5 uid, 6 gid, 7 mode, 8-9 ino, 10-11 size, 24-26 ctime, 28-30
+  // mtime.
   return (
     x[24] === y[24] &&
     x[26] === y[26] &&

@@ -1,9 +1,10 @@
 /**
  * A tree on disk, read through descriptors: the live workspace or a btrfs snapshot.
  *
- * Nothing is ever followed out of the root: each directory is opened beneath it, without symlinks and
- * without crossing a mount, and entries are looked at by name in their parent's descriptor. Mounts and
- * nested subvolumes are listed as boundaries and never opened. Depth and length of paths do not matter.
+ * Nothing is ever followed out of the root: each directory is opened beneath it, without symlinks
+ * and without crossing a mount, and entries are looked at by name in their parent's descriptor.
+ * Mounts and nested subvolumes are listed as boundaries and never opened. Depth and length of paths
+ * do not matter.
  */
 import { readSync } from 'node:fs';
 import { GhostsnapError } from '../core/errors.ts';
@@ -44,8 +45,8 @@ const EMPTY_NAME = '' as RawName;
 const listing = new DirectoryListing();
 
 /**
- * Opens a tree. The last component of `path` may be a symlink (a workspace's path is resolved by its
- * owner); nothing below the root is ever followed. Close it.
+ * Opens a tree. The last component of `path` may be a symlink (a workspace's path is resolved by
+ * its owner); nothing below the root is ever followed. Close it.
  * @throws GhostsnapError WORKSPACE_GONE when no directory is there, NOT_PERMITTED
  */
 export function openDirectoryTree(path: string, ref: TreeRef): DirectoryTree {
@@ -194,8 +195,8 @@ export class DirectoryTree implements TreeReader {
   }
 
   /**
-   * A read descriptor of the regular file at `path`; the caller closes it. Anything else that took its
-   * place meanwhile is refused (a FIFO would never end, a device would be read).
+   * A read descriptor of the regular file at `path`; the caller closes it. Anything else that took
+   * its place meanwhile is refused (a FIFO would never end, a device would be read).
    * @throws GhostsnapError CAPTURE_FAILED, NOT_PERMITTED
    */
   openFile(path: RawPath): number {

@@ -1,8 +1,9 @@
 /**
  * How the entries at one path of two trees differ.
  *
- * Cheap things first: attributes that are at hand, then evidence, then xattrs, then bytes. What can't be
- * read counts as different: a wrong "equal" would lose work, a wrong "different" costs a copy.
+ * Cheap things first: attributes that are at hand, then evidence, then xattrs, then bytes. What
+ * can't be read counts as different: a wrong "equal" would lose work, a wrong "different" costs a
+ * copy.
  */
 import { GhostsnapError } from '../core/errors.ts';
 import type { RawPath } from '../core/raw-path.ts';

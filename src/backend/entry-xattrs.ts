@@ -1,8 +1,8 @@
 /**
  * Extended attributes of an entry, ACLs included, read and written without following a symlink.
  *
- * An entry that is not open is reached as /proc/self/fd/<parent>/<name>: the parent is a descriptor, so
- * no component of a path is resolved again, and the name itself is not followed.
+ * An entry that is not open is reached as /proc/self/fd/<parent>/<name>: the parent is a
+ * descriptor, so no component of a path is resolved again, and the name itself is not followed.
  */
 import type { RawName } from '../core/raw-path.ts';
 import { errnoOf } from './syscall-failure.ts';
@@ -48,7 +48,9 @@ function collect(
   return found;
 }
 
-/** What the kernel lists but refuses to show is not captured by anybody: trusted.* to a plain user. */
+/**
+ * What the kernel lists but refuses to show is not captured by anybody: trusted.* to a plain user.
+ */
 function readPermitted(name: string, read: (name: string) => Uint8Array | null): Uint8Array | null {
   try {
     return read(name);

@@ -1,9 +1,10 @@
 /**
  * The bytes of regular files: copying them and telling whether they are the same.
  *
- * Copying shares blocks where the filesystem can (FICLONE) and otherwise copies data and keeps holes.
- * Comparing asks for the physical extents first: two files that sit on the same blocks are equal and
- * nothing is read. Both work on descriptors, in two buffers that are used again and again.
+ * Copying shares blocks where the filesystem can (FICLONE) and otherwise copies data and keeps
+ * holes. Comparing asks for the physical extents first: two files that sit on the same blocks are
+ * equal and nothing is read. Both work on descriptors, in two buffers that are used again and
+ * again.
  */
 import { readSync, writeSync } from 'node:fs';
 import { assert } from '../core/errors.ts';
@@ -37,8 +38,9 @@ export interface CopyRequest {
 }
 
 /**
- * Makes the empty file behind `toFd` equal to the file behind `fromFd`; holes stay holes. NOCOW follows
- * the source, because a clone between a NOCOW and an ordinary file is refused by the kernel.
+ * Makes the empty file behind `toFd` equal to the file behind `fromFd`; holes stay holes. NOCOW
+ * follows the source, because a clone between a NOCOW and an ordinary file is refused by the
+ * kernel.
  * @throws SyscallError, or Node's own errno error
  */
 export function copyContent(request: CopyRequest): 'shared' | 'copied' {

@@ -2,8 +2,9 @@
  * The other names of candidate files.
  *
  * A write through one name of a hard-linked file changes what every name shows, but whoever lists
- * candidates names only one. Before a walk by candidates the names that share an inode with one of them
- * are looked for, on both sides, by a pass over the directories' own records that looks at no entry.
+ * candidates names only one. Before a walk by candidates the names that share an inode with one of
+ * them are looked for, on both sides, by a pass over the directories' own records that looks at no
+ * entry.
  */
 import { joinRaw, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
@@ -33,8 +34,8 @@ export function withLinkedPaths(request: LinkedPathsRequest): PathSet {
   }
   if (fromLinks.isComplete && toLinks.isComplete) return candidates;
   const all = new PathSet(candidates);
-  // A name found on one side leads to that name's inode on the other, which may have names of its own:
-  // repeated until nothing new turns up, which is at once in practice.
+  // A name found on one side leads to that name's inode on the other, which may have names of its
+  // own: repeated until nothing new turns up, which is at once in practice.
   for (let before = -1; before !== all.size; ) {
     before = all.size;
     const found = [...findNames(from, fromLinks), ...findNames(to, toLinks)];

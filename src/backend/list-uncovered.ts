@@ -1,5 +1,6 @@
 /**
- * What snapshots of a tree do not hold: mounts, nested subvolumes, sockets, devices, unreadable paths.
+ * What snapshots of a tree do not hold: mounts, nested subvolumes, sockets, devices, unreadable
+ * paths.
  *
  * The full list looks at every entry; the quick one reads the kernel's table of mounts and looks at
  * nothing in the tree.
@@ -108,7 +109,10 @@ class Reading {
   }
 }
 
-/** Mounts below a directory (absolute, real), by the kernel's table: nothing in the tree is looked at. */
+/**
+ * Mounts below a directory (absolute, real), by the kernel's table: nothing in the tree is looked
+ * at.
+ */
 export function listMountsBelow(directory: string): UncoveredPath[] {
   const top = rawPathOf(directory);
   const prefix = top === '/' ? '/' : `${top}/`;

@@ -1,9 +1,10 @@
 /**
  * Two trees, walked side by side.
  *
- * The walk visits each path once, in walk order, with the entry of either side; the consumer says which
- * directories to enter, and is told when one is left. It holds the entries of the directories on the
- * way from the root and nothing else, so memory is bounded by the largest directory times the depth.
+ * The walk visits each path once, in walk order, with the entry of either side; the consumer says
+ * which directories to enter, and is told when one is left. It holds the entries of the directories
+ * on the way from the root and nothing else, so memory is bounded by the largest directory times
+ * the depth.
  *
  * It must not know what a difference is: comparing and turning trees both stand on it.
  */
@@ -89,13 +90,14 @@ export class LockstepWalk {
   }
 
   /**
-   * Enters the directory of a visit: its entries come next, then its 'leave'. A directory that vanished
-   * meanwhile has no entries.
+   * Enters the directory of a visit: its entries come next, then its 'leave'. A directory that
+   * vanished meanwhile has no entries.
    * @throws GhostsnapError CAPTURE_FAILED when it can't be read; then it is not entered
    */
   enter(visit: Visit, sides: EnteredSides): void {
     const isOther = sides !== 'both' || visit.from?.ino !== visit.to?.ino;
-    // Hints name what changed between two states of one directory; another directory has no such past.
+    // Hints name what changed between two states of one directory; another directory has no such
+    // past.
     const isHinted = visit.scope.candidates !== 'all' && isOther && visit.path !== '';
     const scope = isHinted ? withAllCandidates(visit.scope) : visit.scope;
     this.#frames.push({ visit, scope, pairs: this.#read(visit.path, scope, sides), next: 0 });

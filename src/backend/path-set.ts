@@ -1,9 +1,10 @@
 /**
  * A set of paths as a tree of names.
  *
- * It holds the paths that may have changed (from `btrfs send`) or that a person chose, and answers the
- * two questions a walk asks: is this path meant, and is there anything below it. Children are put in
- * byte order when they are first iterated, so iteration is in walk order whatever the order of `add`.
+ * It holds the paths that may have changed (from `btrfs send`) or that a person chose, and answers
+ * the two questions a walk asks: is this path meant, and is there anything below it. Children are
+ * put in byte order when they are first iterated, so iteration is in walk order whatever the order
+ * of `add`.
  */
 import { assert } from '../core/errors.ts';
 import { joinRaw, type RawName, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
@@ -71,7 +72,9 @@ export class PathSet {
     node.isMember = true;
   }
 
-  /** The node at `path`, member or ancestor of members; undefined: neither it nor anything below. */
+  /**
+   * The node at `path`, member or ancestor of members; undefined: neither it nor anything below.
+   */
   find(path: RawPath): PathNode | undefined {
     let node: PathNode | undefined = this.root;
     if (path === '') return node;

@@ -3,7 +3,8 @@
  *
  * Works on descriptors from the parent down, bounded in memory and in open descriptors whatever the
  * depth. A mount or a nested subvolume is never entered and never removed, and then neither are the
- * directories that lead to it: they are counted in `kept`. What vanishes meanwhile counts as removed.
+ * directories that lead to it: they are counted in `kept`. What vanishes meanwhile counts as
+ * removed.
  */
 import { GhostsnapError } from '../core/errors.ts';
 import { baseOf, joinRaw, parentOf, type RawName, type RawPath } from '../core/raw-path.ts';
@@ -32,8 +33,8 @@ export interface RemoveRequest {
   /** For messages and labels: the path of the entry as the caller counts it. Default the name. */
   readonly path?: RawPath;
   /**
-   * Empty directories that stand where a subvolume was when the snapshot was made (inode 2). Default
-   * 'remove': there is nothing in them.
+   * Empty directories that stand where a subvolume was when the snapshot was made (inode 2).
+   * Default 'remove': there is nothing in them.
    */
   readonly placeholders?: 'remove' | 'keep';
   readonly signal?: AbortSignal;

@@ -67,8 +67,9 @@ export function shownPath(path: string): string {
 }
 
 /**
- * The GhostsnapError for a failed call: ENOSPC and EDQUOT are POOL_FULL, EACCES, EPERM and EROFS are
- * NOT_PERMITTED, EIO is IO, everything else `fallback`. An error without an errno comes back as it is.
+ * The GhostsnapError for a failed call: ENOSPC and EDQUOT are POOL_FULL, EACCES, EPERM and EROFS
+ * are NOT_PERMITTED, EIO is IO, everything else `fallback`. An error without an errno comes back as
+ * it is.
  */
 export function toGhostsnapError(error: unknown, context: FailureContext): Error {
   if (error instanceof GhostsnapError) return error;

@@ -2,8 +2,9 @@
  * System calls on open inodes: attributes by descriptor, inode flags, extents, raw statx.
  *
  * The second half of syscalls-linux.ts, same rules: arguments are numbers and Buffers, failures are
- * `SyscallError`. The raw statx takes addresses instead of Buffers, because a walk makes hundreds of
- * thousands of calls and may not allocate for each; whoever passes an address keeps its Buffer alive.
+ * `SyscallError`. The raw statx takes addresses instead of Buffers, because a walk makes hundreds
+ * of thousands of calls and may not allocate for each; whoever passes an address keeps its Buffer
+ * alive.
  */
 import koffi from 'koffi';
 import { assert } from '../core/errors.ts';
@@ -40,10 +41,14 @@ function failed(syscall: string, subject: string): SyscallError {
   return new SyscallError(syscall, koffi.errno(), subject);
 }
 
-/** V8 keeps typed arrays up to this size inside its heap, where the garbage collector moves them. */
+/**
+ * V8 keeps typed arrays up to this size inside its heap, where the garbage collector moves them.
+ */
 const MOVING_BYTES_MAX = 64;
 
-/** The address of a Buffer's first byte, valid while the Buffer is alive. More than 64 bytes only. */
+/**
+ * The address of a Buffer's first byte, valid while the Buffer is alive. More than 64 bytes only.
+ */
 export function addressOf(buffer: Buffer): number {
   assert(buffer.length > MOVING_BYTES_MAX, 'a buffer whose address is kept lies outside the heap');
   return Number(koffi.address(buffer));
@@ -192,8 +197,8 @@ export const FIEMAP_HEAD_BYTES = 32;
 export const FIEMAP_EXTENT_BYTES = 56;
 
 /**
- * Fills `buffer` with the extents of an open file from `start` to its end, dirty data flushed first.
- * Returns the number of extents that were mapped, -1 where the filesystem has no FIEMAP.
+ * Fills `buffer` with the extents of an open file from `start` to its end, dirty data flushed
+ * first. Returns the number of extents that were mapped, -1 where the filesystem has no FIEMAP.
  */
 export function readExtents(fd: number, start: number, buffer: Buffer): number {
   const count = Math.floor((buffer.length - FIEMAP_HEAD_BYTES) / FIEMAP_EXTENT_BYTES);

@@ -2,8 +2,8 @@
  * Turning the live tree into another, path by path.
  *
  * Both trees are walked side by side; what is equal is not touched and keeps its inode. Every step
- * leaves a tree that a second run carries on from: a run that was killed anywhere and then repeated ends
- * in the same tree. Mounts, nested subvolumes and sockets are left alone and never removed.
+ * leaves a tree that a second run carries on from: a run that was killed anywhere and then repeated
+ * ends in the same tree. Mounts, nested subvolumes and sockets are left alone and never removed.
  *
  * What one user may not read or write does not stop the rest: it is tried whole, and then the error
  * names what could not be given back.
@@ -43,7 +43,8 @@ const RACES_MAX = 4;
 
 /**
  * Turns the directory at `livePath` into `source`. In evidence and changes the live tree is `from`.
- * @throws GhostsnapError RESTORE_FAILED (naming the paths, after everything else was done), POOL_FULL,
+ * @throws GhostsnapError RESTORE_FAILED (naming the paths, after everything else was done),
+ *   POOL_FULL,
  *   INTERRUPTED (between two paths; run again to finish), IO
  */
 export async function applyTree(request: ApplyRequest): Promise<ApplyResult> {
@@ -116,7 +117,9 @@ class Application {
     }
   }
 
-  /** What somebody else created, removed or replaced since the directory was read is looked at anew. */
+  /**
+   * What somebody else created, removed or replaced since the directory was read is looked at anew.
+   */
   async #retryingRaces(visit: Visit): Promise<void> {
     let current = visit;
     for (let races = 0; ; races += 1) {
@@ -256,7 +259,9 @@ class Application {
     this.#walk.enter(visit, sides);
   }
 
-  /** Where names are looked up one by one, what a killed run left beside them is looked for as well. */
+  /**
+   * Where names are looked up one by one, what a killed run left beside them is looked for as well.
+   */
   #sweepLeftOvers(path: RawPath): void {
     for (const { name, isDirectory } of this.#context.live.readRecords(path)) {
       if (isDirectory || !isTemporaryName(name)) continue;

@@ -1,9 +1,9 @@
 /**
  * What turns one tree into another, as a stream of changes in walk order.
  *
- * Exact: what evidence does not settle is compared to the last byte. Memory is bounded by the largest
- * directory and by the number of hard links, never by the trees. The event loop gets its turn now and
- * then, and an abort takes effect between two paths.
+ * Exact: what evidence does not settle is compared to the last byte. Memory is bounded by the
+ * largest directory and by the number of hard links, never by the trees. The event loop gets its
+ * turn now and then, and an abort takes effect between two paths.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GhostsnapError } from '../core/errors.ts';
@@ -26,8 +26,8 @@ export interface CompareRequest extends TreeEvidence, ScopeOptions, WorkOptions 
   /** Report a difference in mtime alone. Default true. */
   readonly mtimes?: boolean;
   /**
-   * 'exact': on both sides `nlink` counts names inside the tree, so a difference in it is one in the
-   * hard link structure. Default: exact where both trees are whole subvolumes.
+   * 'exact': on both sides `nlink` counts names inside the tree, so a difference in it is one in
+   * the hard link structure. Default: exact where both trees are whole subvolumes.
    */
   readonly linkCounts?: 'exact' | 'unknown';
 }
@@ -36,8 +36,8 @@ export interface CompareRequest extends TreeEvidence, ScopeOptions, WorkOptions 
 const VISITS_PER_TURN = 256;
 
 /**
- * Compares two trees. A directory that exists on one side only, or that is another inode on each side,
- * is compared with everything below it, whatever the candidates are.
+ * Compares two trees. A directory that exists on one side only, or that is another inode on each
+ * side, is compared with everything below it, whatever the candidates are.
  * @throws GhostsnapError CAPTURE_FAILED, INTERRUPTED, IO
  */
 export async function* compareTrees(request: CompareRequest): AsyncGenerator<TreeChange> {

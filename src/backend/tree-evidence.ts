@@ -17,10 +17,11 @@ export interface TreeEvidence {
   /** True only when two directories are equal with everything below them: they are not entered. */
   readonly sameSubtree?: (path: RawPath, from: TreeEntry, to: TreeEntry) => boolean;
   /**
-   * Both trees come from one (btrfs snapshots and their workspace keep inode numbers): an inode with
-   * the same attributes and the same ctime on both sides, that ctime below this moment (milliseconds
-   * since the epoch), is unchanged. The moment is the older snapshot's, less a tick of the kernel's
-   * clock: within one tick two changes get one ctime. Absent: inode numbers prove nothing.
+   * Both trees come from one (btrfs snapshots and their workspace keep inode numbers): an inode
+   * with the same attributes and the same ctime on both sides, that ctime below this moment
+   * (milliseconds since the epoch), is unchanged. The moment is the older snapshot's, less a tick
+   * of the kernel's clock: within one tick two changes get one ctime. Absent: inode numbers prove
+   * nothing.
    */
   readonly inodesTrustedBeforeMs?: number;
 }

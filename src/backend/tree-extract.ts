@@ -1,8 +1,9 @@
 /**
  * Writing captured paths under another directory.
  *
- * The paths keep their place: `a/b` becomes `<directory>/a/b`, with the directories on the way. Nothing
- * that is there already is touched: an existing target is refused before anything is written.
+ * The paths keep their place: `a/b` becomes `<directory>/a/b`, with the directories on the way.
+ * Nothing that is there already is touched: an existing target is refused before anything is
+ * written.
  */
 import { mkdirSync } from 'node:fs';
 import { GhostsnapError } from '../core/errors.ts';
@@ -22,7 +23,10 @@ export interface ExtractRequest extends WorkOptions {
   readonly onStep?: (label: string) => void;
 }
 
-/** @throws GhostsnapError PATH_NOT_IN_SNAPSHOT, TARGET_EXISTS, POOL_FULL, INTERRUPTED, RESTORE_FAILED */
+/**
+ * @throws GhostsnapError PATH_NOT_IN_SNAPSHOT, TARGET_EXISTS, POOL_FULL, INTERRUPTED,
+ * RESTORE_FAILED
+ */
 export async function extractTree(request: ExtractRequest): Promise<ApplyResult> {
   const { source, paths, toDirectory, ...work } = request;
   for (const path of paths) assertCaptured(source, path);

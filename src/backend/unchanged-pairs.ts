@@ -1,9 +1,9 @@
 /**
  * Reading one directory in two trees that share inodes, and leaving out what is proven unchanged.
  *
- * The hot loop of an unprivileged comparison: where both directories hold the same records, each entry
- * costs two statx calls and a comparison of a few words, and nothing is allocated for it. Directories
- * are always returned, because what lies below them is not settled by their own inode.
+ * The hot loop of an unprivileged comparison: where both directories hold the same records, each
+ * entry costs two statx calls and a comparison of a few words, and nothing is allocated for it.
+ * Directories are always returned, because what lies below them is not settled by their own inode.
  */
 import type { RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
@@ -29,8 +29,9 @@ export interface TreePair {
 }
 
 /**
- * Pairs of the directory at `path` in byte order, without the unchanged entries that are no directories.
- * null: the two directories do not hold the same records, or something raced; read them in full.
+ * Pairs of the directory at `path` in byte order, without the unchanged entries that are no
+ * directories. null: the two directories do not hold the same records, or something raced; read
+ * them in full.
  */
 export function readChangedPairs(trees: TreePair, path: RawPath): EntryPair[] | null {
   const fromFd = trees.from.listInto(fromListing, path);

@@ -1,6 +1,6 @@
 /**
- * Taking away what keeps an inode from being changed: immutable and append-only flags, and permissions
- * that the owner withheld from themselves.
+ * Taking away what keeps an inode from being changed: immutable and append-only flags, and
+ * permissions that the owner withheld from themselves.
  *
  * Whoever unlocks an inode gives it its final mode and flags afterwards, or removes it. All on
  * descriptors: an inode is unlocked, never a name.

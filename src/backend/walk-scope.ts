@@ -1,9 +1,9 @@
 /**
  * Which paths a walk looks at.
  *
- * Two selections at once: the paths a person chose, each with everything below it, and the paths that
- * may have changed. 'all' means no limit from here down. Directories on the way to a chosen path are
- * passed through but are not chosen themselves.
+ * Two selections at once: the paths a person chose, each with everything below it, and the paths
+ * that may have changed. 'all' means no limit from here down. Directories on the way to a chosen
+ * path are passed through but are not chosen themselves.
  */
 import type { RawName } from '../core/raw-path.ts';
 import type { PathNode, PathSet } from './path-set.ts';

@@ -1,8 +1,8 @@
 /**
  * A process of its own that turns a tree, so that a test can kill it or drop its privileges.
  *
- * argv: live path, source path, the step to die at (0: none), the user to become (0: stay). Prints one
- * JSON line: steps, changes, notes, error code.
+ * argv: live path, source path, the step to die at (0: none), the user to become (0: stay). Prints
+ * one JSON line: steps, changes, notes, error code.
  */
 import { writeSync } from 'node:fs';
 import { openDirectoryTree } from '../../src/backend/directory-tree.ts';

@@ -28,8 +28,13 @@ function turnInChild(paths: { live: string; source: string }, dieAt = 0, uid = 0
 
 const SMALL_TREE = `
 os.makedirs(p(b'd', b'e')); write(p(b'd', b'e', b'f'), b'1', 0o4755); write(p(b'd', b'g'), b'2')
-write(p(b'a'), b'linked'); os.link(p(b'a'), p(b'd', b'b')); os.symlink(b'a', p(b's')); os.mkfifo(p(b'p'))
-os.setxattr(p(b'd'), b'user.k', b'v'); os.chmod(p(b'd', b'e'), 0o555); os.utime(p(b'd'), ns=(0, 12345))
+write(p(b'a'), b'linked')
+os.link(p(b'a'), p(b'd', b'b'))
+os.symlink(b'a', p(b's'))
+os.mkfifo(p(b'p'))
+os.setxattr(p(b'd'), b'user.k', b'v')
+os.chmod(p(b'd', b'e'), 0o555)
+os.utime(p(b'd'), ns=(0, 12345))
 os.utime(root, ns=(0, 99))
 `;
 const DAMAGE = `
@@ -80,7 +85,10 @@ test('applyTree() as a plain user works through directories that are closed to t
   }
   python(
     `
-os.removexattr(p(b'd', b'g'), b'user.x'); os.unlink(p(b'd', b'e', b'f')); os.mkdir(p(b'x')); write(p(b'x', b'y'), b'')
+os.removexattr(p(b'd', b'g'), b'user.x')
+os.unlink(p(b'd', b'e', b'f'))
+os.mkdir(p(b'x'))
+write(p(b'x', b'y'), b'')
 os.chown(p(b'x'), ${NOBODY}, ${NOBODY}); os.chown(p(b'x', b'y'), ${NOBODY}, ${NOBODY})
 os.chmod(p(b'x'), 0); os.chmod(p(b'd', b'e'), 0); os.chmod(p(b'd'), 0); os.chmod(p(b'a'), 0)`,
     live,

@@ -125,7 +125,9 @@ test('a reader follows no symlink, neither at the end of a path nor on the way',
   python(`os.makedirs(p(b'd', b'e')); write(p(b'd', b'e', b'f'), b'outside')`, outside);
   python(
     `
-os.symlink(b'../outside/d', p(b'relative')); os.symlink(b'${outside}/d', p(b'absolute')); os.symlink(b'.', p(b'self'))
+os.symlink(b'../outside/d', p(b'relative'))
+os.symlink(b'${outside}/d', p(b'absolute'))
+os.symlink(b'.', p(b'self'))
 write(p(b'own'), b'own'); os.symlink(b'own', p(b'file'))`,
     live,
   );

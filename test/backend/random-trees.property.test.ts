@@ -1,4 +1,6 @@
-/** Random trees, turned into each other, on the filesystem of the test: equal for rsync and Python. */
+/**
+ * Random trees, turned into each other, on the filesystem of the test: equal for rsync and Python.
+ */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -40,9 +42,11 @@ for s in json.loads(sys.stdin.read()):
             write(at, b'%d' % s['size'] * [0, 1, 5000, 70000][s['size']], s['mode'])
         elif s['do'] == 'dir': os.makedirs(at, s['mode']); os.chmod(at, s['mode'])
         elif s['do'] == 'symlink': os.symlink(s['target'].encode(), at)
-        elif s['do'] == 'link': os.link(p(*[n.encode() for n in s['to']]), at, follow_symlinks=False)
+        elif s['do'] == 'link':
+            os.link(p(*[n.encode() for n in s['to']]), at, follow_symlinks=False)
         elif s['do'] == 'fifo': os.mkfifo(at)
-        elif s['do'] == 'xattr': os.setxattr(at, b'user.k', b'%d' % s['value'], follow_symlinks=False)
+        elif s['do'] == 'xattr':
+            os.setxattr(at, b'user.k', b'%d' % s['value'], follow_symlinks=False)
         elif s['do'] == 'owner': os.lchown(at, s['id'], s['id'])
         elif s['do'] == 'time': os.utime(at, ns=(0, s['ns'] * 1000000007), follow_symlinks=False)
     except OSError: pass

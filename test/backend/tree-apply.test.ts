@@ -1,4 +1,6 @@
-/** Turning, copying and comparing trees on real filesystems, judged by rsync and a Python listing. */
+/**
+ * Turning, copying and comparing trees on real filesystems, judged by rsync and a Python listing.
+ */
 import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -216,9 +218,12 @@ test('applyTree() gives immutable and append-only flags back and works through t
     const flags = root === source ? ['+i', '+a'] : ['+a', '+i'];
     python(
       `
-os.mkdir(p(b'd')); write(p(b'd', b'f'), b'${root === source ? 'good' : 'bad!'}'); write(p(b'log'), b'l')
+os.mkdir(p(b'd'))
+write(p(b'd', b'f'), b'${root === source ? 'good' : 'bad!'}')
+write(p(b'log'), b'l')
 write(p(b'd', b'plain'), b'p')
-subprocess.check_call([b'chattr', b'${flags[0]}', p(b'd', b'f')]); subprocess.check_call([b'chattr', b'${flags[1]}', p(b'log')])
+subprocess.check_call([b'chattr', b'${flags[0]}', p(b'd', b'f')])
+subprocess.check_call([b'chattr', b'${flags[1]}', p(b'log')])
 subprocess.check_call([b'chattr', b'+i', p(b'd')])`,
       root,
     );
