@@ -8,17 +8,28 @@ cd "$(dirname "$0")/.." || exit 1
 # npm does this by itself; started by hand, the script would take the machine's own, older Node.
 export PATH="$PWD/node_modules/.bin:$PATH"
 
-# Some tests give up root. In a checkout that only root may enter (a clone in /root) such a process could
-# not read the program any more, so the checkout is shown a second time at a place everybody may enter,
-# in a mount namespace of this run.
-if [ "$(id -u)" -eq 0 ] && command -v unshare setpriv mount >/dev/null &&
+# Some tests give up root. In a checkout that only root may enter (its own folder, or one above it) such
+# a process could not read the program, so its entries are shown a second time at a place everybody may
+# enter, in a mount namespace of this run. Once: GHOSTSNAP_SHOWN says that it has happened.
+if [ "$(id -u)" -eq 0 ] && [ -z "${GHOSTSNAP_SHOWN:-}" ] &&
+  command -v unshare >/dev/null && command -v setpriv >/dev/null &&
   ! setpriv --reuid=65534 --regid=65534 --clear-groups test -r "$PWD/package.json"; then
   show=$(mktemp -d)
   chmod 755 "$show"
-  trap 'rmdir "$show"' EXIT
-  unshare --mount --propagation private bash -c \
-    'mount --bind "$1" "$2" && cd "$2" && exec scripts/test.sh' test "$PWD" "$show"
-  exit $?
+  GHOSTSNAP_SHOWN=1 unshare --mount --propagation private bash -c '
+    set -eu
+    mount -t tmpfs -o mode=755 none "$2"
+    shopt -s dotglob
+    for entry in "$1"/*; do
+      if [ -d "$entry" ]; then mkdir "$2/${entry##*/}"; else : >"$2/${entry##*/}"; fi
+      mount --bind "$entry" "$2/${entry##*/}"
+    done
+    mkdir -p "$1/dist"
+    [ -d "$2/dist" ] || { mkdir "$2/dist" && mount --bind "$1/dist" "$2/dist"; }
+    cd "$2" && exec scripts/test.sh' test "$PWD" "$show"
+  status=$?
+  rmdir "$show"
+  exit "$status"
 fi
 
 readonly SIM_SEED=${GHOSTSNAP_SIM_SEED:-1}
