@@ -146,18 +146,18 @@ export class DirectoryFds implements Disposable {
 
   /** From the root again, in as many calls as the length of the path asks for. */
   #reopen(level: Level): void {
+    const path = level.path;
     let fd = this.rootFd;
     let start = 0;
-    const path = level.path;
-    while (path.length - start > CALL_PATH_BYTES_MAX) {
-      const end = path.lastIndexOf('/', start + CALL_PATH_BYTES_MAX);
-      const part = path.slice(start, end);
-      const next = openBeneath(fd, part, O_PATH | O_DIRECTORY, RESOLVE_INSIDE);
-      if (fd !== this.rootFd) closeFd(fd);
-      fd = next;
-      start = end + 1;
-    }
     try {
+      while (path.length - start > CALL_PATH_BYTES_MAX) {
+        const end = path.lastIndexOf('/', start + CALL_PATH_BYTES_MAX);
+        const part = path.slice(start, end);
+        const next = openBeneath(fd, part, O_PATH | O_DIRECTORY, RESOLVE_INSIDE);
+        if (fd !== this.rootFd) closeFd(fd);
+        fd = next;
+        start = end + 1;
+      }
       this.#openInto(level, fd, path.slice(start));
     } finally {
       if (fd !== this.rootFd) closeFd(fd);
