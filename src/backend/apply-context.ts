@@ -36,11 +36,13 @@ export interface ApplyContextRequest {
   readonly live: DirectoryTree;
   readonly source: TreeReader;
   readonly onStep: StepHook | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 export class ApplyContext {
   readonly live: DirectoryTree;
   readonly source: TreeReader;
+  readonly signal: AbortSignal | undefined;
   /** Effective user and group of this process. */
   readonly user = process.geteuid?.() ?? 0;
   changes = 0;
@@ -52,6 +54,7 @@ export class ApplyContext {
   constructor(request: ApplyContextRequest) {
     this.live = request.live;
     this.source = request.source;
+    this.signal = request.signal;
     this.#onStep = request.onStep;
   }
 

@@ -113,6 +113,7 @@ export async function removeEntry(
       path,
       expectedIno: have.ino,
       placeholders: 'keep',
+      ...(context.signal === undefined ? {} : { signal: context.signal }),
       onRemove: () => context.step('remove'),
     });
     context.changes += removed;

@@ -49,7 +49,12 @@ const RACES_MAX = 4;
  */
 export async function applyTree(request: ApplyRequest): Promise<ApplyResult> {
   using live = openDirectoryTree(request.livePath, 'live');
-  const context = new ApplyContext({ live, source: request.source, onStep: request.onStep });
+  const context = new ApplyContext({
+    live,
+    source: request.source,
+    onStep: request.onStep,
+    signal: request.signal,
+  });
   const application = new Application(context, request);
   await application.run();
   return context.result();
@@ -141,7 +146,12 @@ class Application {
     const isOfThisPath =
       failure instanceof GhostsnapError &&
       ['CAPTURE_FAILED', 'NOT_PERMITTED', 'RESTORE_FAILED', 'TREE_CHANGED'].includes(failure.code);
-    if (!isOfThisPath) throw failure;
+    if (!isOfThisPath) {
+      // A directory that was being removed may stop the work in the middle.
+      if (failure instanceof GhostsnapError && failure.code === 'INTERRUPTED')
+        this.#finishEntered();
+      throw failure;
+    }
     this.#failureCount += 1;
     if (this.#failures.length < NAMED_FAILURES_MAX) this.#failures.push({ path, cause: failure });
   }
