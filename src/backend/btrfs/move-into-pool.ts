@@ -11,7 +11,6 @@
  *   emptying                       finished: mounted again if a reboot came between, the original goes
  */
 import { mkdirSync, readdirSync, realpathSync, unlinkSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
@@ -31,10 +30,10 @@ import { removeWorkspaceDirectory } from './delete-snapshots.ts';
 import type { InitOptions } from './init-workspace.ts';
 import { createSubvolume, syncFilesystem } from './ioctl.ts';
 import { continueMoveOut } from './move-out-of-pool.ts';
+import { emptyDirectory, movedTreePath, openEntry, removeMovedTree } from './moved-tree.ts';
 import { entryKind, exchange, type Place, uuidAt } from './place.ts';
 import { makeWorkspaceDirectory } from './pool-directory.ts';
 import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
-import { removeSubvolume } from './remove-subvolume.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 import { RECORD_FORMAT, type WorkspaceRecord } from './workspace-record.ts';
 
@@ -53,27 +52,8 @@ export const MOVE_STEPS = [
 
 const DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-/** The subvolume of a workspace that was moved into its pool. */
-export function movedTreePath(ref: WorkspaceRef): string {
-  return `${ref.poolRoot}/work/${ref.id}`;
-}
-
 export function moveNameOf(ref: WorkspaceRef): string {
   return `.ghostsnap-move-${ref.id}`;
-}
-
-/** The entry that a person's path ends in, itself: a symlink is not followed. */
-export function openEntry(path: string): Place {
-  const parentPath = realpathSync(dirname(path));
-  const parentFd = openAt(AT_FDCWD, rawFromText(parentPath), O_RDONLY | O_DIRECTORY);
-  const name = basename(path);
-  return {
-    path: `${parentPath}/${name}`,
-    parentPath,
-    parentFd,
-    name: rawFromText(name),
-    [Symbol.dispose]: () => closeFd(parentFd),
-  };
 }
 
 /**
@@ -213,33 +193,12 @@ async function withOriginal(
   }
 }
 
-/** Removes what is in an open directory, not the directory. */
-export async function emptyDirectory(fd: number): Promise<void> {
-  for (const name of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' })) {
-    await removeTree({ parentFd: fd, name: name as never });
-  }
-}
-
 /** Before the switch: the original is at the path, untouched. Idempotent. */
 async function takeBackMove(directory: WorkspaceDirectory, place: Place): Promise<void> {
   const name = moveNameOf(directory.ref);
   if (entryKind(place.parentFd, name) === 'other') unlinkSync(`${place.parentPath}/${name}`);
   await removeMovedTree(directory);
   await removeWorkspaceDirectory(directory, undefined);
-}
-
-/** The subvolume in the pool, when nothing needs it any more. Idempotent. */
-export async function removeMovedTree(directory: WorkspaceDirectory): Promise<void> {
-  const { ref } = directory;
-  const work = rawFromText(`${ref.poolRoot}/work`);
-  if (entryKind(AT_FDCWD, work) === 'missing') return;
-  const workFd = openAt(AT_FDCWD, work, DIRECTORY_FLAGS);
-  try {
-    if (entryKind(workFd, ref.id) !== 'subvolume') return;
-    await removeSubvolume({ parentFd: workFd, name: ref.id }, 'any-way');
-  } finally {
-    closeFd(workFd);
-  }
 }
 
 /** Finishes or takes back, whatever the phase; mounts the tree again after a reboot. Idempotent. */

@@ -19,7 +19,7 @@ import { isMountPoint, unbind, withCovered } from './bind-mount.ts';
 import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
 import type { InitOptions } from './init-workspace.ts';
 import { syncFilesystem } from './ioctl.ts';
-import { emptyDirectory, movedTreePath, openEntry, removeMovedTree } from './move-into-pool.ts';
+import { emptyDirectory, movedTreePath, openEntry, removeMovedTree } from './moved-tree.ts';
 import { entryKind, exchange, type Place } from './place.ts';
 import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
 import { releaseNameOf } from './release-workspace.ts';

@@ -113,13 +113,17 @@ async function firstDifference(job: CopyJob): Promise<TreeChange | null> {
   return null;
 }
 
-async function bringOver(job: CopyJob, candidates: PathSet | null): Promise<void> {
+/**
+ * `only` is exactly what is brought over. As mere candidates the paths would bring their whole directory:
+ * a copy has other inodes than its original, and work on the copy since would be turned back.
+ */
+async function bringOver(job: CopyJob, only: PathSet | null): Promise<void> {
   using source = openDirectoryTree(job.fromPath, 'live');
   await applyTree({
     livePath: job.toPath,
     source,
     ...NO_EVIDENCE,
-    ...(candidates === null ? {} : { candidates }),
+    ...(only === null ? {} : { subtreeRoots: only }),
     ...signalOf(job.work),
   });
 }
