@@ -15,8 +15,10 @@ export function python(script: string, root: string): string {
 }
 
 const WRITE = `
+# O_NONBLOCK: a FIFO that stands at the path is an error, where it would wait for a reader for ever.
+def nonblocking(path, flags): return os.open(path, flags | os.O_NONBLOCK, 0o666)
 def write(path, data, mode=0o644):
-    with open(path, 'wb') as f: f.write(data)
+    with open(path, 'wb', opener=nonblocking) as f: f.write(data)
     os.chmod(path, mode)
 `;
 
