@@ -150,7 +150,7 @@ async function alreadyThere(
       'POOL_NOT_FOUND',
       `The pool ${record.pool} of ${record.path} is gone.`,
       {
-        hint: 'Bring its record back, or forget the workspace with "ghostsnap recover --forget".',
+        hint: 'Bring back its pool.json, or set GHOSTSNAP_HOME to where it is.',
       },
     );
   }
