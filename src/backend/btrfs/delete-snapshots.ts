@@ -104,6 +104,7 @@ export async function removeWorkspaceDirectory(
   }
   // The record goes last but one: until then a second call knows what it was doing.
   rmSync(`${directory.path}/pins`, { recursive: true, force: true });
+  for (const uuid of directory.announced()) rmSync(`${directory.path}/live_${uuid}`);
   rmSync(`${directory.path}/workspace.json.tmp`, { force: true });
   rmSync(`${directory.path}/workspace.json`, { force: true });
   commitTransaction(parentFd);

@@ -78,7 +78,7 @@ function useBy(pid: string, tree: HeldTree): string | 'unreadable' | null {
 }
 
 function isInside(link: string, tree: HeldTree): boolean {
-  return quietly(() => statSync(link).dev) === tree.dev;
+  return quietly(() => statSync(link, { throwIfNoEntry: false })?.dev) === tree.dev;
 }
 
 function nameOf(pid: string): string {

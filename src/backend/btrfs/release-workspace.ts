@@ -75,7 +75,7 @@ function narrowToLive(directory: WorkspaceDirectory): void {
   const fd = directory.openLive();
   try {
     const { uuid } = subvolumeInfo(fd);
-    directory.saveRecord({ ...directory.record, subvolumes: [uuid], phase: 'releasing' });
+    directory.narrowTo(uuid, 'releasing');
   } finally {
     closeFd(fd);
   }

@@ -2,7 +2,7 @@
  * Rolling back by one exchange.
  *
  * A writable clone of the target is made in the workspace's own directory and exchanged with the live
- * tree, which stays there as `replaced_<operation>`. Both subvolumes are in the record before the
+ * tree, which stays there as `replaced_<operation>`. The clone is announced in the directory before the
  * exchange, so the workspace is never taken for a replaced one. The token names the subvolume that was
  * live: where it is after a crash says whether the exchange happened.
  *
@@ -120,8 +120,7 @@ export async function swapInClone(
   swap.onStep?.('swap:cloned');
   const uuid = uuidAt(directory.fd, clone);
   assert(uuid !== null, 'a clone that was just made is there');
-  const { record } = directory;
-  directory.saveRecord({ ...record, subvolumes: [token.live, uuid] });
+  directory.announce({ uuid, replaces: token.live });
   swap.onStep?.('swap:recorded');
   exchange(place, { parentFd: directory.fd, name: clone });
   swap.onStep?.('swap:exchanged');
@@ -186,22 +185,23 @@ export async function finishSwapOf(
   if (isSubvolumeRoot(directory.fd, clone)) {
     await removeSubvolume({ parentFd: directory.fd, name: clone }, 'any-way');
   }
-  directory.saveRecord({ ...directory.record, subvolumes: [token.live] });
+  directory.narrowTo(token.live);
   return 'undone';
 }
 
 /**
  * An exchange that a crash cut off before its old tree got its name: the old tree is under the clone's
- * name, and would be swept. Its UUID is in the record, a clone that never got to the path is younger.
+ * name, and would be swept. It is the predecessor of what stands at the path; a clone that never got
+ * there is nobody's.
  */
 export function keepInterruptedSwap(directory: WorkspaceDirectory): void {
   const fd = openExisting(directory);
-  if (fd < 0) return;
-  const { subvolumes } = directory.record;
-  if (subvolumes.length < 2) return;
-  const wasLive = subvolumes[0];
+  if (fd < 0 || directory.announced().length === 0) return;
+  const live = liveUuidOf(directory);
+  const old = live === null ? null : directory.predecessorOf(live);
+  if (old === null) return;
   for (const name of readdirSync(directory.path)) {
-    if (!name.startsWith('clone_') || uuidAt(fd, name) !== wasLive) continue;
+    if (!name.startsWith('clone_') || uuidAt(fd, name) !== old) continue;
     const aside = `${REPLACED_PREFIX}${name.slice('clone_'.length)}`;
     renameAt(fd, name, fd, aside, RENAME_NOREPLACE);
   }
@@ -235,17 +235,22 @@ function isHeld(directory: WorkspaceDirectory, name: string): boolean {
 
 /** With the old trees gone, only the live subvolume may stand at the path. */
 function narrowRecord(directory: WorkspaceDirectory): void {
-  if (directory.record.subvolumes.length < 2) return;
+  if (directory.announced().length === 0) return;
+  const live = liveUuidOf(directory);
+  if (live !== null) directory.narrowTo(live);
+}
+
+/** null: the workspace is gone or replaced; whoever asks for it next is told so. */
+function liveUuidOf(directory: WorkspaceDirectory): string | null {
   let fd: number;
   try {
     fd = directory.openLive();
   } catch (error) {
-    // Nothing to narrow to: whoever asks for the workspace next is told that it is gone.
-    if (error instanceof GhostsnapError && error.kind === 'conflict') return;
+    if (error instanceof GhostsnapError && error.kind === 'conflict') return null;
     throw error;
   }
   try {
-    directory.saveRecord({ ...directory.record, subvolumes: [subvolumeInfo(fd).uuid] });
+    return subvolumeInfo(fd).uuid;
   } finally {
     closeFd(fd);
   }

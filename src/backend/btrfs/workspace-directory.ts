@@ -1,11 +1,12 @@
 /**
  * A workspace's own directory in the pool, `<pool>/.ghostsnap/<workspace id>/`, kept open.
  *
- * Holds the read-only snapshots `ghost_<ulid>`, `workspace.json`, `pins/`, and working names
- * (`WORKING_NAMES`) that recovery may remove. The descriptor and the record are cached, so that a
- * snapshot opens nothing but the workspace itself. The cache is bounded: a host may have more
- * workspaces than descriptors. Nothing else in the directory is ever touched.
+ * Holds the read-only snapshots `ghost_<ulid>`, `workspace.json`, `pins/`, announcements of swaps
+ * (`live_<uuid>`), and working names (`WORKING_NAMES`) that recovery may remove. The descriptor and the
+ * record are cached, so that a snapshot opens nothing but the workspace itself. The cache is bounded: a
+ * host may have more workspaces than descriptors. Nothing else in the directory is ever touched.
  */
+import { readdirSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { WorkspaceId } from '../../core/ids.ts';
 import { displayPath, rawFromText } from '../../core/raw-path.ts';
@@ -18,7 +19,10 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
   openAt,
+  readLinkAt,
   Statx,
+  symlinkAt,
+  unlinkAt,
 } from '../syscalls-linux.ts';
 import { hasUuid, SUBVOLUME_ROOT_INO } from './ioctl.ts';
 import { readRecord, type WorkspaceRecord, writeRecord } from './workspace-record.ts';
@@ -30,6 +34,10 @@ export const WORKING_NAMES = ['clone_', 'compare_', 'doomed_', 'init_'] as const
 
 /** Trees that swaps left aside; removed when nobody holds them. */
 export const REPLACED_PREFIX = 'replaced_';
+
+/** Symlinks `live_<uuid>` to the UUID of the subvolume that it replaces. */
+const ANNOUNCED_PREFIX = 'live_';
+const ANNOUNCED = /^live_[0-9a-f]{32}$/;
 
 /** Well below the common soft limit of 1024 open files. */
 const OPEN_DIRECTORIES_MAX = 256;
@@ -109,13 +117,38 @@ export class WorkspaceDirectory {
   #proveLive(fd: number): void {
     // Another process may have swapped since the record was read.
     this.#record = null;
-    for (const uuid of this.record.subvolumes) {
-      const bytes = Buffer.from(uuid, 'hex');
-      if (!isSubvolume(fd, bytes)) continue;
-      this.#liveUuid = bytes;
-      return;
-    }
-    throw replaced(this.ref);
+    const isLive = (uuid: string): boolean => isSubvolume(fd, Buffer.from(uuid, 'hex'));
+    const uuid = this.record.subvolumes.find(isLive) ?? this.announced().find(isLive);
+    if (uuid === undefined) throw replaced(this.ref);
+    this.#liveUuid = Buffer.from(uuid, 'hex');
+  }
+
+  /** Subvolumes that swaps are about to put, or have put, at the path. */
+  announced(): readonly string[] {
+    return readdirSync(this.path)
+      .filter((name) => ANNOUNCED.test(name))
+      .map((name) => name.slice(ANNOUNCED_PREFIX.length));
+  }
+
+  /**
+   * Accepts a subvolume at the path in the place of another, before it gets there. Only a name is made:
+   * it reaches the disk with the transaction of the exchange that follows or with an earlier one, so no
+   * sync is needed between the two.
+   */
+  announce(swap: { readonly uuid: string; readonly replaces: string }): void {
+    symlinkAt(swap.replaces, this.fd, `${ANNOUNCED_PREFIX}${swap.uuid}`);
+  }
+
+  /** The subvolume in whose place this one was put; null: none. */
+  predecessorOf(uuid: string): string | null {
+    const isAnnounced = this.announced().includes(uuid);
+    return isAnnounced ? readLinkAt(this.fd, `${ANNOUNCED_PREFIX}${uuid}`) : null;
+  }
+
+  /** From here on only this subvolume may stand at the path. Durable on return. */
+  narrowTo(uuid: string, phase: WorkspaceRecord['phase'] = 'active'): void {
+    this.saveRecord({ ...this.record, subvolumes: [uuid], phase });
+    for (const other of this.announced()) unlinkAt(this.fd, `${ANNOUNCED_PREFIX}${other}`);
   }
 }
 

@@ -1,11 +1,11 @@
 /**
  * `workspace.json`: what a workspace's own directory in the pool says about it.
  *
- * It is replaced whole and synced, so a crash leaves the old or the new record. `subvolumes` lists
- * every subvolume that may stand at the path: one, or for as long as a swap's old tree is kept, both;
- * the new one is added before the exchange. So a swap never looks like a replacement, and whatever a
- * person puts at the path always does. `phase` is the intent of init, release and the move into a
- * pool: recovery reads it to finish or take back.
+ * It is replaced whole and synced, so a crash leaves the old or the new record. `subvolumes` says
+ * which subvolume stands at the path; those that swaps put there are announced by a name beside the
+ * record (workspace-directory.ts), which costs no sync. So a swap never looks like a replacement, and
+ * whatever a person puts at the path always does. `phase` is the intent of init, release and the move
+ * into a pool: recovery reads it to finish or take back.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
