@@ -34,8 +34,9 @@ export function renderDocument(report: Report): string {
   const left = report.leftOut.map((line) => `- ${line}`).join('\n');
   return `# Benchmarks
 
-Made by \`${report.command}\` on ${report.at}. Ratios compare medians of one run: both sides took turns
-on the same machine and the same filesystem. Absolute times say how this machine was, no more.
+Made by \`${report.command}\` on ${report.at}.
+Ratios compare medians of one run: both sides took turns on the same machine and the same
+filesystem. Absolute times say how this machine was, no more.
 
 Machine: ${machine()}
 
@@ -43,15 +44,16 @@ ${renderTable(report.rows)}
 ${left === '' ? '' : `\nLeft out in this run:\n\n${left}\n`}
 ## What is measured
 
-- The bare ioctl is \`bench/c/snapshot-loop.c\`: \`BTRFS_IOC_SNAP_CREATE_V2\` and nothing else. It is
-  compiled by the bench, and runs on the same image as ghostsnap.
-- "One changed": one file of 2 KB is overwritten before each snapshot. That write and the commit copy
-  the path from the root of the filesystem's tree to its leaf; what btrfs itself charges for a larger
-  tree is in the baseline's column.
-- Shadow git is \`git add -A\` and \`git write-tree\` with a git directory of its own, warmed by one run.
-  It leaves out what is ignored, empty directories, modes, owners, hard links and xattrs.
-- "Bare snapshot + exchange" is one writable snapshot and one \`renameat2\`. A rollback by swap takes a
-  precautionary snapshot first, so it does twice the work, and records it.
+- The bare ioctl is \`bench/c/snapshot-loop.c\`: \`BTRFS_IOC_SNAP_CREATE_V2\` and nothing
+  else. It is compiled by the bench, and runs on the same image as ghostsnap.
+- "One changed": one file of 2 KB is overwritten before each snapshot. That write and the commit
+  copy the path from the root of the filesystem's tree to its leaf; what btrfs itself charges
+  for a larger tree is in the baseline's column.
+- Shadow git is \`git add -A\` and \`git write-tree\` with a git directory of its own, warmed
+  by one run. It leaves out what is ignored, empty directories, modes, owners, hard links and
+  xattrs.
+- "Bare snapshot + exchange" is one writable snapshot and one \`renameat2\`. A rollback by swap
+  takes a precautionary snapshot first, so it does twice the work, and records it.
 - The images are made with the options of a pool: 4 KiB nodes, single metadata.
 
 Raw samples of the last run are in \`.bench/\`, one JSON file a run.

@@ -89,7 +89,8 @@ function render(lines: readonly Line[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="A ghostsnap session in a terminal">
 <style>
 text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre;fill:#c9d1d9;
-animation-duration:${SECONDS}s;animation-iteration-count:infinite;animation-timing-function:step-end}
+animation-duration:${SECONDS}s;animation-iteration-count:infinite;
+animation-timing-function:step-end}
 .command{fill:#7ee787;font-weight:600}
 #screen{animation:scroll ${SECONDS}s step-end infinite}
 ${styles.join('\n')}

@@ -150,7 +150,8 @@ describe.each(KINDS)('never, on %s', (kind) => {
 
   test('9: nested repositories, submodules or worktrees break it', async () => {
     const nested = `${PROJECT}
-      git init -q inner && git -C inner -c user.email=a@b -c user.name=n commit -q --allow-empty -m x
+      git init -q inner
+      git -C inner -c user.email=a@b -c user.name=n commit -q --allow-empty -m x
       git -c protocol.file.allow=always submodule --quiet add ./inner sub
       git worktree add -q tree HEAD`;
     await expectComesBack(
@@ -163,7 +164,8 @@ describe.each(KINDS)('never, on %s', (kind) => {
   test('10: modes, owners, links, times, attributes, holes or odd names are lost', async () => {
     const odd = `
       mkdir -p d/empty s && echo a > d/a && ln d/a hard && ln -s ../.. link && mkfifo pipe
-      truncate -s 5M hole && printf tail >> hole && touch $'new\\nline' -- -rf && touch $'\\xff\\xfe'
+      truncate -s 5M hole && printf tail >> hole
+      touch $'new\\nline' -- -rf && touch $'\\xff\\xfe'
       chmod 4755 d/a && chmod 2775 s && chmod 000 d/empty && chown 1234:2345 d hard
       chmod 4711 hard && setfattr -n user.k -v v d && setfacl -m u:99:rw,d:g:98:r s
       touch -h -d '1960-01-02T03:04:05.123456789Z' link && touch -d '2099-01-01T00:00:00.000000001Z' hole`;

@@ -6,7 +6,7 @@
  * answer is "everything", never a guess. A directory is watched before it is listed, so nothing falls
  * between. A directory that moved keeps its watch: it is looked at in full under its new name first.
  *
- * What inotify does not tell, and who covers it: stores through shared mappings (shared-mappings.ts and
+ * What inotify does not tell, and who covers it: stores through shared mappings (writable-mappings.ts and
  * the directories that were busy lately), writes through another name of a hard-linked file (their
  * directories are always looked at), filesystems that other machines write to (never watched). What
  * remains: a store through a mapping held by a process of another user, whose maps can't be read; it

@@ -18,11 +18,11 @@ import { FormatError } from './binary-codec.ts';
 import { ChangeWatcher, type HeardChanges } from './change-watcher.ts';
 import type { IndexBlock } from './index-block.ts';
 import { tryReadManifest } from './manifest-files.ts';
-import { directoriesWithSharedMappings } from './shared-mappings.ts';
 import { loadIndex, type StatIndex, saveIndex } from './stat-index.ts';
 import { formatOf, S_IFDIR } from './stat-record.ts';
 import { workspacePaths } from './store-layout.ts';
 import type { TreeScan } from './tree-scan.ts';
+import { directoriesWithSharedMappings } from './writable-mappings.ts';
 
 /** Busy directories that stay under observation: a mapping of another user's process may be there. */
 const BUSY_DIRECTORIES_MAX = 32;
