@@ -65,8 +65,17 @@ export async function changedPaths(
   }
 }
 
-/** ENOSPC: the temporary folder is full. EAGAIN, EBUSY: a balance or a deduplication is running. */
-const SEND_UNAVAILABLE: ReadonlySet<string> = new Set(['EPERM', 'ENOSPC', 'EAGAIN', 'EBUSY']);
+/**
+ * ENOSPC: the temporary folder is full. EAGAIN, EBUSY: a balance or a deduplication is running. ENOENT:
+ * another process's recovery swept the working name of a comparison.
+ */
+const SEND_UNAVAILABLE: ReadonlySet<string> = new Set([
+  'EPERM',
+  'ENOSPC',
+  'EAGAIN',
+  'EBUSY',
+  'ENOENT',
+]);
 
 function keep(fds: number[], fd: number): number {
   fds.push(fd);
