@@ -3,7 +3,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import type { Row } from './measure.ts';
 
 export interface Report {
@@ -12,6 +12,13 @@ export interface Report {
   readonly leftOut: readonly string[];
   readonly command: string;
   readonly at: string;
+  /** Processes that wanted to run, on average over the minute before the first measurement. */
+  readonly loadBefore: number;
+}
+
+/** The minute's load average: on a machine that is busy with other things, tails say little. */
+export function currentLoad(): number {
+  return loadavg()[0] ?? 0;
 }
 
 const HEAD = ['what', 'ours: p50 (min to p99)', 'baseline', 'result', 'reach', ''];
@@ -38,7 +45,7 @@ Made by \`${report.command}\` on ${report.at}.
 Ratios compare medians of one run: both sides took turns on the same machine and the same
 filesystem. Absolute times say how this machine was, no more.
 
-Machine: ${machine()}
+Machine: ${machine()} Load average when it began: ${report.loadBefore.toFixed(1)}.
 
 ${renderTable(report.rows)}
 ${left === '' ? '' : `\nLeft out in this run:\n\n${left}\n`}

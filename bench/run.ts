@@ -17,7 +17,7 @@ import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
 import { serial } from './cases/serial.ts';
 import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
 import type { Row } from './measure.ts';
-import { renderDocument, renderTable } from './report.ts';
+import { currentLoad, renderDocument, renderTable } from './report.ts';
 
 const CASES: readonly BenchCase[] = [
   serial,
@@ -53,6 +53,7 @@ const context: BenchContext = {
   size: values.quick ? 'quick' : values.full ? 'full' : 'normal',
 };
 stripChildren();
+const loadBefore = currentLoad();
 const isRoot = process.getuid?.() === 0;
 const rows: Row[] = [];
 const leftOut: string[] = [];
@@ -84,6 +85,6 @@ console.log(renderTable(rows));
 for (const line of leftOut) console.log(`left out: ${line}`);
 if (values.only.length === 0) {
   mkdirSync(join(ROOT, 'docs'), { recursive: true });
-  const document = renderDocument({ rows, leftOut, command, at: at.slice(0, 10) });
+  const document = renderDocument({ rows, leftOut, command, loadBefore, at: at.slice(0, 10) });
   writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), document);
 }

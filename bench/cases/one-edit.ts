@@ -33,6 +33,7 @@ export const oneEditBtrfs: BenchCase = {
       ours.push(timeSync(() => void manager.createSnapshot()));
       editFile(workspace, pathOf(paths, round + 500));
       theirs.push(timeSync(() => void git.capture()));
+      settle();
       if (round > 1) continue;
       copies.push(timeSync(() => execFileSync('cp', ['-a', '--reflink=always', workspace, copy])));
       rmSync(copy, { recursive: true });
@@ -72,6 +73,7 @@ export const oneEditStore: BenchCase = {
     for (let round = 0; round < rounds(context, 8); round += 1) {
       editFile(workspace, pathOf(paths, round + 300));
       theirs.push(timeSync(() => void git.capture()));
+      settle();
       editFile(workspace, pathOf(paths, round + 600));
       const command = [process.execPath, PROGRAM, 'snap', '-w', workspace];
       const env = { GHOSTSNAP_HOME: homeOf(place) };
@@ -118,6 +120,11 @@ export const oneEditStore: BenchCase = {
   },
 };
 
+/** What one side has written and not synced is no part of what the other costs. */
+function settle(): void {
+  execFileSync('sync');
+}
+
 interface Prepared {
   readonly workspace: string;
   readonly paths: readonly string[];
@@ -136,7 +143,7 @@ async function prepare(
   const workspace = place.makeDirectory(base, 'work');
   const paths = makeFiles(workspace, count);
   await initWorkspace({ path: workspace, backend, environment: place.environment });
-  const git = makeShadowGit(join(base, 'shadow.git'), workspace);
+  const git = makeShadowGit(join(place.plain, 'shadow.git'), workspace);
   git.capture();
   return { workspace, paths, files: count.toLocaleString('en'), git };
 }
