@@ -111,6 +111,24 @@ test('a damaged object behind the index costs a full read, not the snapshot', as
   assertSameDigest(before, digestTree(stage.live), 'after the full read');
 });
 
+test('a snapshot that fails after its objects were published leaves none of them for long', async () => {
+  let fails = false;
+  await using backend = await stage.open({
+    onStep: (label) => {
+      if (fails && label === 'snapshot:objects-durable') throw new Error('failed by the test');
+    },
+  });
+  const kept = stage.take(backend);
+  const gone = stage.take(backend);
+  writeFileSync(join(stage.live, 'd/new'), 'published in vain');
+  fails = true;
+  expect(() => stage.take(backend)).toThrow('failed by the test');
+  expect(auditStore(stage.pool, [stage.ref]).garbage).toHaveLength(3);
+  await backend.deleteSnapshots(stage.ref, [gone]);
+  expect(auditStore(stage.pool, [stage.ref])).toEqual(SOUND);
+  expect(backend.listSnapshots(stage.ref)).toMatchObject([{ id: kept, isWhole: true }]);
+});
+
 test.each([
   ['missing', (path: string) => rmSync(path)],
   ['empty', (path: string) => writeFileSync(path, '')],
