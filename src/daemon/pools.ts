@@ -22,6 +22,7 @@ import {
   listWorkspaceRecords,
   parsePoolName,
   readPool,
+  removePool,
   writePool,
 } from './registry.ts';
 import { systemClock, systemEntropy, systemEnvironment } from './system-ports.ts';
@@ -78,10 +79,9 @@ export async function createPool(
       mountPath: record.root,
       sizeBytes: options.sizeBytes ?? DEFAULT_IMAGE_BYTES,
     });
-    fs.mkdirSync(path.join(record.root, GHOST_DIRECTORY), { recursive: true, mode: 0o700 });
   } catch (error) {
-    await destroyImagePool({ imagePath: imageOf(record), mountPath: record.root });
-    fs.rmSync(poolDirectory(home, name), { recursive: true, force: true });
+    // It has taken back what it made, and nothing but that: an image that was there before stays.
+    removePool(home, name);
     throw error;
   }
   return describe(home, record);
@@ -137,7 +137,11 @@ export async function destroyPool(
     );
   }
   if (record.kind === 'image') {
-    await destroyImagePool({ imagePath: imageOf(record), mountPath: record.root });
+    await destroyImagePool({
+      imagePath: imageOf(record),
+      mountPath: record.root,
+      force: options.force ?? 'no',
+    });
   } else {
     assertRemovable(record);
     fs.rmSync(path.join(record.root, GHOST_DIRECTORY), { recursive: true, force: true });

@@ -43,6 +43,11 @@ export function writePool(home: Home, record: PoolRecord): void {
   writeRecord(path.join(poolDirectory(home, record.name), 'pool.json'), record);
 }
 
+/** Removes the record alone; whatever else is in the pool's directory stays. */
+export function removePool(home: Home, name: string): void {
+  removeRecord(path.join(poolDirectory(home, name), 'pool.json'));
+}
+
 /** In order of names; directories without a record are passed over. */
 export function listPoolRecords(home: Home): PoolRecord[] {
   const directory = path.join(home.data, 'pools');
