@@ -91,7 +91,7 @@ export class LiveState implements Disposable {
     const watcher = this.#watcher;
     if (watcher === null || !LOCAL_FILESYSTEMS.has(filesystemMagic(tree.rootFd))) return everything;
     watcher.drain();
-    const mounts = readFileSync('/proc/self/mountinfo', 'latin1');
+    const mounts = mountsAround(rawPathOf(this.#ref.path));
     const isKnown = this.#index !== null && watcher.isComplete && mounts === this.#mounts;
     this.#mounts = mounts;
     if (!isKnown) {
@@ -191,6 +191,25 @@ export class LiveState implements Disposable {
       rmSync(`${path}.new`, { force: true });
     }
   }
+}
+
+/**
+ * The mounts that a path lies on or holds, as text to be compared: mounting over a directory is no event
+ * in it. Other mounts of a machine come and go all the time and change nothing here.
+ */
+function mountsAround(path: string): string {
+  const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
+  const isAround = (line: string): boolean => {
+    const mount = (line.split(' ', 5)[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
+    return (
+      isWithin(mount as RawPath, path as RawPath) ||
+      mount === '/' ||
+      isWithin(path as RawPath, mount as RawPath)
+    );
+  };
+  return lines.filter(isAround).join('\n');
 }
 
 /** Directories that were there before and are no longer, of those that were looked at. */

@@ -45,7 +45,8 @@ export class ScanFrame {
   readonly scope: PathNode | null;
   count = 0;
   records: Words;
-  readonly names: RawName[] = [];
+  /** Left out where the old block has the name at the same position; see `nameAt`. */
+  readonly #names: (RawName | undefined)[] = [];
   /** Entries whose inode moved, with what was read of them. `child` of a directory is filled in later. */
   readonly fresh = new Map<string, StoredEntry>();
   readonly gone = new Set<string>();
@@ -77,17 +78,30 @@ export class ScanFrame {
       bigger.set(this.records);
       this.records = bigger;
     }
-    this.names.push(name);
+    this.#names[index] = name;
     this.count += 1;
     return index;
   }
 
-  /** Takes over the old block's records: only parts of the directory will be looked at. */
-  adoptOld(old: IndexBlock): void {
-    this.records.set(old.records);
-    for (let i = 0; i < old.count; i += 1) this.names.push(old.name(i));
-    this.count = old.count;
-    this.scannedAtMs = old.scannedAtMs;
+  /** Takes over the first `count` records of the old block, which are as they were. */
+  adoptOld(old: IndexBlock, count: number): void {
+    this.records.set(old.records.subarray(0, count * RECORD_WORDS));
+    this.#names.length = count;
+    this.count = count;
+  }
+
+  nameAt(index: number): RawName {
+    const known = this.#names[index];
+    if (known !== undefined) return known;
+    assert(this.old !== undefined, 'a name without an old block was taken from the listing');
+    const name = this.old.name(index);
+    this.#names[index] = name;
+    return name;
+  }
+
+  indexOf(name: string): number {
+    for (let i = 0; i < this.count; i += 1) if (this.nameAt(i) === name) return i;
+    throw new StaleIndex(`no record for ${name}`);
   }
 
   replaceRecord(index: number, record: Words): void {
@@ -109,19 +123,18 @@ export class ScanFrame {
 
   #block(id: ObjectId, totals: { subtreeEntries: number; subtreeBytes: number }): IndexBlock {
     const { path, scannedAtMs } = this;
-    let { count, records } = this;
-    let names: readonly string[] = this.names;
+    let { records } = this;
+    let indices = [...Array(this.count).keys()];
     if (this.gone.size > 0) {
-      const kept = [...names.keys()].filter((i) => !this.gone.has(names[i] ?? ''));
-      const compact = new Uint32Array(kept.length * RECORD_WORDS);
-      for (const [to, from] of kept.entries()) {
+      indices = indices.filter((i) => !this.gone.has(this.nameAt(i)));
+      records = new Uint32Array(indices.length * RECORD_WORDS);
+      for (const [to, from] of indices.entries()) {
         const start = from * RECORD_WORDS;
-        compact.set(records.subarray(start, start + RECORD_WORDS), to * RECORD_WORDS);
+        records.set(this.records.subarray(start, start + RECORD_WORDS), to * RECORD_WORDS);
       }
-      names = kept.map((i) => names[i] ?? '');
-      records = compact;
-      count = kept.length;
     }
+    const count = indices.length;
+    const names = indices.map((i) => this.nameAt(i));
     const linkedFiles = countLinked(records, count);
     return buildBlock({ path, id, scannedAtMs, ...totals, linkedFiles, count, records, names });
   }
@@ -131,15 +144,14 @@ export class ScanFrame {
     let subtreeEntries = 0;
     let subtreeBytes = 0;
     for (let i = 0; i < this.count; i += 1) {
-      const name = this.names[i] as RawName;
-      if (this.gone.size > 0 && this.gone.has(name)) continue;
+      if (this.gone.size > 0 && this.gone.has(this.nameAt(i))) continue;
       subtreeEntries += 1;
       const format = formatOf(this.records, i);
       if (format === S_IFREG) {
         const at = i * RECORD_WORDS;
         subtreeBytes += (this.records[at + 7] as number) + (this.records[at + 8] as number) * U32;
       } else if (format === S_IFDIR) {
-        const child = blocks.current(joinRaw(this.path, name));
+        const child = blocks.current(joinRaw(this.path, this.nameAt(i)));
         subtreeEntries += child?.subtreeEntries ?? 0;
         subtreeBytes += child?.subtreeBytes ?? 0;
       }
@@ -150,7 +162,8 @@ export class ScanFrame {
   #entries(blocks: Blocks, files: ObjectFiles): StoredEntry[] {
     const known = this.#oldEntries(files);
     const entries: StoredEntry[] = [];
-    for (const name of this.names) {
+    for (let i = 0; i < this.count; i += 1) {
+      const name = this.nameAt(i);
       if (this.gone.has(name)) continue;
       const entry = this.fresh.get(name) ?? known.get(name);
       if (entry === undefined) throw new StaleIndex(`no entry for ${name}`);

@@ -25,7 +25,15 @@ import type { IndexBlock } from './index-block.ts';
 import type { ObjectFiles } from './object-files.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { type Blocks, entryOfRecord, ScanFrame } from './scan-frame.ts';
-import { ctimeMsOf, formatOf, inoOf, S_IFDIR, sameRecord, storeRecord } from './stat-record.ts';
+import {
+  ctimeMsOf,
+  formatOf,
+  inoOf,
+  isRecordOf,
+  S_IFDIR,
+  sameRecord,
+  storeRecord,
+} from './stat-record.ts';
 import type { StoredEntry } from './stored-entry.ts';
 
 /**
@@ -149,29 +157,60 @@ export class TreeScan implements Blocks {
     this.#o.onDirectory?.(frame.path, fd);
     frame.scannedAtMs = this.#o.nowMs();
     tree.listInto(this.#listing, frame.path);
-    const moved: number[] = [];
     const directories: number[] = [];
-    let position = 0;
-    for (let at = 0; at < this.#listing.lengthBytes; at = this.#listing.next(at)) {
-      if (this.#listing.isDotOrDotDot(at)) continue;
-      const failed = this.#stat.read(fd, this.#listing.nameAddress(at));
-      if (failed === ENOENT) continue;
-      const name = this.#listing.name(at);
-      if (failed !== 0) throw captureFailure(new SyscallError('statx', failed, name), frame.path);
-      const index = frame.append(name);
-      storeRecord(frame.records, index, this.#stat);
-      const known = this.#positionInOld(frame, at, position, name);
-      if (known >= 0) position = known + 1;
-      const isForeign = this.#isForeign();
-      if (isForeign || !this.#isUnmoved(frame, index, known)) moved.push(index);
-      else if (formatOf(frame.records, index) === S_IFDIR) directories.push(index);
-      if (formatOf(frame.records, index) === S_IFSOCK) this.#note(frame, name, 'socket');
-    }
+    const at = this.#skipUnmoved(frame, fd, directories);
+    const moved = this.#recordRest(frame, fd, at, directories);
     this.entriesSeen += frame.count;
     this.listed.add(frame.path);
     if (frame.count !== frame.old?.count || moved.length > 0) frame.isChanged = true;
     for (const index of moved) this.#capture(frame, index);
     for (const index of directories) this.#enter(frame, index, frame.scope);
+  }
+
+  /**
+   * Passes over the entries that are, one by one, where and what the old block says; mostly all. Nothing
+   * is made for them, not even a name. Returns where in the listing the first other one is.
+   */
+  #skipUnmoved(frame: ScanFrame, fd: number, directories: number[]): number {
+    const { old } = frame;
+    const listing = this.#listing;
+    let position = 0;
+    let at = 0;
+    for (; old !== undefined && at < listing.lengthBytes; at = listing.next(at)) {
+      if (listing.isDotOrDotDot(at)) continue;
+      const nameAt = listing.nameAddress(at);
+      if (position === old.count) break;
+      if (!old.hasName(position, listing.buffer, nameAt - listing.address)) break;
+      if (this.#stat.read(fd, nameAt) !== 0 || this.#isForeign()) break;
+      if (!isRecordOf(old.records, position, this.#stat)) break;
+      if (this.#stat.ctimeMs >= old.scannedAtMs - RACY_MS) break;
+      const format = formatOf(old.records, position);
+      if (format === S_IFDIR) directories.push(position);
+      else if (format === S_IFSOCK) this.#note(frame, old.name(position), 'socket');
+      position += 1;
+    }
+    if (old !== undefined) frame.adoptOld(old, position);
+    return at;
+  }
+
+  /** Takes the records of the other entries from `start` on; the indices of those that moved. */
+  #recordRest(frame: ScanFrame, fd: number, start: number, directories: number[]): number[] {
+    const listing = this.#listing;
+    const moved: number[] = [];
+    for (let at = start; at < listing.lengthBytes; at = listing.next(at)) {
+      if (listing.isDotOrDotDot(at)) continue;
+      const failed = this.#stat.read(fd, listing.nameAddress(at));
+      if (failed === ENOENT) continue;
+      const name = listing.name(at);
+      if (failed !== 0) throw captureFailure(new SyscallError('statx', failed, name), frame.path);
+      const index = frame.append(name);
+      storeRecord(frame.records, index, this.#stat);
+      const known = frame.old?.find(name) ?? -1;
+      if (this.#isForeign() || !this.#isUnmoved(frame, index, known)) moved.push(index);
+      else if (formatOf(frame.records, index) === S_IFDIR) directories.push(index);
+      if (formatOf(frame.records, index) === S_IFSOCK) this.#note(frame, name, 'socket');
+    }
+    return moved;
   }
 
   /** Only the child directories in scope. False: the directory is not what the index says. */
@@ -189,9 +228,10 @@ export class TreeScan implements Blocks {
       if (!isSameDirectory) return false;
       seen.push(index);
     }
-    frame.adoptOld(old);
+    frame.adoptOld(old, old.count);
+    frame.scannedAtMs = old.scannedAtMs;
     for (const index of seen) {
-      const name = frame.names[index] as RawName;
+      const name = frame.nameAt(index);
       this.#stat.read(parentFd, this.#slot.set(name));
       storeRecord(frame.records, index, this.#stat);
       this.entriesSeen += 1;
@@ -203,19 +243,6 @@ export class TreeScan implements Blocks {
       this.#capture(frame, index);
     }
     return true;
-  }
-
-  #positionInOld(frame: ScanFrame, at: number, position: number, name: RawName): number {
-    const { old } = frame;
-    if (old === undefined) return -1;
-    const isNext =
-      position < old.count &&
-      old.hasName(
-        position,
-        this.#listing.buffer,
-        this.#listing.nameAddress(at) - this.#listing.address,
-      );
-    return isNext ? position : old.find(name);
   }
 
   #isUnmoved(frame: ScanFrame, index: number, known: number): boolean {
@@ -237,7 +264,7 @@ export class TreeScan implements Blocks {
 
   /** Reads what moved. The directory of `frame` may have to be opened again: others were in between. */
   #capture(frame: ScanFrame, index: number): void {
-    const name = frame.names[index] as RawName;
+    const name = frame.nameAt(index);
     const path = joinRaw(frame.path, name);
     const parentFd = this.#openAgain(frame);
     const failed = parentFd < 0 ? ENOENT : this.#stat.read(parentFd, this.#slot.set(name));
@@ -288,7 +315,7 @@ export class TreeScan implements Blocks {
   }
 
   #read(frame: ScanFrame, index: number, path: RawPath): void {
-    const name = frame.names[index] as RawName;
+    const name = frame.nameAt(index);
     frame.outstanding += 1;
     this.filesRead += 1;
     const previous = frame.previous(name, this.#o.files)?.content ?? null;
@@ -301,7 +328,7 @@ export class TreeScan implements Blocks {
   }
 
   #take(frame: ScanFrame, index: number, captured: CapturedFile): void {
-    const name = frame.names[index] as RawName;
+    const name = frame.nameAt(index);
     const { content, xattrs } = captured;
     frame.replaceRecord(index, captured.record);
     const rest = { type: 'file' as const, rdev: 0, target: '', content, xattrs };
@@ -320,12 +347,12 @@ export class TreeScan implements Blocks {
       throw captureFailure(new SyscallError('statx', ESTALE, ''), path);
     }
     frame.fresh.delete(name);
-    this.#capture(frame, frame.names.indexOf(name as RawName));
+    this.#capture(frame, frame.indexOf(name));
   }
 
   /** Goes into a child directory, or carries over what is known of it. */
   #enter(frame: ScanFrame, index: number, scope: PathNode | null): void {
-    const name = frame.names[index] as RawName;
+    const name = frame.nameAt(index);
     const path = joinRaw(frame.path, name);
     if (scope === null || this.#o.needsFullLook?.(path) === true) {
       this.#push(path, frame, null);
