@@ -19,7 +19,6 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function run(
   command: readonly string[],
-  onLine?: (line: string, kill: (signal: NodeJS.Signals) => void) => void,
 ): Promise<{ readonly status: number | null; readonly stdout: string }> {
   const { promise, resolve } = Promise.withResolvers<{ status: number | null; stdout: string }>();
   // A shell's background job hands on an ignored SIGINT: the command must begin with none ignored.
@@ -30,7 +29,6 @@ async function run(
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
-    onLine?.(text, (signal) => child.kill(signal));
   });
   child.once('close', (status) => resolve({ status, stdout }));
   return await promise;
@@ -52,15 +50,4 @@ describe('runChild()', () => {
     expect((await run(['no-such-command-anywhere'])).status).toBe(127);
     expect((await run([file])).status).toBe(126);
   });
-
-  it.each(['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGUSR1'] as const)(
-    'passes %s on to the command and waits for it',
-    async (signal) => {
-      const script = `trap 'echo got; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
-      const result = await run(['sh', '-c', script], (line, kill) => {
-        if (line.includes('ready')) kill(signal);
-      });
-      expect(result).toEqual({ status: 5, stdout: 'ready\ngot\n' });
-    },
-  );
 });
