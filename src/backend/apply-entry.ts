@@ -172,7 +172,8 @@ function makeFile(context: ApplyContext, { path, want, parentFd, name }: Making)
     context.step('finish file');
     finishNewFile(context, { fd, path, want });
   } catch (error) {
-    unlinkAt(parentFd, name);
+    // Somebody else may have removed it meanwhile: the error is the one that is told.
+    removeLeftOver(parentFd, name);
     throw error;
   } finally {
     closeFd(fd);

@@ -177,8 +177,9 @@ export interface Backend extends AsyncDisposable {
   ): AsyncIterable<TreeChange>;
 
   /**
-   * Turns the live tree into the snapshot, path by path. Inodes of what did not change are kept.
-   * Idempotent: run again after a crash it finishes. Boundaries and sockets are left alone.
+   * Turns the live tree into the snapshot, path by path, durable on return. Inodes of what did not
+   * change are kept. Idempotent: run again after a crash it finishes. Boundaries and sockets are left
+   * alone.
    * @throws GhostsnapError SNAPSHOT_NOT_FOUND, RESTORE_FAILED, POOL_FULL
    */
   applyInPlace(ref: WorkspaceRef, target: SnapshotId, options?: ApplyOptions): Promise<ApplyResult>;

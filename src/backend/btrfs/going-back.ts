@@ -18,7 +18,14 @@ import type { ApplyOptions, ApplyResult, CompareOptions, TreeRef } from '../back
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
-import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import {
+  closeFd,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  openAt,
+  syncFsAsync,
+} from '../syscalls-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
 import { changedPaths } from './changed-paths.ts';
@@ -100,7 +107,7 @@ export async function applySnapshotInPlace(
   try {
     const candidates =
       since === undefined ? null : await changedPaths(directory, { from: since, to: target });
-    return await applyTree({
+    const applied = await applyTree({
       livePath: `/proc/self/fd/${fd}`,
       source,
       ...familyEvidence(directory, [target]),
@@ -108,6 +115,9 @@ export async function applySnapshotInPlace(
       ...rootsOf(paths),
       ...work,
     });
+    // The caller records the end next: a power loss after that may not bring back a half-turned tree.
+    if (applied.changes > 0) await syncFsAsync(fd);
+    return applied;
   } finally {
     closeFd(fd);
   }

@@ -19,6 +19,15 @@ import type {
 } from '../backend.ts';
 import { openDirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
+import {
+  AT_FDCWD,
+  closeFd,
+  O_DIRECTORY,
+  O_RDONLY,
+  openAt,
+  rawPathOf,
+  syncFsAsync,
+} from '../syscalls-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';
@@ -109,7 +118,7 @@ export async function applyInPlace(
   const candidates = isIndexed
     ? { candidates: differingPaths(held.use(openManifestTree(ref, index.snapshot)), source) }
     : {};
-  return await applyTree({
+  const applied = await applyTree({
     livePath: ref.path,
     source,
     ...evidence,
@@ -117,6 +126,18 @@ export async function applyInPlace(
     ...rootsOf(paths),
     ...work,
   });
+  if (applied.changes > 0) await makeDurable(ref.path);
+  return applied;
+}
+
+/** The caller records the end next: a power loss after that may not bring back a half-turned tree. */
+async function makeDurable(path: string): Promise<void> {
+  const fd = openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
+  try {
+    await syncFsAsync(fd);
+  } finally {
+    closeFd(fd);
+  }
 }
 
 /** The inode number that a directory had when the index saw it; 0 when it did not. */

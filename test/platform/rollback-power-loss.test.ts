@@ -1,0 +1,96 @@
+/**
+ * A rollback that was acknowledged is on disk: the power goes right after it, and the tree is the target.
+ *
+ * The host filesystem is shut down without flushing its log (FS_IOC_SHUTDOWN), so that everything which
+ * was not synced is lost, then mounted again. The store's workspace lies on the host itself, the btrfs
+ * one in an image on it.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Backend, WorkspaceRef } from '../../src/backend/backend.ts';
+import { createBtrfsBackend } from '../../src/backend/btrfs/btrfs-backend.ts';
+import { createStoreBackend } from '../../src/backend/store/store-backend.ts';
+import { assertRsyncSame } from '../checker/tree-digest.ts';
+import { newWorkspaceRef } from '../conformance/stage.ts';
+import { fillRichly, newSnapshotId } from './btrfs-workspace.ts';
+import { type LoopImage, makeLoopImage } from './loop-image.ts';
+
+/** `_IOR('X', 125, u32)` with 2: no flush of the log. The loop devices above see EIO from then on. */
+const SHUT_DOWN = `
+import fcntl, os, struct, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.ioctl(fd, 0x8004587D, struct.pack('I', 2))
+`;
+
+function run(tool: string, commandArguments: readonly string[]): void {
+  execFileSync(tool, commandArguments, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** Takes the power away from the host and gives it back; `inside` lets go and comes back with it. */
+function losePower(host: LoopImage, inside: { down: () => void; up: () => void }): void {
+  run('python3', ['-c', SHUT_DOWN, host.mountPath]);
+  inside.down();
+  run('umount', [host.mountPath]);
+  run('mount', ['-t', 'ext4', '-o', 'loop', host.imagePath, host.mountPath]);
+  inside.up();
+}
+
+interface Place {
+  readonly ref: WorkspaceRef;
+  /** What the workspace held when its snapshot was taken; on another filesystem. */
+  readonly original: string;
+}
+
+/** A workspace on `base` is wrecked and rolled back; the backend is closed right afterwards. */
+async function wreckAndRollBack(base: string, aside: string, backend: Backend): Promise<Place> {
+  const path = join(base, 'work');
+  const poolRoot = join(base, 'pool');
+  const original = join(aside, 'original');
+  for (const directory of [path, poolRoot]) mkdirSync(directory);
+  fillRichly(path);
+  run('cp', ['-a', path, original]);
+  const ref = newWorkspaceRef(path, poolRoot);
+  await backend.initWorkspace(ref, {});
+  const target = newSnapshotId();
+  await backend.createSnapshot(ref, target);
+  run('bash', ['-euc', `cd ${path} && rm -rf src && : >big && mkdir more && date >more/late`]);
+  const since = newSnapshotId();
+  await backend.createSnapshot(ref, since);
+  const { changes } = await backend.applyInPlace(ref, target, { since });
+  expect(changes).toBeGreaterThan(60);
+  await backend[Symbol.asyncDispose]();
+  return { ref, original };
+}
+
+test('a rollback in the store outlasts a power loss right after it', async () => {
+  await using host = await makeLoopImage({ fs: 'ext4', sizeMiB: 200 });
+  const { ref, original } = await wreckAndRollBack(
+    host.mountPath,
+    host.directory,
+    createStoreBackend({ watch: 'off' }),
+  );
+  losePower(host, { down: () => {}, up: () => {} });
+  assertRsyncSame(original, ref.path);
+});
+
+test('a rollback on btrfs outlasts a power loss right after it', async () => {
+  await using host = await makeLoopImage({ fs: 'ext4', sizeMiB: 600 });
+  const image = join(host.mountPath, 'pool.btrfs');
+  const mountPath = join(host.directory, 'pool');
+  const up = (): void => run('mount', ['-t', 'btrfs', '-o', 'loop,noatime', image, mountPath]);
+  const down = (): void => run('umount', [mountPath]);
+  mkdirSync(mountPath);
+  run('truncate', ['-s', '400M', image]);
+  run('mkfs.btrfs', ['-q', '-n', '4096', '-m', 'single', image]);
+  up();
+  try {
+    const backend = createBtrfsBackend();
+    const { ref, original } = await wreckAndRollBack(mountPath, host.directory, backend);
+    losePower(host, { down, up });
+    assertRsyncSame(original, ref.path);
+  } finally {
+    down();
+  }
+});
