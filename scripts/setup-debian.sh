@@ -5,7 +5,8 @@
 # program itself needs none of them, and a test that needs one says so by failing.
 set -euo pipefail
 
-# command:package, in the order a person would miss them. `gcc` compiles the baselines of the bench.
+# command:package, in the order a person would miss them. `gcc` compiles the baselines of the bench and
+# what races the provers; `strace` makes system calls fail for them.
 readonly NEEDED=(
   git:git
   rsync:rsync
@@ -20,6 +21,9 @@ readonly NEEDED=(
   mkfifo:coreutils
   unshare:util-linux
   setpriv:util-linux
+  strace:strace
+  gcc:gcc
+  gcc:libc6-dev
 )
 
 missing_packages() {

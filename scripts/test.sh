@@ -34,6 +34,7 @@ fi
 
 readonly SIM_SEED=${GHOSTSNAP_SIM_SEED:-1}
 readonly SIM_STEPS=${GHOSTSNAP_SIM_STEPS:-50000}
+readonly PROVE_SEED=${GHOSTSNAP_PROVE_SEED:-1}
 
 passed=0
 failed=0
@@ -71,6 +72,22 @@ suite() {
   rm -f "$counts"
 }
 
+# proofs: every prover in its bounded form; each is one result.
+proofs() {
+  local log counts
+  log=$(mktemp)
+  echo "== proofs"
+  npm run -s prove -- --seed "$PROVE_SEED" 2>&1 | tee "$log" || failures+=("proofs")
+  counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+  if [ -n "$counts" ]; then
+    passed=$((passed + ${counts%% *}))
+    failed=$((failed + $(echo "$counts" | awk '{print $3}')))
+  else
+    failed=$((failed + 1))
+  fi
+  rm -f "$log"
+}
+
 step "system packages" scripts/setup-debian.sh
 step "build" npm run -s build
 step "type check" npm run -s typecheck
@@ -78,6 +95,7 @@ step "lint" npm run -s lint
 step "package" npm run -s lint:package
 suite
 step "simulator" npm run -s sim -- --seed "$SIM_SEED" --steps "$SIM_STEPS"
+proofs
 
 for name in "${failures[@]}"; do echo "failed: $name"; done
 echo "$passed passed, $failed failed"

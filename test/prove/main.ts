@@ -1,0 +1,118 @@
+/**
+ * `npm run prove -- [NAME...] [--seed N] [--ops N] [--minutes M] [--long] [--list]`
+ *
+ * Runs the named provers, or all, one after the other. Without `--long` each takes seconds; `--ops` and
+ * `--minutes` bound either form. Seeds, counts and times are printed, and the last line is
+ * `N passed, N failed`. A line `again: ...` gives the command that repeats what failed.
+ */
+import { parseArgs } from 'node:util';
+import { Effort } from './effort.ts';
+import type { Prover, ProverOptions, ProverReport } from './prover.ts';
+import { PROVERS, proverNames } from './prover-table.ts';
+
+const FAILURES_SHOWN_MAX = 20;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: 'string', default: '1' },
+    ops: { type: 'string' },
+    minutes: { type: 'string' },
+    long: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+  },
+});
+
+/** The first signal ends the run well, with its counts and its mounts taken down; the second at once. */
+const enough = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => enough.abort());
+}
+
+await main();
+
+async function main(): Promise<void> {
+  const names = positionals.length > 0 ? positionals : proverNames();
+  const unknown = names.filter((name) => PROVERS[name] === undefined);
+  if (unknown.length > 0) {
+    console.error(
+      `There is no prover ${unknown.join(', ')}. There are: ${proverNames().join(', ')}`,
+    );
+    process.exitCode = 64;
+    return;
+  }
+  if (values.list) {
+    for (const name of names) console.log(`${name.padEnd(14)} ${(await load(name)).about}`);
+    return;
+  }
+  let passed = 0;
+  for (const name of names) {
+    if (await isProven(name)) passed += 1;
+  }
+  const failed = names.length - passed;
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+async function isProven(name: string): Promise<boolean> {
+  const startedMs = performance.now();
+  const report = await runProver(name);
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  const counts = Object.entries(report.counts).map(([what, count]) => `${count} ${what}`);
+  for (const note of report.notes ?? []) console.log(note);
+  for (const failure of report.failures.slice(0, FAILURES_SHOWN_MAX)) {
+    console.log(`${name} FAILED: ${failure}`);
+  }
+  const held = report.failures.length === 0;
+  const verdict = held ? 'nothing broken' : `${report.failures.length} failures`;
+  console.log(`${name}: seed ${values.seed}: ${counts.join(', ')}: ${verdict}, in ${seconds} s`);
+  if (!held) console.log(`again: npm run prove -- ${name} ${argumentsAgain().join(' ')}`);
+  return held;
+}
+
+async function runProver(name: string): Promise<ProverReport> {
+  try {
+    const prover = await load(name);
+    console.log(`== ${name}: ${prover.about}`);
+    return await prover.run(optionsOf(name));
+  } catch (error) {
+    const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { counts: {}, failures: [`could not work: ${cause}`] };
+  }
+}
+
+async function load(name: string): Promise<Prover> {
+  const loader = PROVERS[name];
+  if (loader === undefined) throw new Error(`There is no prover ${name}.`);
+  return await loader();
+}
+
+function optionsOf(name: string): ProverOptions {
+  const { seed, ops, minutes, long } = values;
+  const extent = long ? 'long' : 'bounded';
+  return {
+    seed: numberOf('--seed', seed),
+    extent,
+    effort(bounds) {
+      const asked = {
+        ops: ops === undefined ? bounds[extent].ops : numberOf('--ops', ops),
+        minutes: minutes === undefined ? bounds[extent].minutes : numberOf('--minutes', minutes),
+      };
+      return new Effort(asked, enough.signal);
+    },
+    say: (line) => console.log(`${name}: ${line}`),
+  };
+}
+
+function numberOf(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new Error(`${option} takes a number, not ${text}.`);
+}
+
+function argumentsAgain(): string[] {
+  const { seed, ops, long } = values;
+  return [`--seed ${seed}`, ops === undefined ? '' : `--ops ${ops}`, long ? '--long' : ''].filter(
+    (part) => part !== '',
+  );
+}

@@ -1,0 +1,12 @@
+/**
+ * Every prover by its name. Each is loaded only when it is run, so that one that needs a program which
+ * is missing keeps no other from running.
+ */
+import type { Prover } from './prover.ts';
+
+/** In the order they run when none is named. */
+export const PROVERS: Readonly<Record<string, () => Promise<Prover>>> = {};
+
+export function proverNames(): readonly string[] {
+  return Object.keys(PROVERS);
+}
