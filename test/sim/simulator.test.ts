@@ -14,6 +14,15 @@ describe('the simulator', () => {
     },
   );
 
+  // Each of these once failed.
+  it.each([
+    [144, 'a redo that first ends an interrupted turn'],
+    [149, 'a redo that first ends an interrupted turn'],
+    [371, 'an undo that first ends an interrupted turn'],
+  ])('holds with the pinned seed %i: %s', async (seed) => {
+    await new Simulator({ seed, ...BOUNDED }).run();
+  });
+
   it('gives the same run for the same seed', async () => {
     const options = { seed: 99, ...BOUNDED };
     expect(await new Simulator(options).run()).toEqual(await new Simulator(options).run());

@@ -48,6 +48,12 @@ interface Known {
   readonly doomed: Set<SnapshotId>;
 }
 
+/** What a turn finds when it is called, outside the lock. */
+interface BeforeTurn {
+  readonly tree: SimTree;
+  readonly isInterrupted: boolean;
+}
+
 const POLICY = { keepLast: 6, keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 };
 /** Audits between two full replays of a workspace's log, which grows with the run. */
 const AUDITS_PER_REPLAY = 32;
@@ -215,24 +221,51 @@ export class Simulator {
 
   async #rollback(known: Known, target: SnapshotId): Promise<void> {
     const wanted = known.acknowledged.get(target) ?? new Map();
-    const before = new Map(this.#backend.of(known.ref.id).live);
+    const before = this.#beforeTurn(known);
     const mode = this.#random.pick(['auto', 'swap', 'in-place'] as const);
     const done = await known.open.rollback(target, { mode });
     assertTree(this.#backend.of(known.ref.id).live, wanted, 'a rollback gives the target');
-    // Usually the precautionary one; where recovery had to end another turn first, the one it took.
-    const held = [...this.#backend.of(known.ref.id).snapshots.values()];
-    const isHeld = held.some((tree) => changedPaths(tree, before).length === 0);
-    assert.ok(isHeld, 'the state before a rollback is held by a snapshot');
+    this.#assertLeft(known, before, done.precautionary);
     known.lastId = done.precautionary;
     this.#acknowledge(known, done.precautionary);
   }
 
+  #beforeTurn(known: Known): BeforeTurn {
+    const state = this.#catalog.loadState(known.ref.id);
+    assert.ok(state !== null);
+    return {
+      tree: new Map(this.#backend.of(known.ref.id).live),
+      isInterrupted: state.inFlight !== null,
+    };
+  }
+
+  /**
+   * The tree that a turn began with is its precautionary snapshot. Where it had to end an interrupted
+   * operation first, the tree may have been turned in between: then any snapshot may hold it.
+   */
+  #assertLeft(known: Known, before: BeforeTurn, precautionary: SnapshotId): void {
+    const what = 'the state before a turn is held by a snapshot';
+    if (!before.isInterrupted) {
+      assertTree(this.#backend.tree(known.ref.id, precautionary), before.tree, what);
+      return;
+    }
+    const held = [...this.#backend.of(known.ref.id).snapshots.values()];
+    assert.ok(
+      held.some((tree) => changedPaths(tree, before.tree).length === 0),
+      what,
+    );
+  }
+
   async #undoRedo(known: Known, kind: 'undo' | 'redo'): Promise<void> {
-    const before = new Map(this.#backend.of(known.ref.id).live);
+    const before = this.#beforeTurn(known);
     const done = await known.open[kind]({ mode: 'in-place' });
     const { live } = this.#backend.of(known.ref.id);
     assertTree(live, this.#backend.tree(known.ref.id, done.target), `${kind} gives its target`);
-    assert.ok(changedPaths(live, before).length > 0, `${kind} changes something`);
+    this.#assertLeft(known, before, done.precautionary);
+    // What it left is its precautionary snapshot, not `before`: the end of an interrupted rollback may
+    // turn the tree first, and then undo rightly leads back to where the caller began.
+    const left = this.#backend.tree(known.ref.id, done.precautionary);
+    assert.ok(changedPaths(live, left).length > 0, `${kind} changes something`);
     this.#acknowledge(known, done.precautionary);
     if (kind === 'undo' && this.#random.oneIn(2)) {
       const again = await known.open.redo();
