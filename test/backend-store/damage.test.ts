@@ -1,4 +1,5 @@
 /** Torn, flipped, foreign and later files in the store: a clear error, nothing changed, nothing lost. */
+import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -6,12 +7,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createStoreBackend } from '../../src/backend/store/store-backend.ts';
+import { nextUlid, workspaceId } from '../../src/core/ids.ts';
 import type { RawPath } from '../../src/core/raw-path.ts';
 import { assertSameDigest, digestTree } from '../checker/tree-digest.ts';
 import { makeLoopImage } from '../platform/loop-image.ts';
@@ -35,6 +38,11 @@ function objects(suffix: string): string[] {
     .map(String)
     .filter((name) => name.endsWith(suffix))
     .map((name) => join(stage.objects, name));
+}
+
+function replaceBySymlink(path: string): void {
+  rmSync(path);
+  symlinkSync('/dev/null', path);
 }
 
 function flip(path: string, at: number): void {
@@ -110,6 +118,29 @@ test('a damaged object behind the index costs a full read, not the snapshot', as
   await backend.applyInPlace(stage.ref, id);
   assertSameDigest(before, digestTree(stage.live), 'after the full read');
 });
+
+test.each([
+  ['emptied', (path: string) => truncateSync(path, 0)],
+  ['torn', (path: string) => truncateSync(path, 30)],
+  ['flipped', (path: string) => flip(path, 45)],
+  ['replaced by a symlink', replaceBySymlink],
+])(
+  'an object that is %s is written again when its content is captured again',
+  async (_, damage) => {
+    await using backend = await stage.open();
+    const damaged = stage.take(backend);
+    for (const path of [...objects('.b'), ...objects('.d')]) damage(path);
+    const other = { ...stage.ref, id: workspaceId(nextUlid('', Date.now(), randomBytes(10))) };
+    await backend.initWorkspace(other, {});
+    await backend.createSnapshot(other, stage.nextId());
+    const before = digestTree(stage.live);
+    rmSync(join(stage.live, 'd'), { recursive: true });
+    rmSync(join(stage.live, 'b'));
+    // What was damaged is whole again, also for the snapshot that was taken before.
+    await backend.applyInPlace(stage.ref, damaged);
+    assertSameDigest(before, digestTree(stage.live), 'healed');
+  },
+);
 
 test('a snapshot that fails after its objects were published leaves none of them for long', async () => {
   let fails = false;

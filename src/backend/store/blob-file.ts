@@ -197,6 +197,21 @@ export function* blobChunks(fd: number, sizeBytes: number): Generator<BlobChunk>
 
 /** Writes the content into an empty file, holes included, and proves it against `id`. @throws FormatError */
 export function restoreBlob(fd: number, id: ObjectId, toFd: number): void {
+  const sizeBytes = proveBlob(fd, id, (data, offset) => writeFully(toFd, data, offset));
+  // A hole at the end has no chunk: the length is set whatever was written.
+  truncateFd(toFd, sizeBytes);
+}
+
+/**
+ * Reads a whole blob and proves that it holds what its name says; the size of the content. What was
+ * handed to `take` counts only when this returns.
+ * @throws FormatError
+ */
+export function proveBlob(
+  fd: number,
+  id: ObjectId,
+  take: (data: Buffer, offset: number) => void = () => {},
+): number {
   const sizeBytes = readBlobSize(fd);
   const prefix = Buffer.alloc(12);
   writeU64(prefix, sizeBytes, 0);
@@ -206,13 +221,12 @@ export function restoreBlob(fd: number, id: ObjectId, toFd: number): void {
     writeU64(prefix, chunk.offset, 0);
     prefix.writeUInt32LE(chunk.length, 8);
     sum.update(prefix).update(data);
-    writeFully(toFd, data, chunk.offset);
+    take(data, chunk.offset);
   }
-  // A hole at the end has no chunk: the length is set whatever was written.
-  truncateFd(toFd, sizeBytes);
   if (sum.digest().toString('latin1') !== id) {
     throw new FormatError('The blob does not have the content of its name');
   }
+  return sizeBytes;
 }
 
 /** Part of the content; shorter at its end, zeros in holes. @throws FormatError */

@@ -27,8 +27,8 @@ const WORKER_URL = new URL(
 export interface CapturePoolOptions {
   readonly capturer: FileCapturer;
   readonly setup: WorkerSetup;
-  /** Called with the objects that a worker staged. */
-  readonly onStaged: (directory: string, names: readonly string[]) => void;
+  /** Called with the objects that a worker staged, and with where it found some to refer to. */
+  readonly onObjects: (reply: Pick<CaptureReply, 'directory' | 'staged' | 'relied'>) => void;
 }
 
 export class CapturePool implements CaptureSink {
@@ -118,7 +118,7 @@ export class CapturePool implements CaptureSink {
       this.#fail(revive(reply.failure));
       return;
     }
-    this.#options.onStaged(reply.directory, reply.staged);
+    this.#options.onObjects(reply);
     try {
       for (let i = 0; i < jobs.length; i += 1) jobs[i]?.done(asCaptured(reply.results[i]));
     } catch (error) {

@@ -35,6 +35,8 @@ export interface CaptureReply {
   /** Objects that were staged, and the directory they are in. */
   readonly directory: string;
   readonly staged: readonly string[];
+  /** Directories of `objects/` in which objects were found and referred to. */
+  readonly relied: readonly string[];
   readonly failure: unknown;
 }
 
@@ -62,14 +64,15 @@ function captureBatch(
   try {
     const results = paths.map((path, i) => capturer.capture(path, previous[i] ?? null));
     const { directory } = writer;
-    return { batch, results, directory, staged: writer.takeStaged(), failure: null };
+    const staged = writer.takeStaged();
+    return { batch, results, directory, staged, relied: writer.takeRelied(), failure: null };
   } catch (error) {
     // Classes do not survive the way between threads: a known error travels as its parts.
     const failure =
       error instanceof GhostsnapError
         ? { code: error.code, message: error.message, data: error.data, hint: error.hint }
         : error;
-    return { batch, results: [], directory: '', staged: [], failure };
+    return { batch, results: [], directory: '', staged: [], relied: [], failure };
   }
 }
 

@@ -41,6 +41,11 @@ export function objectName(kind: ObjectKind, id: ObjectId): string {
   return `${hex.slice(0, 2)}/${hex.slice(2)}${SUFFIXES[kind]}`;
 }
 
+/** The directory below `objects/` that an object of this name is in. */
+export function shardOf(name: string): string {
+  return name.slice(0, 2);
+}
+
 /** The name of an object in a writer's directory, which is flat. */
 export function stagedName(name: string): string {
   return name.slice(0, 2) + name.slice(3);
@@ -112,11 +117,7 @@ export class ObjectFiles implements Disposable {
   readDirectory(id: ObjectId): StoredEntry[] {
     const fd = this.open('directory', id);
     try {
-      const encoded = unwrapDirectory(readWhole(fd));
-      if (hash('sha256', encoded, 'buffer').toString('latin1') !== id) {
-        throw new FormatError('The directory object does not have the content of its name');
-      }
-      return decodeDirectory(encoded);
+      return decodeDirectory(provenDirectory(fd, id));
     } catch (error) {
       const name = objectName('directory', id);
       const failure = toFormatFailure(error, `${this.path}/${name}`);
@@ -129,6 +130,13 @@ export class ObjectFiles implements Disposable {
   [Symbol.dispose](): void {
     if (this.#owns) closeFd(this.fd);
   }
+}
+
+/** The encoding of the directory behind `fd`. @throws FormatError when it is not what its name says */
+export function provenDirectory(fd: number, id: ObjectId): Buffer {
+  const encoded = unwrapDirectory(readWhole(fd));
+  if (hash('sha256', encoded, 'buffer').toString('latin1') === id) return encoded;
+  throw new FormatError('The directory object does not have the content of its name');
 }
 
 function unwrapDirectory(file: Buffer): Buffer {

@@ -6,6 +6,11 @@
  * name and no content, which every later snapshot would trust. A few objects are synced one by one, so
  * that other people's dirty data is not waited for; many with one sync of the filesystem.
  *
+ * An object that was there already may have been renamed a moment ago by the snapshot of another
+ * workspace, which has not synced its directory yet. Its data is durable, its name may not be: so the
+ * directories of the objects that are relied upon are synced as well, and no snapshot is acknowledged
+ * that stands on somebody else's sync.
+ *
  * A transaction that does not commit leaves nothing. One that ends between its first rename and the
  * manifest leaves objects that nobody refers to, and `working/killed-...` to say so: the next sweep looks
  * at every object then. A killed process leaves the transaction's directory, which says the same.
@@ -26,7 +31,7 @@ import {
   syncFs,
   syncFsAsync,
 } from '../syscalls-linux.ts';
-import { type ObjectFiles, stagedName } from './object-files.ts';
+import { type ObjectFiles, shardOf, stagedName } from './object-files.ts';
 import { ObjectWriter } from './object-writer.ts';
 
 /** Objects up to which each is synced by itself; beyond, one sync of the filesystem is cheaper. */
@@ -40,6 +45,8 @@ export class ObjectTransaction implements Disposable {
   readonly #files: ObjectFiles;
   /** Names of objects, each with the writer's directory it is in. */
   readonly #staged = new Map<string, string>();
+  /** Directories (below `objects/`) of the objects that were found and are referred to. */
+  readonly #relied = new Set<string>();
 
   /** `path` (text) is a directory of this transaction's own; leftovers of an earlier one are removed. */
   constructor(files: ObjectFiles, path: string) {
@@ -57,6 +64,13 @@ export class ObjectTransaction implements Disposable {
     for (const name of names) this.#staged.set(name, directory);
   }
 
+  /** Directories below `objects/` that hold objects which the snapshot refers to as it found them. */
+  addRelied(directories: readonly string[]): void {
+    for (const directory of directories) this.#relied.add(directory);
+    // The directory's own name may be as young as what is in it.
+    if (directories.length > 0) this.#relied.add('.');
+  }
+
   commitSync(): void {
     for (const _ of this.#commit()) syncFs(this.#files.fd);
   }
@@ -68,15 +82,18 @@ export class ObjectTransaction implements Disposable {
   /** Yields where the whole filesystem is to be synced. */
   *#commit(): Generator<'sync'> {
     this.addStaged(this.writer.directory, this.writer.takeStaged());
+    this.addRelied(this.writer.takeRelied());
     const names = [...this.#staged.keys()];
     const syncsSingly = names.length <= SINGLE_SYNCS_MAX;
     if (syncsSingly) for (const name of names) fsyncAt(this.fd, this.#stagedAt(name));
     else yield 'sync';
     this.#isPublishing = names.length > 0;
-    const directories = new Set<string>();
+    const directories = new Set(this.#relied);
     for (const name of names) this.#publish(name, directories);
+    // Few names may rely on many directories: each of those is most likely clean, and costs nothing.
     if (syncsSingly) for (const directory of directories) fsyncAt(this.#files.fd, directory);
     else yield 'sync';
+    this.#relied.clear();
     this.#staged.clear();
   }
 
@@ -85,7 +102,7 @@ export class ObjectTransaction implements Disposable {
   }
 
   #publish(name: string, directories: Set<string>): void {
-    const shard = name.slice(0, 2);
+    const shard = shardOf(name);
     directories.add(shard);
     try {
       renameAt(this.fd, this.#stagedAt(name), this.#files.fd, name);

@@ -2,9 +2,11 @@
  * Writing objects aside: each gets its content first and its final name only at the commit.
  *
  * Everything goes to the transaction's own directory below `working/`, under the object's id. So a file
- * in `objects/` is always whole and durable, and a snapshot that finds an object there may refer to it
- * unread. Several threads write into one transaction, each in a directory of its own; where two write
- * the same object they write the same bytes, and either may be published.
+ * in `objects/` was whole when it got there. A snapshot that finds the content it has just read refers to
+ * the object that is there, once it has proven it; that object's name may be too young to be durable
+ * (another snapshot is about to sync it), so it is handed to the transaction as relied upon. Several
+ * threads write into one transaction, each in a directory of its own; where two write the same object
+ * they write the same bytes, and either may be published.
  */
 import { hash, randomBytes } from 'node:crypto';
 import type { RawStat } from '../directory-listing.ts';
@@ -42,9 +44,14 @@ import {
   type ObjectFiles,
   objectName,
   readFullyAt,
+  shardOf,
   stagedName,
 } from './object-files.ts';
+import { isProvenObject } from './object-proof.ts';
 import type { ContentRef, ObjectId, ObjectKind, StoredEntry } from './stored-entry.ts';
+
+/** Objects that a writer remembers as proven; bounded, whatever the tree. */
+const PROVEN_MAX = 4096;
 
 /** What "this filesystem cannot clone, or not between these two files" looks like. */
 const CANNOT_CLONE = new Set(['EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ETXTBSY', 'ENOSYS']);
@@ -56,6 +63,10 @@ export class ObjectWriter implements Disposable {
   readonly fd: number;
   readonly #encoder = new ByteWriter();
   readonly #staged: string[] = [];
+  /** Directories of objects that are referred to as they were found. */
+  readonly #relied = new Set<string>();
+  /** Objects proven lately: one content often comes many times in a row. */
+  readonly #proven = new Set<string>();
   #scratchCount = 0;
   /** Data follows the prefix that its hash begins with, so that a small file is hashed in one call. */
   readonly #chunk = Buffer.allocUnsafeSlow(ONE_CHUNK_PREFIX_BYTES + CHUNK_BYTES);
@@ -77,12 +88,19 @@ export class ObjectWriter implements Disposable {
     return this.#staged.splice(0);
   }
 
+  /** Directories in `objects/` in which objects were found and referred to since the last call. */
+  takeRelied(): string[] {
+    const directories = [...this.#relied];
+    this.#relied.clear();
+    return directories;
+  }
+
   putDirectory(entries: readonly StoredEntry[]): ObjectId {
     this.#encoder.reset();
     encodeDirectory(this.#encoder, entries);
     const encoded = this.#encoder.view();
     const id = hash('sha256', encoded, 'buffer').toString('latin1') as ObjectId;
-    if (this.#files.has('directory', id)) return id;
+    if (this.#relyOn('directory', id)) return id;
     this.#create('directory', id, () => {
       const { bytes, raw } = compressIfSmaller(encoded);
       const head = Buffer.alloc(DIRECTORY_FILE_HEAD_BYTES);
@@ -138,7 +156,7 @@ export class ObjectWriter implements Disposable {
     const data = padded.subarray(ONE_CHUNK_PREFIX_BYTES);
     if (readFullyAt(fromFd, data, 0) !== sizeBytes || !isStill()) return 'changed';
     const id = oneChunkId(padded);
-    if (!this.#files.has('blob', id)) this.#create('blob', id, () => encodeOneChunkBlob(data));
+    if (!this.#relyOn('blob', id)) this.#create('blob', id, () => encodeOneChunkBlob(data));
     return { kind: 'blob', id };
   }
 
@@ -154,7 +172,7 @@ export class ObjectWriter implements Disposable {
       unlinkAt(this.fd, scratch.name);
       return 'changed';
     }
-    if (this.#files.has('blob', id)) unlinkAt(this.fd, scratch.name);
+    if (this.#relyOn('blob', id)) unlinkAt(this.fd, scratch.name);
     else this.#adopt(scratch.name, 'blob', id);
     return { kind: 'blob', id };
   }
@@ -177,6 +195,18 @@ export class ObjectWriter implements Disposable {
       offset = end;
     }
     return writer.end();
+  }
+
+  /** True: the object is there and proven, and the transaction is told that it must be durable. */
+  #relyOn(kind: 'directory' | 'blob', id: ObjectId): boolean {
+    const name = objectName(kind, id);
+    if (!this.#proven.has(name)) {
+      if (!isProvenObject(this.#files, kind, id)) return false;
+      if (this.#proven.size >= PROVEN_MAX) this.#proven.clear();
+      this.#proven.add(name);
+    }
+    this.#relied.add(shardOf(name));
+    return true;
   }
 
   #openScratch(): { readonly fd: number; readonly name: string } {

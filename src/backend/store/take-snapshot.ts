@@ -113,7 +113,10 @@ export async function takeSnapshot(
       objectsFd: files.fd,
       workingFd: transaction.fd,
     },
-    onStaged: (directory, names) => transaction.addStaged(directory, names),
+    onObjects: ({ directory, staged, relied }) => {
+      transaction.addStaged(directory, staged);
+      transaction.addRelied(relied);
+    },
   });
   try {
     const scanned = await lookWithPauses(making, sink, options);
