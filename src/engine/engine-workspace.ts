@@ -21,6 +21,7 @@ import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverSession } from './recover.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
 import type {
+  ArmResult,
   PruneResult,
   RecoveryReport,
   RollbackRequest,
@@ -149,6 +150,11 @@ export class EngineWorkspace implements Workspace {
       takeSnapshotSync(this.#session, 'ordinary', labels),
     );
     return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
+  }
+
+  arm(): Promise<ArmResult> {
+    const { kind } = this.#session.ports.backend.properties;
+    return Promise.resolve({ armed: false, reason: `the ${kind} backend does not arm snapshots` });
   }
 
   resolve(spec: string): SnapshotId {
@@ -388,7 +394,7 @@ export class EngineWorkspace implements Workspace {
     const { id, uncovered } = taken;
     const { workspace } = this.info;
     if (isPruneDue(this.#session.state.snapshotCount)) this.#options.onPruneDue();
-    return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered };
+    return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered, adopted: false };
   }
 
   #infoOf(id: SnapshotId): SnapshotInfo {

@@ -21,6 +21,15 @@ export interface SnapshotResult {
   readonly createdAt: string;
   readonly durationMs: number;
   readonly uncovered: readonly UncoveredPath[];
+  /** True: it had been armed, and nothing had changed since; nothing was taken now. */
+  readonly adopted: boolean;
+}
+
+export interface ArmResult {
+  /** True: the next snapshot lies ready, and is adopted when nothing changes before it is asked for. */
+  readonly armed: boolean;
+  /** Why not, for people; null when it is. */
+  readonly reason: string | null;
 }
 
 export interface SnapshotInfo {

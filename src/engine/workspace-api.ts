@@ -12,6 +12,7 @@ import type { TurnMode } from '../core/state.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { OperationRow } from './ports.ts';
 import type {
+  ArmResult,
   PruneResult,
   RecoveryReport,
   RollbackRequest,
@@ -58,6 +59,13 @@ export interface Workspace extends AsyncDisposable, Disposable {
   snapshot(request?: SnapshotRequest): Promise<SnapshotResult>;
   /** Blocks the thread: the synchronous API's path. */
   snapshotSync(request?: SnapshotRequest): SnapshotResult;
+  /**
+   * Takes the next snapshot early, while nobody waits: to be called when a tool call has ended. Dirty data
+   * reaches the disk now, and the next `snapshot` only adopts what lies ready, unless something changed
+   * meanwhile: then it takes a fresh one. At most one is armed; anything else that is done to the
+   * workspace drops it. Where "nothing changed" cannot be proven nothing is armed, and that is no error.
+   */
+  arm(): Promise<ArmResult>;
   /** @throws GhostsnapError SNAPSHOT_NOT_FOUND, AMBIGUOUS_ID, BAD_ID */
   resolve(spec: string): SnapshotId;
   /** Newest first. */
