@@ -13,7 +13,7 @@ export {
   GhostsnapError,
 } from './core/errors.ts';
 export { emptyState, encodeState, foldEvents } from './core/fold-event.ts';
-export type { OperationId, SnapshotId, WorkspaceId } from './core/ids.ts';
+export type { CallId, OperationId, PromptId, SnapshotId, WorkspaceId } from './core/ids.ts';
 export { displayPath, type RawPath } from './core/raw-path.ts';
 export { step } from './core/step.ts';
 export type { ChangeKind, TreeChange } from './core/tree-change.ts';
@@ -36,5 +36,6 @@ export {
 export { recoverWorkspace } from './daemon/recover-workspace.ts';
 export { SnapshotManager, type SnapshotManagerOptions } from './daemon/snapshot-manager.ts';
 export { systemEnvironment } from './daemon/system-ports.ts';
+export type * from './engine/call-results.ts';
 export type * from './engine/results.ts';
 export type * from './engine/workspace-api.ts';

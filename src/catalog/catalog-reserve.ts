@@ -90,6 +90,13 @@ function isEssential(event: Event): boolean {
     case 'workspace.activated':
     case 'snapshot.labelled':
     case 'snapshot.pinned':
+    case 'session.started':
+    case 'session.ended':
+    case 'prompt.submitted':
+    case 'call.begun':
+    case 'call.ended':
+    case 'call.measured':
+    case 'change.unattributed':
       return false;
     case 'workspace.rebound':
     case 'workspace.destroying':

@@ -10,6 +10,7 @@ import { encodeState } from '../core/fold-event.ts';
 import { historyStep } from '../core/history.ts';
 import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { WorkspaceState } from '../core/state.ts';
+import { forgetAgents, isAgentEvent, projectAgentEvent } from './agent-projection.ts';
 import type { Statements } from './statements.ts';
 
 const INSERT_WORKSPACE = `
@@ -61,6 +62,10 @@ export function projectEvent(
   before: WorkspaceState,
   event: Event,
 ): void {
+  if (isAgentEvent(event)) {
+    projectAgentEvent(statements, number, event);
+    return;
+  }
   projectHistory(statements, number, before, event);
   switch (event.type) {
     case 'workspace.created':
@@ -72,6 +77,7 @@ export function projectEvent(
     case 'workspace.destroyed':
       statements.run(DELETE_SNAPSHOTS, number);
       statements.run(CUT_HISTORY, number, 0);
+      forgetAgents(statements, number);
       return;
     case 'snapshot.created': {
       const { id, atMs, role, parent, label, tool, session, call } = event;

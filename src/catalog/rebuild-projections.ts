@@ -15,6 +15,16 @@ export interface RebuildOptions {
 
 const BUSY_TIMEOUT_MS = 10_000;
 
+const PROJECTED_TABLES = [
+  'snapshots',
+  'operations',
+  'history',
+  'sessions',
+  'prompts',
+  'calls',
+  'unattributed',
+] as const;
+
 /**
  * Repeating it changes nothing more.
  * @returns the number of workspaces that were rebuilt
@@ -27,7 +37,7 @@ export function rebuildProjections(options: RebuildOptions): number {
   const statements = new Statements(database);
   try {
     database.exec('BEGIN IMMEDIATE');
-    for (const table of ['snapshots', 'operations', 'history']) {
+    for (const table of PROJECTED_TABLES) {
       database.exec(`DELETE FROM ${table}`);
     }
     database.exec("UPDATE workspaces SET stamp = ''");

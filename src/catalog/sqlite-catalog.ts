@@ -9,15 +9,28 @@ import type { DatabaseSync } from 'node:sqlite';
 import { assert, GhostsnapError } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
 import { emptyState, encodeState, foldEvent } from '../core/fold-event.ts';
-import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { CallId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { WorkspaceState } from '../core/state.ts';
 import type {
+  CallQuery,
+  CallRow,
   Catalog,
   OperationRow,
+  PromptRow,
+  SessionRow,
   SnapshotQuery,
   SnapshotRow,
+  UnattributedRow,
   WorkspaceRow,
 } from '../engine/ports.ts';
+import {
+  readCall,
+  readCalls,
+  readPrompts,
+  readSession,
+  readSessions,
+  readUnattributed,
+} from './agent-rows.ts';
 import { type CatalogReserve, mayUseReserve } from './catalog-reserve.ts';
 import {
   OPERATION_COLUMNS,
@@ -155,6 +168,33 @@ export class SqliteCatalog implements Catalog {
   listOperations(workspace: WorkspaceId, limit: number): readonly OperationRow[] {
     const rows = this.#read(() => this.#statements.all(SQL.operations, workspace, limit));
     return rows.map((row) => operationRowOf(row, this.#file));
+  }
+
+  listSessions(workspace: WorkspaceId, limit: number): readonly SessionRow[] {
+    return this.#read(() => readSessions(this.#statements, workspace, limit));
+  }
+
+  session(workspace: WorkspaceId, session: string): SessionRow | null {
+    return this.#read(() => readSession(this.#statements, workspace, session));
+  }
+
+  listPrompts(
+    workspace: WorkspaceId,
+    query: { readonly session?: string; readonly limit?: number },
+  ): readonly PromptRow[] {
+    return this.#read(() => readPrompts(this.#statements, workspace, query));
+  }
+
+  listCalls(workspace: WorkspaceId, query: CallQuery = {}): readonly CallRow[] {
+    return this.#read(() => readCalls(this.#statements, workspace, query));
+  }
+
+  call(workspace: WorkspaceId, call: CallId): CallRow | null {
+    return this.#read(() => readCall(this.#statements, workspace, call));
+  }
+
+  listUnattributed(workspace: WorkspaceId, limit: number): readonly UnattributedRow[] {
+    return this.#read(() => readUnattributed(this.#statements, workspace, limit));
   }
 
   events(workspace: WorkspaceId, afterSequence: number, limit: number): readonly Event[] {

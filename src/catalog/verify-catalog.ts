@@ -19,6 +19,10 @@ const COMPARED = [
   ['snapshots', '*', 'workspace, id'],
   ['operations', '*', 'workspace, id'],
   ['history', '*', 'workspace, position'],
+  ['sessions', '*', 'workspace, id'],
+  ['prompts', '*', 'workspace, id'],
+  ['calls', '*', 'workspace, id'],
+  ['unattributed', '*', 'workspace, snapshot'],
 ] as const;
 
 const PROBLEMS_MAX = 20;

@@ -5,8 +5,8 @@
  * `create-snapshot`; when it is done the engine reports `snapshot-taken`, and only that is an event.
  * Operations that destroy something first become an event (`start-*`), then an effect, then an end.
  */
-import type { SnapshotLabels, SnapshotRole } from './event.ts';
-import type { OperationId, SnapshotId } from './ids.ts';
+import type { CallChanges, CallFacts, CallOutcome, SnapshotLabels, SnapshotRole } from './event.ts';
+import type { CallId, OperationId, SnapshotId } from './ids.ts';
 import type { TurnKind, TurnMode } from './state.ts';
 
 export type Command =
@@ -51,7 +51,32 @@ export type Command =
   | { readonly type: 'pin-snapshot'; readonly id: SnapshotId }
   | { readonly type: 'unpin-snapshot'; readonly id: SnapshotId }
   | { readonly type: 'start-destroy'; readonly random: Uint8Array }
-  | { readonly type: 'complete-destroy' };
+  | { readonly type: 'complete-destroy' }
+  | CallCommand;
+
+/** Commands about sessions of agents and their tool calls. */
+export type CallCommand =
+  | {
+      readonly type: 'start-session';
+      readonly session: string;
+      readonly harness: string;
+      readonly parent: string | null;
+    }
+  | { readonly type: 'end-session'; readonly session: string }
+  | {
+      readonly type: 'submit-prompt';
+      readonly random: Uint8Array;
+      readonly session: string;
+      readonly text: string;
+    }
+  | ({ readonly type: 'begin-call'; readonly random: Uint8Array } & CallFacts)
+  | { readonly type: 'end-call'; readonly call: CallId; readonly outcome: CallOutcome }
+  | ({ readonly type: 'measure-call'; readonly call: CallId } & CallChanges)
+  | {
+      readonly type: 'note-unattributed';
+      readonly snapshot: SnapshotId;
+      readonly since: CallId;
+    };
 
 export type Effect =
   | { readonly type: 'create-snapshot'; readonly id: SnapshotId }

@@ -44,6 +44,7 @@ export const ERROR_CODES = {
   SNAPSHOT_NOT_FOUND: 'not-found',
   POOL_NOT_FOUND: 'not-found',
   PATH_NOT_IN_SNAPSHOT: 'not-found',
+  CALL_NOT_FOUND: 'not-found',
   NOTHING_TO_UNDO: 'not-found',
   NOTHING_TO_REDO: 'not-found',
   WORKSPACE_EXISTS: 'conflict',

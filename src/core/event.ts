@@ -4,7 +4,7 @@
  * An event says what happened, in the past tense, with everything a projection needs. Events are
  * append-only; a field may be added, none is ever renamed or given another meaning (SPEC.md).
  */
-import type { OperationId, SnapshotId, WorkspaceId } from './ids.ts';
+import type { CallId, OperationId, PromptId, SnapshotId, WorkspaceId } from './ids.ts';
 import type { TurnKind, TurnMode } from './state.ts';
 
 /**
@@ -19,6 +19,34 @@ export interface SnapshotLabels {
   readonly tool: string | null;
   readonly session: string | null;
   readonly call: string | null;
+}
+
+/** unknown: nobody reported the end; it was lost, refused by a person, or its process died. */
+export type CallOutcome = 'ok' | 'failed' | 'unknown';
+
+/** What is known of a tool call when it begins. */
+export interface CallFacts {
+  readonly session: string;
+  readonly prompt: PromptId | null;
+  readonly tool: string;
+  /** Redacted and bounded JSON of the tool's input, one line. */
+  readonly input: string;
+  /** The caller's own name for the call. */
+  readonly key: string;
+  /** The state the call begins in; a read-only call shares its predecessor's. */
+  readonly snapshot: SnapshotId | null;
+  readonly readOnly: boolean;
+  /** Why a call that may change things has no snapshot of its own; null for every other call. */
+  readonly unprotected: string | null;
+}
+
+/** What a call did, counted from its snapshot to the tree it left. */
+export interface CallChanges {
+  readonly added: number;
+  readonly deleted: number;
+  readonly modified: number;
+  /** A hash of all changes, to tell later changes from the call's own. */
+  readonly digest: string;
 }
 
 export interface EventHead {
@@ -81,6 +109,35 @@ export type EventBody =
       readonly changes: number | null;
       readonly recovered: boolean;
     }
-  | { readonly type: 'turn.abandoned'; readonly operation: OperationId; readonly reason: string };
+  | { readonly type: 'turn.abandoned'; readonly operation: OperationId; readonly reason: string }
+  | {
+      readonly type: 'session.started';
+      readonly session: string;
+      readonly harness: string;
+      /** The session whose agent started this one. */
+      readonly parent: string | null;
+    }
+  | { readonly type: 'session.ended'; readonly session: string }
+  | {
+      readonly type: 'prompt.submitted';
+      readonly prompt: PromptId;
+      readonly session: string;
+      /** Redacted and bounded, one line. */
+      readonly text: string;
+    }
+  | ({
+      readonly type: 'call.begun';
+      readonly call: CallId;
+      /** Calls that had not ended when this one began. */
+      readonly overlaps: readonly CallId[];
+    } & CallFacts)
+  | { readonly type: 'call.ended'; readonly call: CallId; readonly outcome: CallOutcome }
+  | ({ readonly type: 'call.measured'; readonly call: CallId } & CallChanges)
+  | {
+      /** The tree changed between the end of `since` and `snapshot` without a call. */
+      readonly type: 'change.unattributed';
+      readonly snapshot: SnapshotId;
+      readonly since: CallId;
+    };
 
 export type Event = EventHead & EventBody;

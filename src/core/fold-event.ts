@@ -7,9 +7,10 @@
 import { assert } from './errors.ts';
 import type { Event } from './event.ts';
 import { historyStep } from './history.ts';
-import type { OperationId, SnapshotId, Ulid, WorkspaceId } from './ids.ts';
+import type { CallId, OperationId, PromptId, SnapshotId, Ulid, WorkspaceId } from './ids.ts';
 import { ulidOf } from './ids.ts';
-import type { InFlight, WorkspaceState } from './state.ts';
+import { CALLS_IN_FLIGHT_MAX } from './limits.ts';
+import type { CallInFlight, InFlight, WorkspaceState } from './state.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Draft = Mutable<WorkspaceState>;
@@ -26,6 +27,7 @@ export function emptyState(workspace: WorkspaceId): WorkspaceState {
     historyLength: 0,
     cursor: 0,
     inFlight: null,
+    calls: [],
   };
 }
 
@@ -42,6 +44,7 @@ export function foldEvent(state: WorkspaceState, event: Event): WorkspaceState {
   applyBody(draft, event);
   assert(draft.cursor >= 0 && draft.cursor <= draft.historyLength, 'the cursor is in the history');
   assert(draft.snapshotCount >= 0, 'the count of snapshots is not negative');
+  assert(draft.calls.length <= CALLS_IN_FLIGHT_MAX, 'calls in flight are bounded');
   return draft;
 }
 
@@ -68,6 +71,7 @@ function applyBody(draft: Draft, event: Event): void {
       draft.inFlight = null;
       draft.head = null;
       draft.snapshotCount = 0;
+      draft.calls = [];
       return;
     case 'snapshot.created':
       draft.snapshotCount += 1;
@@ -97,12 +101,37 @@ function applyBody(draft: Draft, event: Event): void {
     case 'turn.abandoned':
       abandonTurn(draft);
       return;
+    case 'prompt.submitted':
+      remember(draft, event.prompt);
+      return;
+    case 'call.begun':
+      draft.calls = [...draft.calls, callOf(event)];
+      remember(draft, event.call);
+      return;
+    case 'call.ended':
+      endCall(draft, event.call);
+      return;
+    case 'session.started':
+    case 'session.ended':
+    case 'call.measured':
+    case 'change.unattributed':
     case 'workspace.rebound':
     case 'snapshot.labelled':
     case 'snapshot.pinned':
     case 'snapshot.unpinned':
       return;
   }
+}
+
+function callOf(event: Extract<Event, { type: 'call.begun' }>): CallInFlight {
+  const { call, session, key } = event;
+  return { call, session, key };
+}
+
+function endCall(draft: Draft, call: CallId): void {
+  const others = draft.calls.filter((other) => other.call !== call);
+  assert(others.length === draft.calls.length - 1, 'a call that ends was in flight');
+  draft.calls = others;
 }
 
 function turnOf(event: Extract<Event, { type: 'turn.started' }>): InFlight {
@@ -128,7 +157,7 @@ function abandonTurn(draft: Draft): void {
   draft.inFlight = null;
 }
 
-function remember(draft: Draft, id: SnapshotId | OperationId): void {
+function remember(draft: Draft, id: SnapshotId | OperationId | CallId | PromptId): void {
   const ulid: Ulid = ulidOf(id);
   if (ulid > draft.lastUlid) draft.lastUlid = ulid;
 }
@@ -145,5 +174,6 @@ export function encodeState(state: WorkspaceState): string {
     historyLength: state.historyLength,
     cursor: state.cursor,
     inFlight: state.inFlight,
+    calls: state.calls,
   });
 }

@@ -15,6 +15,8 @@ export type SnapshotId = `ghost_${string}` & { readonly __snapshot: true };
 export type WorkspaceId = `ws_${string}` & { readonly __workspace: true };
 export type OperationId = `op_${string}` & { readonly __operation: true };
 export type PoolId = `pool_${string}` & { readonly __pool: true };
+export type CallId = `call_${string}` & { readonly __call: true };
+export type PromptId = `prompt_${string}` & { readonly __prompt: true };
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const ULID_PATTERN = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
@@ -60,13 +62,27 @@ export function poolId(ulid: Ulid): PoolId {
   return `pool_${ulid}` as PoolId;
 }
 
+export function callId(ulid: Ulid): CallId {
+  return `call_${ulid}` as CallId;
+}
+
+export function promptId(ulid: Ulid): PromptId {
+  return `prompt_${ulid}` as PromptId;
+}
+
+type AnyId = SnapshotId | WorkspaceId | OperationId | PoolId | CallId | PromptId;
+
 /** The ULID part of any id. */
-export function ulidOf(id: SnapshotId | WorkspaceId | OperationId | PoolId): Ulid {
+export function ulidOf(id: AnyId): Ulid {
   return id.slice(id.indexOf('_') + 1) as Ulid;
 }
 
 export function isSnapshotId(text: string): text is SnapshotId {
   return text.startsWith('ghost_') && ULID_PATTERN.test(text.slice(6));
+}
+
+export function isCallId(text: string): text is CallId {
+  return text.startsWith('call_') && ULID_PATTERN.test(text.slice(5));
 }
 
 export function isWorkspaceId(text: string): text is WorkspaceId {

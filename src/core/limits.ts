@@ -8,6 +8,21 @@ export const LABEL_BYTES_MAX = 1024;
 /** Bytes of a tool name, session id or call id: the longest seen in practice are below 100. */
 export const NAME_BYTES_MAX = 256;
 
+/** Bytes (UTF-8) of what is kept of a prompt: enough to know it again, not a second transcript. */
+export const PROMPT_BYTES_MAX = 1024;
+
+/** Bytes (UTF-8) of what is kept of a tool's input, after redaction: a command line, not a file's content. */
+export const CALL_INPUT_BYTES_MAX = 1024;
+
+/** Bytes of why a call went without a snapshot. */
+export const UNPROTECTED_BYTES_MAX = 512;
+
+/**
+ * Tool calls of one workspace that have begun and not ended. They are part of the state, so it is
+ * bounded: past it the oldest counts as ended with an unknown outcome.
+ */
+export const CALLS_IN_FLIGHT_MAX = 64;
+
 /** Snapshots kept in one workspace. Past it, snapshotting fails instead of slowing everything down. */
 export const SNAPSHOTS_PER_WORKSPACE_MAX = 100_000;
 

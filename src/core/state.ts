@@ -5,7 +5,7 @@
  * 50,000 of them. Lists of snapshots stay in the catalog. Folding the same events gives the same
  * state byte for byte (`encodeState`); nothing else ever changes it.
  */
-import type { OperationId, SnapshotId, Ulid, WorkspaceId } from './ids.ts';
+import type { CallId, OperationId, SnapshotId, Ulid, WorkspaceId } from './ids.ts';
 
 /** How a tree is turned: path by path, or by exchanging the workspace with a clone of the target. */
 export type TurnMode = 'in-place' | 'swap';
@@ -32,6 +32,14 @@ export type InFlight =
     }
   | { readonly type: 'destroy'; readonly operation: OperationId };
 
+/** A tool call that has begun and whose end nobody has reported. */
+export interface CallInFlight {
+  readonly call: CallId;
+  readonly session: string;
+  /** The caller's own name for the call; several in flight may share one when it is made up. */
+  readonly key: string;
+}
+
 export interface WorkspaceState {
   readonly workspace: WorkspaceId;
   /** 'creating' until init has finished: recovery takes such a workspace back. */
@@ -50,4 +58,6 @@ export interface WorkspaceState {
   readonly historyLength: number;
   readonly cursor: number;
   readonly inFlight: InFlight | null;
+  /** Oldest first, at most CALLS_IN_FLIGHT_MAX. */
+  readonly calls: readonly CallInFlight[];
 }

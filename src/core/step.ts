@@ -5,8 +5,9 @@
  * same state, command and time give the same events and effects. A command that cannot be taken now is
  * a conflict, a value, and changes nothing.
  */
+import { decideCall, findCallConflict, isCallCommand } from './call-decisions.ts';
 import type { Command, Effect } from './command.ts';
-import type { ErrorCode } from './errors.ts';
+import type { Conflict } from './conflict.ts';
 import { assert } from './errors.ts';
 import type { Event, EventBody } from './event.ts';
 import { foldEvent } from './fold-event.ts';
@@ -14,12 +15,6 @@ import type { OperationId } from './ids.ts';
 import { nextUlid, operationId, snapshotId } from './ids.ts';
 import { SNAPSHOTS_PER_WORKSPACE_MAX } from './limits.ts';
 import type { WorkspaceState } from './state.ts';
-
-export interface Conflict {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint: string;
-}
 
 export type StepResult =
   | {
@@ -85,7 +80,7 @@ function findConflict(state: WorkspaceState, command: Command): Conflict | null 
     };
   }
   if (command.type === 'start-delete') return findDeleteConflict(command);
-  return null;
+  return findCallConflict(state, command);
 }
 
 function findDeleteConflict(command: Extract<Command, { type: 'start-delete' }>): Conflict | null {
@@ -99,6 +94,7 @@ function findDeleteConflict(command: Extract<Command, { type: 'start-delete' }>)
 }
 
 function decide(state: WorkspaceState, command: Command, nowMs: number): Decision {
+  if (isCallCommand(command)) return { bodies: decideCall(state, command, nowMs), effects: [] };
   switch (command.type) {
     case 'create-workspace':
       assert(state.sequence === 0, 'a workspace is created once');

@@ -7,15 +7,29 @@
  */
 import type { TreeReader, TreeRef, WorkOptions, WorkspaceRef } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
-import type { SnapshotId } from '../core/ids.ts';
+import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
 import { ROOT_PATH } from '../core/raw-path.ts';
 import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { TreeChange } from '../core/tree-change.ts';
+import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
+import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
+import type {
+  BeginCallRequest,
+  BegunCall,
+  CallChanges,
+  CallInfo,
+  EndCallRequest,
+  PromptInfo,
+  PromptRequest,
+  SessionInfo,
+  SessionRequest,
+  UnattributedInfo,
+} from './call-results.ts';
 import { chooseMode } from './choose-mode.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
 import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
-import type { OperationRow } from './ports.ts';
+import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverSession } from './recover.ts';
@@ -32,6 +46,7 @@ import type {
 } from './results.ts';
 import { createdAtOf, snapshotInfo } from './snapshot-info.ts';
 import { type TakenSnapshot, takeSnapshot, takeSnapshotSync } from './take-snapshot.ts';
+import { beginCall, endCall, findUnattributed, measureCall, requireCall } from './tool-calls.ts';
 import { turnTree } from './turn-tree.ts';
 import { findRedoTarget, findUndoTarget } from './undo-redo.ts';
 import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './workspace-api.ts';
@@ -155,6 +170,60 @@ export class EngineWorkspace implements Workspace {
   arm(): Promise<ArmResult> {
     const { kind } = this.#session.ports.backend.properties;
     return Promise.resolve({ armed: false, reason: `the ${kind} backend does not arm snapshots` });
+  }
+
+  async beginCall(request: BeginCallRequest): Promise<BegunCall> {
+    const { clock } = this.#session.ports;
+    const startedMs = clock.monotonicMs();
+    const on = { purpose: 'begin a tool call', signal: request.signal };
+    const begun = await this.#exclusive(on, () => beginCall(this.#session, request));
+    if (isPruneDue(this.#session.state.snapshotCount)) this.#options.onPruneDue();
+    return { ...begun, durationMs: clock.monotonicMs() - startedMs };
+  }
+
+  async endCall(request: EndCallRequest): Promise<CallId> {
+    return await this.#record('end a tool call', () => endCall(this.#session, request));
+  }
+
+  measureCall(call: CallId, options: { signal?: AbortSignal } = {}): Promise<CallChanges | null> {
+    return measureCall(this.#session, call, options.signal);
+  }
+
+  findUnattributed(call: CallId, options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    return findUnattributed(this.#session, call, options.signal);
+  }
+
+  async startSession(request: SessionRequest): Promise<void> {
+    await this.#record('start a session', () => ensureSession(this.#session, request));
+  }
+
+  async endSession(session: string): Promise<void> {
+    await this.#record('end a session', () => endSession(this.#session, session));
+  }
+
+  async submitPrompt(request: PromptRequest): Promise<PromptId> {
+    return await this.#record('record a prompt', () => submitPrompt(this.#session, request));
+  }
+
+  listCalls(query: CallQuery = {}): readonly CallInfo[] {
+    return this.#session.ports.catalog.listCalls(this.#session.ref.id, query).map(callInfo);
+  }
+
+  showCall(call: string): CallInfo {
+    return callInfo(requireCall(this.#session, call));
+  }
+
+  listSessions(limit = 50): readonly SessionInfo[] {
+    return this.#session.ports.catalog.listSessions(this.#session.ref.id, limit).map(sessionInfo);
+  }
+
+  listPrompts(query: { session?: string; limit?: number } = {}): readonly PromptInfo[] {
+    return this.#session.ports.catalog.listPrompts(this.#session.ref.id, query).map(promptInfo);
+  }
+
+  listUnattributed(limit = 50): readonly UnattributedInfo[] {
+    const { catalog } = this.#session.ports;
+    return catalog.listUnattributed(this.#session.ref.id, limit).map(unattributedInfo);
   }
 
   resolve(spec: string): SnapshotId {
@@ -372,6 +441,11 @@ export class EngineWorkspace implements Workspace {
       if (this.#session.state.inFlight !== null) await recoverSession(this.#session);
       return await work();
     });
+  }
+
+  /** Alone on the workspace, without touching the tree. */
+  #record<T>(purpose: string, work: () => T): Promise<T> {
+    return this.#exclusive({ purpose }, async () => work());
   }
 
   /** A catalog that was lost, or an init that was interrupted after the disk had been made ready. */

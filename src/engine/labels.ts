@@ -46,6 +46,16 @@ export function boundedText(
   return text;
 }
 
+/** @throws GhostsnapError BAD_ARGUMENT, also when it is missing or empty */
+export function requiredName(field: string, text: string, bytesMax: number): string {
+  const name = boundedText(field, text, bytesMax);
+  if (name !== null) return name;
+  throw new GhostsnapError('BAD_ARGUMENT', `The ${field} is missing.`, {
+    hint: `Give the ${field}.`,
+    data: { field },
+  });
+}
+
 function hasControlCharacter(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) {
     const code = text.charCodeAt(i);

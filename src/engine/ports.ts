@@ -2,8 +2,8 @@
  * What the engine needs from outside, as interfaces. Adapters implement them; the daemon and the CLI
  * hand them in. The engine never reads a clock, the environment or a random source by itself.
  */
-import type { Event, SnapshotRole } from '../core/event.ts';
-import type { OperationId, SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { CallChanges, CallFacts, CallOutcome, Event, SnapshotRole } from '../core/event.ts';
+import type { CallId, OperationId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { TurnKind, TurnMode, WorkspaceState } from '../core/state.ts';
 
 export interface Clock {
@@ -54,6 +54,48 @@ export interface WorkspaceRow {
   readonly status: WorkspaceState['status'];
 }
 
+export interface SessionRow {
+  readonly session: string;
+  readonly harness: string;
+  readonly parent: string | null;
+  /** Of the last start: a session may be resumed. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+}
+
+export interface PromptRow {
+  readonly prompt: PromptId;
+  readonly session: string;
+  readonly text: string;
+  readonly atMs: number;
+}
+
+export interface CallRow extends CallFacts {
+  readonly call: CallId;
+  readonly begunAtMs: number;
+  readonly endedAtMs: number | null;
+  /** null: in flight. */
+  readonly outcome: CallOutcome | null;
+  /** Calls that were in flight at the same time, begun before or after. */
+  readonly overlaps: readonly CallId[];
+  /** null: not counted. */
+  readonly changes: CallChanges | null;
+}
+
+/** A change that was found where no call had been. */
+export interface UnattributedRow {
+  readonly snapshot: SnapshotId;
+  readonly since: CallId;
+  readonly atMs: number;
+}
+
+/** Newest first. */
+export interface CallQuery {
+  readonly session?: string;
+  readonly limit?: number;
+  readonly before?: CallId;
+}
+
 export interface SnapshotQuery {
   /** At most this many, newest first. */
   readonly limit?: number;
@@ -101,6 +143,19 @@ export interface Catalog extends Disposable {
   ): readonly { position: number; id: SnapshotId }[];
   /** Newest first. */
   listOperations(workspace: WorkspaceId, limit: number): readonly OperationRow[];
+  /** Newest start first. */
+  listSessions(workspace: WorkspaceId, limit: number): readonly SessionRow[];
+  session(workspace: WorkspaceId, session: string): SessionRow | null;
+  /** Newest first, of one session or of all. */
+  listPrompts(
+    workspace: WorkspaceId,
+    query: { readonly session?: string; readonly limit?: number },
+  ): readonly PromptRow[];
+  /** Newest first. */
+  listCalls(workspace: WorkspaceId, query?: CallQuery): readonly CallRow[];
+  call(workspace: WorkspaceId, call: CallId): CallRow | null;
+  /** Newest first. */
+  listUnattributed(workspace: WorkspaceId, limit: number): readonly UnattributedRow[];
   /** In sequence order, in pages. */
   events(workspace: WorkspaceId, afterSequence: number, limit: number): readonly Event[];
 

@@ -14,6 +14,6 @@ export function createdAtOf(id: SnapshotRow['id']): string {
   return isoTime(ulidTimeMs(ulidOf(id)));
 }
 
-function isoTime(ms: number): string {
+export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }

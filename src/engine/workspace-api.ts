@@ -7,9 +7,21 @@
  * absolute inside it.
  */
 import type { TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
-import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { CallId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { TurnMode } from '../core/state.ts';
 import type { TreeChange } from '../core/tree-change.ts';
+import type {
+  BeginCallRequest,
+  BegunCall,
+  CallChanges,
+  CallInfo,
+  EndCallRequest,
+  PromptInfo,
+  PromptRequest,
+  SessionInfo,
+  SessionRequest,
+  UnattributedInfo,
+} from './call-results.ts';
 import type { OperationRow } from './ports.ts';
 import type {
   ArmResult,
@@ -73,6 +85,48 @@ export interface Workspace extends AsyncDisposable, Disposable {
   show(spec: string): SnapshotInfo;
   operations(limit?: number): readonly OperationRow[];
   status(): Promise<WorkspaceStatus>;
+
+  /**
+   * A tool is about to run: its snapshot, then its entry. On return the tool may start.
+   * @throws GhostsnapError what `snapshot` throws, unless `onSnapshotFailure` is 'warn'; BAD_ARGUMENT
+   */
+  beginCall(request: BeginCallRequest): Promise<BegunCall>;
+  /** Records the end and nothing else. @throws GhostsnapError CALL_NOT_FOUND when it is not in flight */
+  endCall(request: EndCallRequest): Promise<CallId>;
+  /**
+   * Counts what a call that ended did, from its snapshot to the live tree, and records it. Reads trees:
+   * for when nobody waits. Repeating it gives what was recorded.
+   * @returns null for a call without a snapshot of its own
+   */
+  measureCall(call: CallId, options?: { signal?: AbortSignal }): Promise<CallChanges | null>;
+  /**
+   * Whether the tree changed between the end of the call before and the beginning of this one, without
+   * any call; it is recorded. For when nobody waits. False also when it cannot be known.
+   */
+  findUnattributed(call: CallId, options?: { signal?: AbortSignal }): Promise<boolean>;
+  /** Idempotent; a session is also recorded by its first call or prompt. */
+  startSession(request: SessionRequest): Promise<void>;
+  /** Its calls in flight end as 'unknown'. An unknown or ended session stays as it is. */
+  endSession(session: string): Promise<void>;
+  /** The session's calls in flight end as 'unknown': nobody reports them any more. */
+  submitPrompt(request: PromptRequest): Promise<PromptId>;
+  /** Newest first. */
+  listCalls(query?: {
+    readonly session?: string;
+    readonly limit?: number;
+    readonly before?: CallId;
+  }): readonly CallInfo[];
+  /** @param call a call's full id @throws GhostsnapError CALL_NOT_FOUND */
+  showCall(call: string): CallInfo;
+  /** Newest start first. */
+  listSessions(limit?: number): readonly SessionInfo[];
+  /** Newest first. */
+  listPrompts(query?: {
+    readonly session?: string;
+    readonly limit?: number;
+  }): readonly PromptInfo[];
+  /** Newest first. */
+  listUnattributed(limit?: number): readonly UnattributedInfo[];
 
   /** What turns `from` into `to` ('live' for the live tree), in walk order, renames not yet detected. */
   diff(

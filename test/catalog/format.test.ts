@@ -68,7 +68,7 @@ describe('opening', () => {
       using catalog = open(file);
       new Journal(catalog).init();
       using database = new DatabaseSync(file, { readOnly: true });
-      expect(readFormat(database)).toEqual({ applicationId: APPLICATION_ID, version: 1 });
+      expect(readFormat(database)).toEqual({ applicationId: APPLICATION_ID, version: 2 });
       expect(database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
       catalog[Symbol.dispose]();
       database.close();
@@ -78,8 +78,8 @@ describe('opening', () => {
 
   it('reads what version 1 wrote', () => {
     sql(readFileSync(FIXTURE, 'utf8'));
-    expect(verifyCatalog({ file })).toEqual([]);
     using catalog = open(file);
+    expect(verifyCatalog({ file })).toEqual([]);
     const [row] = catalog.listWorkspaces();
     expect(row).toMatchObject({ path: '/w', backend: 'store', status: 'active' });
     expect(catalog.listSnapshots(row!.workspace).map(({ label }) => label)).toEqual([
@@ -95,12 +95,12 @@ describe('opening', () => {
 
   it('refuses a version from the future and changes nothing', () => {
     makeCatalog();
-    sql('PRAGMA user_version = 2');
+    sql('PRAGMA user_version = 3');
     const before = readFileSync(file);
     for (const access of ['writable', 'readonly'] as const) {
       const error = errorOf(() => open(file, { access }));
       expect(error.code).toBe('FORMAT_TOO_NEW');
-      expect(error.data).toMatchObject({ version: 2, latest: 1 });
+      expect(error.data).toMatchObject({ version: 3, latest: 2 });
     }
     expect(readFileSync(file).equals(before)).toBe(true);
   });
@@ -137,36 +137,36 @@ describe('opening', () => {
 });
 
 describe('migrate()', () => {
-  const second: Migration = {
-    version: 2,
+  const next: Migration = {
+    version: 3,
     run: (database) => database.exec('ALTER TABLE workspaces ADD COLUMN colour TEXT'),
   };
 
   it('takes a file of an older version forward and keeps what is in it', () => {
     makeCatalog();
     using database = new DatabaseSync(file);
-    migrate(database, [...MIGRATIONS, second]);
-    expect(readFormat(database).version).toBe(2);
+    migrate(database, [...MIGRATIONS, next]);
+    expect(readFormat(database).version).toBe(3);
     expect(
       database.prepare('SELECT count(*) AS n, max(colour) AS c FROM workspaces').get(),
     ).toEqual({
       n: 2,
       c: null,
     });
-    migrate(database, [...MIGRATIONS, second]);
-    expect(readFormat(database).version).toBe(2);
+    migrate(database, [...MIGRATIONS, next]);
+    expect(readFormat(database).version).toBe(3);
   });
 
   it('leaves the old version when a step fails half-way', () => {
     makeCatalog();
-    const third: Migration = {
-      version: 3,
+    const broken: Migration = {
+      version: 4,
       run: (database) => database.exec('CREATE TABLE half (x); INSERT INTO nowhere VALUES (1)'),
     };
     {
       using database = new DatabaseSync(file);
-      expect(() => migrate(database, [...MIGRATIONS, second, third])).toThrow('nowhere');
-      expect(readFormat(database).version).toBe(1);
+      expect(() => migrate(database, [...MIGRATIONS, next, broken])).toThrow('nowhere');
+      expect(readFormat(database).version).toBe(2);
     }
     expect(verifyCatalog({ file })).toEqual([]);
   });
@@ -174,9 +174,9 @@ describe('migrate()', () => {
   it('does not take a file back that a later program migrated meanwhile', () => {
     makeCatalog();
     using database = new DatabaseSync(file);
-    migrate(database, [...MIGRATIONS, second]);
+    migrate(database, [...MIGRATIONS, next]);
     migrate(database, MIGRATIONS);
-    expect(readFormat(database).version).toBe(2);
+    expect(readFormat(database).version).toBe(3);
   });
 });
 

@@ -21,6 +21,8 @@ import {
 
 const KINDS = ['rollback', 'restore', 'undo', 'redo'] as const;
 const LABELS = ['', 'a', 'b'];
+const SESSIONS = ['s1', 's2', 's1/agent'];
+const RANDOM = new Uint8Array(10).fill(3);
 
 const action = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('snapshot' as const), at: fc.nat() }) },
@@ -28,6 +30,13 @@ const action = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constantFrom('turn', 'abandon', 'delete', 'lose', 'find', 'pin', 'label', 'reopen'),
+      at: fc.nat(),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('session', 'end-session', 'prompt', 'begin', 'end', 'measure', 'stray'),
       at: fc.nat(),
     }),
   },
@@ -47,6 +56,7 @@ function both(first: Catalog, second: Catalog): JournalCatalog {
 }
 
 function act(journal: Journal, reference: Catalog, lost: SnapshotId[], action: Action): void {
+  actAsAgent(journal, reference, action);
   const ids = reference.snapshotIds(journal.workspace);
   const id = ids[action.at % Math.max(1, ids.length)];
   const label = LABELS[action.at % LABELS.length] ?? '';
@@ -80,6 +90,46 @@ function act(journal: Journal, reference: Catalog, lost: SnapshotId[], action: A
   }
 }
 
+function actAsAgent(journal: Journal, reference: Catalog, action: Action): void {
+  const session = SESSIONS[action.at % SESSIONS.length] ?? '';
+  const { calls, head } = journal.state;
+  const [call] = reference.listCalls(journal.workspace, { limit: (action.at % 5) + 1 }).slice(-1);
+  switch (action.do) {
+    case 'session':
+      journal.decide({ type: 'start-session', session, harness: 'test', parent: null });
+      return;
+    case 'end-session':
+      journal.decide({ type: 'end-session', session });
+      return;
+    case 'prompt':
+      journal.decide({ type: 'submit-prompt', random: RANDOM, session, text: 'do it' });
+      return;
+    case 'begin':
+      journal.decide({
+        ...{ type: 'begin-call', random: RANDOM, session, tool: 'Bash', input: '{}' },
+        ...{ prompt: null, key: `k${action.at % 3}`, snapshot: head, unprotected: null },
+        readOnly: action.at % 4 === 0,
+      });
+      return;
+    case 'end': {
+      const ended = calls[action.at % Math.max(1, calls.length)];
+      if (ended === undefined) return;
+      journal.decide({ type: 'end-call', call: ended.call, outcome: 'failed' });
+      return;
+    }
+    case 'measure':
+      if (call === undefined) return;
+      journal.decide({
+        ...{ type: 'measure-call', call: call.call, added: action.at, deleted: 2, modified: 3 },
+        digest: 'abc',
+      });
+      return;
+    case 'stray':
+      if (call === undefined || head === null) return;
+      journal.decide({ type: 'note-unattributed', snapshot: head, since: call.call });
+  }
+}
+
 /** Everything that can be asked about a workspace. */
 function answers(catalog: Catalog, journal: Journal): unknown {
   const { workspace } = journal;
@@ -97,6 +147,13 @@ function answers(catalog: Catalog, journal: Journal): unknown {
     part: catalog.history(workspace, 2, 5),
     // The one in memory does not keep the count of changes.
     operations: catalog.listOperations(workspace, 100).map((row) => ({ ...row, changes: null })),
+    sessions: catalog.listSessions(workspace, 100),
+    session: catalog.session(workspace, 's2'),
+    prompts: catalog.listPrompts(workspace, {}),
+    newestPrompt: catalog.listPrompts(workspace, { session: 's1', limit: 1 }),
+    calls: catalog.listCalls(workspace),
+    callsOf: catalog.listCalls(workspace, { session: 's2', limit: 2 }),
+    unattributed: catalog.listUnattributed(workspace, 100),
     events: JSON.stringify(catalog.events(workspace, 0, 10_000)),
     page: catalog.events(workspace, 3, 2),
   };

@@ -14,6 +14,7 @@ export interface EngineWorld {
   readonly workspace: EngineWorkspace;
   readonly backend: SimBackend;
   readonly catalog: SimCatalog;
+  readonly faults: SimFaults;
   readonly ref: WorkspaceRef;
   /** The live tree, to edit. */
   live(): SimTree;
@@ -53,5 +54,5 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     forget: () => {},
   });
   await workspace.create({ move: null, work: {} });
-  return { workspace, backend, catalog, ref, live: () => backend.of(id).live };
+  return { workspace, backend, catalog, faults, ref, live: () => backend.of(id).live };
 }

@@ -7,15 +7,21 @@ import { GhostsnapError } from '../../src/core/errors.ts';
 import type { Event } from '../../src/core/event.ts';
 import { emptyState, encodeState, foldEvent } from '../../src/core/fold-event.ts';
 import { historyStep } from '../../src/core/history.ts';
-import type { SnapshotId, WorkspaceId } from '../../src/core/ids.ts';
+import type { CallId, SnapshotId, WorkspaceId } from '../../src/core/ids.ts';
 import type { WorkspaceState } from '../../src/core/state.ts';
 import type {
+  CallQuery,
+  CallRow,
   Catalog,
   OperationRow,
+  PromptRow,
+  SessionRow,
   SnapshotQuery,
   SnapshotRow,
+  UnattributedRow,
   WorkspaceRow,
 } from '../../src/engine/ports.ts';
+import { SimAgents } from './sim-agents.ts';
 import type { SimFaults } from './sim-faults.ts';
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
@@ -27,6 +33,7 @@ interface Book {
   readonly operations: Draft<OperationRow>[];
   history: (SnapshotId | null)[];
   stamp: string;
+  readonly agents: SimAgents;
 }
 
 export class SimCatalog implements Catalog {
@@ -107,6 +114,33 @@ export class SimCatalog implements Catalog {
     return this.#book(workspace).operations.toReversed().slice(0, limit);
   }
 
+  listSessions(workspace: WorkspaceId, limit: number): readonly SessionRow[] {
+    return this.#book(workspace).agents.sessions(limit);
+  }
+
+  session(workspace: WorkspaceId, session: string): SessionRow | null {
+    return this.#book(workspace).agents.session(session);
+  }
+
+  listPrompts(
+    workspace: WorkspaceId,
+    query: { readonly session?: string; readonly limit?: number },
+  ): readonly PromptRow[] {
+    return this.#book(workspace).agents.prompts(query);
+  }
+
+  listCalls(workspace: WorkspaceId, query: CallQuery = {}): readonly CallRow[] {
+    return this.#book(workspace).agents.calls(query);
+  }
+
+  call(workspace: WorkspaceId, call: CallId): CallRow | null {
+    return this.listCalls(workspace).find((row) => row.call === call) ?? null;
+  }
+
+  listUnattributed(workspace: WorkspaceId, limit: number): readonly UnattributedRow[] {
+    return this.#book(workspace).agents.unattributed(limit);
+  }
+
   events(workspace: WorkspaceId, afterSequence: number, limit: number): readonly Event[] {
     return this.#book(workspace).events.slice(afterSequence, afterSequence + limit);
   }
@@ -125,7 +159,15 @@ export class SimCatalog implements Catalog {
     let book = this.#books.get(workspace);
     if (book === undefined) {
       const state = emptyState(workspace);
-      book = { state, events: [], snapshots: new Map(), operations: [], history: [], stamp: '' };
+      book = {
+        state,
+        events: [],
+        snapshots: new Map(),
+        operations: [],
+        history: [],
+        stamp: '',
+        agents: new SimAgents(),
+      };
       this.#books.set(workspace, book);
     }
     return book;
@@ -133,6 +175,7 @@ export class SimCatalog implements Catalog {
 }
 
 function project(book: Book, before: WorkspaceState, event: Event): void {
+  book.agents.project(event);
   const step = historyStep(before, event);
   if (step !== null) book.history = [...book.history.slice(0, step.cutFrom), ...step.append];
   switch (event.type) {

@@ -2,7 +2,7 @@
  * Faults: at every labelled step of the simulated disk and catalog, the world may end (`SimCrash`, as
  * SIGKILL would) or the call may fail with an error that the engine must handle.
  */
-import { GhostsnapError } from '../../src/core/errors.ts';
+import { type ErrorCode, GhostsnapError } from '../../src/core/errors.ts';
 import type { SimRandom } from './sim-random.ts';
 
 /** The process is gone. Nobody may catch it and go on: the simulator throws the engine away. */
@@ -16,6 +16,7 @@ export class SimFaults {
   readonly #failOneIn: number;
   #armed = true;
   #isDown = false;
+  #next: ErrorCode | null = null;
   crashes = 0;
   failures = 0;
 
@@ -29,6 +30,11 @@ export class SimFaults {
   step(label: string): void {
     // Once the process is gone, nothing it still has on its stack may touch the disk.
     if (this.#isDown) throw new SimCrash(label);
+    if (this.#next !== null) {
+      const code = this.#next;
+      this.#next = null;
+      throw new GhostsnapError(code, `The simulated disk was told to fail at ${label}.`);
+    }
     if (!this.#armed) return;
     if (this.#crashOneIn > 0 && this.#random.oneIn(this.#crashOneIn)) {
       this.crashes += 1;
@@ -40,6 +46,11 @@ export class SimFaults {
       const code = this.#random.oneIn(2) ? 'POOL_FULL' : 'IO';
       throw new GhostsnapError(code, `The simulated disk failed at ${label}.`);
     }
+  }
+
+  /** The next step fails, once. */
+  failNext(code: ErrorCode): void {
+    this.#next = code;
   }
 
   get isDown(): boolean {

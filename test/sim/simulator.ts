@@ -10,6 +10,7 @@ import type { WorkspaceRef } from '../../src/backend/backend.ts';
 import { GhostsnapError } from '../../src/core/errors.ts';
 import { emptyState, encodeState, foldEvents } from '../../src/core/fold-event.ts';
 import { nextUlid, type SnapshotId, type WorkspaceId, workspaceId } from '../../src/core/ids.ts';
+import { CALLS_IN_FLIGHT_MAX } from '../../src/core/limits.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
 import type { Locks } from '../../src/engine/ports.ts';
 import { WorkspaceSession } from '../../src/engine/workspace-session.ts';
@@ -201,7 +202,8 @@ export class Simulator {
   #chooseOperation(known: Known): [string, () => Promise<void>] {
     const ids = [...known.acknowledged.keys()];
     const roll = this.#random.below(20);
-    if (roll < 9 || ids.length === 0) return ['snapshot', () => this.#snapshot(known)];
+    if (roll < 5 || ids.length === 0) return ['snapshot', () => this.#snapshot(known)];
+    if (roll < 9) return ['call', () => this.#call(known)];
     const target = this.#random.pick(ids);
     if (roll < 12) return ['rollback', () => this.#rollback(known, target)];
     if (roll < 14) return ['undo', () => this.#undoRedo(known, 'undo')];
@@ -217,6 +219,23 @@ export class Simulator {
     assert.ok(id > known.lastId, 'ids are ordered');
     known.lastId = id;
     this.#acknowledge(known, id);
+  }
+
+  /** A tool call as a hook reports it; sometimes its end is never reported. */
+  async #call(known: Known): Promise<void> {
+    const session = `session-${this.#random.below(3)}`;
+    const begun = await known.open.beginCall({
+      ...{ session, harness: 'sim', tool: 'edit', key: String(this.#random.below(1000)) },
+    });
+    assert.ok(begun.snapshot !== null, 'a call that may change things has a snapshot');
+    if (!begun.repeated) this.#acknowledge(known, begun.snapshot);
+    if (begun.snapshot > known.lastId) known.lastId = begun.snapshot;
+    this.#edit(known);
+    if (this.#random.oneIn(4)) return;
+    if (this.#random.oneIn(8)) await known.open.submitPrompt({ session, harness: 'sim', text: '' });
+    else await known.open.endCall({ call: begun.call, outcome: 'ok' });
+    await known.open.measureCall(begun.call);
+    await known.open.findUnattributed(begun.call);
   }
 
   async #rollback(known: Known, target: SnapshotId): Promise<void> {
@@ -359,7 +378,8 @@ export class Simulator {
     }
     const state = this.#catalog.loadState(id);
     assert.ok(state !== null);
-    assert.ok(encodeState(state).length < 4096, 'the state is bounded');
+    assert.ok(encodeState(state).length < 8192, 'the state is bounded');
+    assert.ok(state.calls.length <= CALLS_IN_FLIGHT_MAX, 'calls in flight are bounded');
     this.#audits += 1;
     if (this.#audits % AUDITS_PER_REPLAY !== 0) return;
     const events = this.#catalog.events(id, 0, Number.MAX_SAFE_INTEGER);

@@ -21,9 +21,11 @@ describe('SPEC.md', () => {
   test('lists every event, and no other', () => {
     const source = read('src/core/event.ts');
     const types = [...source.matchAll(/readonly type: '([a-z.]+)'/g)].map(([, type]) => type);
-    const listed = [...spec.matchAll(/^\| `((?:workspace|snapshots?|turn)\.[a-z]+)` \|/gm)].map(
-      ([, type]) => type,
-    );
+    const listed = [
+      ...spec.matchAll(
+        /^\| `((?:workspace|snapshots?|turn|session|prompt|call|change)\.[a-z]+)` \|/gm,
+      ),
+    ].map(([, type]) => type);
     expect([...listed].sort()).toEqual([...types].sort());
   });
 });

@@ -1,0 +1,216 @@
+/**
+ * Tool calls: a snapshot before, the end after, what changed between.
+ *
+ * Order: the snapshot is on disk and recorded before `call.begun` says that the tool may run, so that a
+ * call in the log always has its state. A crash between leaves a snapshot without a call, which is
+ * harmless. Counting and looking for changes without a call are no part of either: they read trees, run
+ * when nobody waits, and may be dropped.
+ */
+import type { UncoveredPath } from '../backend/backend.ts';
+import { createCallMeter } from '../core/call-meter.ts';
+import { assert, GhostsnapError } from '../core/errors.ts';
+import type { CallChanges } from '../core/event.ts';
+import { type CallId, isCallId, type SnapshotId } from '../core/ids.ts';
+import { keptInput, keptLine } from '../core/kept-input.ts';
+import { NAME_BYTES_MAX, UNPROTECTED_BYTES_MAX } from '../core/limits.ts';
+import { ensureSession, newestPromptOf } from './agent-sessions.ts';
+import type { BeginCallRequest, EndCallRequest } from './call-results.ts';
+import { requiredName } from './labels.ts';
+import type { CallRow } from './ports.ts';
+import { takeSnapshot } from './take-snapshot.ts';
+import type { WorkspaceSession } from './workspace-session.ts';
+
+export interface BegunToolCall {
+  readonly call: CallId;
+  readonly snapshot: SnapshotId | null;
+  readonly adopted: boolean;
+  readonly repeated: boolean;
+  readonly overlaps: readonly CallId[];
+  readonly unprotected: string | null;
+  readonly uncovered: readonly UncoveredPath[];
+}
+
+/**
+ * Inside `session.run`.
+ * @throws GhostsnapError BAD_ARGUMENT for a name that is missing or too long; what taking a snapshot throws
+ */
+export async function beginCall(
+  session: WorkspaceSession,
+  request: BeginCallRequest,
+): Promise<BegunToolCall> {
+  const tool = requiredName('tool', request.tool, NAME_BYTES_MAX);
+  const key = requiredName('call', request.key, NAME_BYTES_MAX);
+  const name = ensureSession(session, request);
+  const repeated = request.keyKind === 'derived' ? null : findInFlight(session, name, key);
+  if (repeated !== null) return repeatedCall(session, repeated);
+  const readOnly = request.readOnly === 'yes';
+  const protection = readOnly
+    ? { ...UNPROTECTED, snapshot: session.state.head }
+    : await protect(session, request, { tool, session: name, call: key });
+  const { snapshot, unprotected, adopted, uncovered } = protection;
+  const input = keptInput(request.input ?? null, request.redaction ?? 'on');
+  const prompt = newestPromptOf(session, name);
+  const random = session.ports.entropy.ulidRandom();
+  session.decide(
+    {
+      type: 'begin-call',
+      ...{ random, session: name, prompt, tool, input, key, snapshot, readOnly, unprotected },
+    },
+    'process-crash',
+  );
+  const begun = session.state.calls.at(-1);
+  assert(begun?.key === key, 'a call that began is in flight');
+  const overlaps = session.state.calls.slice(0, -1).map(({ call }) => call);
+  return { call: begun.call, snapshot, adopted, repeated: false, overlaps, unprotected, uncovered };
+}
+
+/** Inside `session.run`. @throws GhostsnapError CALL_NOT_FOUND when it is not in flight */
+export function endCall(session: WorkspaceSession, request: EndCallRequest): CallId {
+  const call =
+    'call' in request ? request.call : findInFlight(session, request.session, request.key);
+  if (call === null) {
+    throw new GhostsnapError('CALL_NOT_FOUND', 'The call that ended is not in flight.', {
+      hint: 'It ended already, or its beginning was not seen.',
+      data: { workspace: session.ref.id },
+    });
+  }
+  session.decide({ type: 'end-call', call, outcome: request.outcome }, 'process-crash');
+  return call;
+}
+
+/**
+ * Counts what a call did: from its snapshot to the live tree as it is now. Takes no lock while it reads.
+ * @returns null for a call without a snapshot of its own
+ * @throws GhostsnapError CALL_NOT_FOUND; INTERRUPTED through `signal`
+ */
+export async function measureCall(
+  session: WorkspaceSession,
+  call: CallId,
+  signal: AbortSignal | undefined,
+): Promise<CallChanges | null> {
+  const row = requireCall(session, call);
+  if (row.changes !== null || row.readOnly || row.snapshot === null) return row.changes;
+  const changes = await countChanges(session, { from: row.snapshot, to: 'live', signal });
+  await session.run({ purpose: 'count changes', signal }, () => {
+    session.decide({ type: 'measure-call', call, ...changes }, 'process-crash');
+  });
+  return changes;
+}
+
+/**
+ * Whether the tree changed between the end of the call before and the beginning of this one, without a
+ * call: a hook that was skipped, a person, another program. What was found is recorded.
+ */
+export async function findUnattributed(
+  session: WorkspaceSession,
+  call: CallId,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const row = requireCall(session, call);
+  const before = comparableCallBefore(session, row);
+  const to = row.snapshot;
+  if (before === null || to === null || before.snapshot === null) return false;
+  const now = await countChanges(session, { from: before.snapshot, to, signal });
+  if (now.digest === before.changes?.digest) return false;
+  await session.run({ purpose: 'record a change without a call', signal }, () => {
+    session.decide(
+      { type: 'note-unattributed', snapshot: to, since: before.call },
+      'process-crash',
+    );
+  });
+  return true;
+}
+
+/** How far back a call that changes things is looked for: read-only ones lie between. */
+const CALLS_SEARCHED = 32;
+
+/**
+ * The last call that may have changed things, if what it did is known and nothing else could have
+ * changed the tree since: no call at the same time, no rollback.
+ */
+function comparableCallBefore(session: WorkspaceSession, row: CallRow): CallRow | null {
+  const { catalog } = session.ports;
+  if (row.readOnly || overlapsWriter(session, row)) return null;
+  const earlier = catalog.listCalls(session.ref.id, { before: row.call, limit: CALLS_SEARCHED });
+  const before = earlier.find(({ readOnly }) => !readOnly);
+  if (before === undefined || before.changes === null || before.snapshot === null) return null;
+  if (overlapsWriter(session, before)) return null;
+  const [operation] = catalog.listOperations(session.ref.id, 1);
+  const isTurned = operation !== undefined && operation.startedAtMs >= (before.endedAtMs ?? 0);
+  const isKept = catalog.snapshot(session.ref.id, before.snapshot) !== null;
+  return isTurned || !isKept ? null : before;
+}
+
+function overlapsWriter(session: WorkspaceSession, row: CallRow): boolean {
+  const { catalog } = session.ports;
+  return row.overlaps.some((other) => catalog.call(session.ref.id, other)?.readOnly === false);
+}
+
+interface Protection {
+  readonly snapshot: SnapshotId | null;
+  readonly adopted: boolean;
+  readonly unprotected: string | null;
+  readonly uncovered: readonly UncoveredPath[];
+}
+
+const UNPROTECTED: Protection = {
+  snapshot: null,
+  adopted: false,
+  unprotected: null,
+  uncovered: [],
+};
+
+async function protect(
+  session: WorkspaceSession,
+  request: BeginCallRequest,
+  names: { readonly tool: string; readonly session: string; readonly call: string },
+): Promise<Protection> {
+  const { signal } = request;
+  try {
+    const options = signal === undefined ? {} : { signal };
+    const labels = { label: null, ...names };
+    const taken = await takeSnapshot(session, 'ordinary', labels, options);
+    return { ...UNPROTECTED, snapshot: taken.id, uncovered: taken.uncovered };
+  } catch (error) {
+    if (request.onSnapshotFailure !== 'warn' || !(error instanceof GhostsnapError)) throw error;
+    const unprotected = keptLine(`${error.code}: ${error.message}`, UNPROTECTED_BYTES_MAX);
+    return { ...UNPROTECTED, unprotected };
+  }
+}
+
+function findInFlight(session: WorkspaceSession, name: string, key: string): CallId | null {
+  const found = session.state.calls.find((call) => call.session === name && call.key === key);
+  return found?.call ?? null;
+}
+
+function repeatedCall(session: WorkspaceSession, call: CallId): BegunToolCall {
+  const { snapshot, overlaps, unprotected } = requireCall(session, call);
+  return { ...UNPROTECTED, call, snapshot, repeated: true, overlaps, unprotected };
+}
+
+/** @throws GhostsnapError CALL_NOT_FOUND */
+export function requireCall(session: WorkspaceSession, call: string): CallRow {
+  const row = isCallId(call) ? session.ports.catalog.call(session.ref.id, call) : null;
+  if (row !== null) return row;
+  throw new GhostsnapError('CALL_NOT_FOUND', `There is no call ${call} in this workspace.`, {
+    hint: 'List the calls with "ghostsnap log".',
+    data: { call },
+  });
+}
+
+async function countChanges(
+  session: WorkspaceSession,
+  between: {
+    readonly from: SnapshotId;
+    readonly to: SnapshotId | 'live';
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<CallChanges> {
+  const { from, to, signal } = between;
+  const meter = createCallMeter();
+  const options = { mtimes: false, ...(signal === undefined ? {} : { signal }) };
+  for await (const change of session.ports.backend.compare(session.ref, from, to, options)) {
+    meter.count(change);
+  }
+  return meter.changes();
+}
