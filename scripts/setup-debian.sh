@@ -52,5 +52,11 @@ fi
 
 echo "Installing ${packages[*]}." >&2
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq >&2
-apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get update -qq &&
+  apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >"$log" 2>&1; then
+  cat "$log" >&2
+  echo "The packages could not be installed; what apt-get said is above." >&2
+  exit 1
+fi
