@@ -77,9 +77,11 @@ export function applyMetadata(context: ApplyContext, entry: PlacedEntry): void {
       chmodAt(parentFd, name, want.mode),
     );
   }
-  context.permitted(path, 'modification time not given back', () =>
-    setMtimeAt(parentFd, nameOrDot(name), want.mtimeNs),
-  );
+  context.permitted(path, 'modification time not given back', () => {
+    // Of the root by its descriptor: '.' is looked up, which the mode may forbid by now.
+    if (name === '') setMtimeFd(parentFd, want.mtimeNs);
+    else setMtimeAt(parentFd, name, want.mtimeNs);
+  });
   const wantFlags = (want.flags ?? 0) & LOCKING_FLAGS;
   if (wantFlags !== 0) {
     context.permitted(path, 'immutable or append-only flag not given back', () =>

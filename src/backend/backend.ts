@@ -132,6 +132,12 @@ export interface Backend extends AsyncDisposable {
   recoverWorkspace(ref: WorkspaceRef): Promise<void>;
 
   /**
+   * Whether a killed process left something that only `recoverWorkspace` mends, although no operation is
+   * in flight. Asked at every open, so it costs a system call or less.
+   */
+  isLeftHalfWay(ref: WorkspaceRef): boolean;
+
+  /**
    * Brings a workspace back whose directory is gone. On return the same workspace stands at the path
    * again, equal to `target` or empty; `applyInPlace` makes it exact. Nothing is ever replaced.
    * @throws GhostsnapError WORKSPACE_REPLACED when something stands there, UNSUPPORTED_MODE, POOL_FULL

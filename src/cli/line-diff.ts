@@ -7,6 +7,7 @@
  */
 import { StringDecoder } from 'node:string_decoder';
 import type { TreeReader } from '../backend/backend.ts';
+import { GhostsnapError } from '../core/errors.ts';
 import { BINARY_PROBE_BYTES, LINE_DIFF_BYTES_MAX, LINE_DIFF_EDITS_MAX } from '../core/limits.ts';
 import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
@@ -67,19 +68,26 @@ function sideOf(tree: TreeReader, path: RawPath, entry: TreeEntry | null): Side 
     return { note: `Too large to compare line by line (${formatBytes(entry.sizeBytes)}).` };
   }
   const bytes = readWhole(tree, path, entry.sizeBytes);
+  if (bytes === null) return { note: 'The content cannot be read.' };
   if (bytes.subarray(0, BINARY_PROBE_BYTES).includes(0)) return { note: 'Binary files differ.' };
   return { text: new StringDecoder('utf8').end(bytes) };
 }
 
-function readWhole(tree: TreeReader, path: RawPath, sizeBytes: number): Buffer {
+/** null: closed to this user, or gone meanwhile. One such file does not end the whole diff. */
+function readWhole(tree: TreeReader, path: RawPath, sizeBytes: number): Buffer | null {
   const parts: Uint8Array[] = [];
   let offset = 0;
-  while (offset < sizeBytes) {
-    const part = tree.readFile(path, offset, sizeBytes - offset);
-    if (part.length === 0) break;
-    // A reader may hand out a buffer that it uses again.
-    parts.push(Uint8Array.from(part));
-    offset += part.length;
+  try {
+    while (offset < sizeBytes) {
+      const part = tree.readFile(path, offset, sizeBytes - offset);
+      if (part.length === 0) break;
+      // A reader may hand out a buffer that it uses again.
+      parts.push(Uint8Array.from(part));
+      offset += part.length;
+    }
+  } catch (error) {
+    if (error instanceof GhostsnapError && error.code === 'CAPTURE_FAILED') return null;
+    throw error;
   }
   return Buffer.concat(parts);
 }

@@ -461,7 +461,8 @@ export class EngineWorkspace implements Workspace {
       backend.identify(this.#session.ref);
       this.#session.decide({ type: 'activate-workspace' }, 'power-loss');
     }
-    return state.inFlight === null ? reconcile(this.#session) : await recoverSession(this.#session);
+    const isWhole = state.inFlight === null && !backend.isLeftHalfWay(this.#session.ref);
+    return isWhole ? reconcile(this.#session) : await recoverSession(this.#session);
   }
 
   #snapshotResult(taken: TakenSnapshot, durationMs: number): SnapshotResult {

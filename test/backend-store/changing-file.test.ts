@@ -54,7 +54,11 @@ function capture(
   using writer = new DisturbedWriter(files, transaction.fd);
   using tree = openDirectoryTree(stage.live, 'live');
   writer.disturb = () => disturb(path, writer.reads);
-  const captured = new FileCapturer(tree, files, writer).capture('f' as RawPath, null);
+  const captured = new FileCapturer(tree, files, writer).capture({
+    path: 'f' as RawPath,
+    previous: null,
+    isAnnounced: false,
+  });
   transaction.addStaged(writer.directory, writer.takeStaged());
   transaction.commitSync();
   return { captured, bytes: contentOf(files, captured) };
@@ -99,5 +103,6 @@ test('a file that is gone is no error and nothing is captured', () => {
   using transaction = new ObjectTransaction(files, join(stage.own, 'working/test'));
   using tree = openDirectoryTree(stage.live, 'live');
   const capturer = new FileCapturer(tree, files, transaction.writer);
-  expect(capturer.capture('missing' as RawPath, null)).toBe(null);
+  const rest = { previous: null, isAnnounced: false };
+  expect(capturer.capture({ path: 'missing' as RawPath, ...rest })).toBe(null);
 });

@@ -103,6 +103,10 @@ export class MemoryBackend implements Backend {
       .map((id) => ({ id, createdAtMs: ulidTimeMs(ulidOf(id)), isWhole: true }));
   }
 
+  isLeftHalfWay(): boolean {
+    return false;
+  }
+
   snapshotsStamp(ref: WorkspaceRef): string {
     return String(this.#keptOf(ref).stamp);
   }

@@ -95,6 +95,10 @@ export class SimBackend implements Backend {
     return ids.map((id) => ({ id, createdAtMs: ulidTimeMs(ulidOf(id)), isWhole: true }));
   }
 
+  isLeftHalfWay(): boolean {
+    return false;
+  }
+
   snapshotsStamp(ref: WorkspaceRef): string {
     return String(this.of(ref.id).stamp);
   }

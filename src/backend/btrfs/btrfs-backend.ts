@@ -124,6 +124,7 @@ export function createBtrfsBackend(): BtrfsBackend {
 
     recoverWorkspace: (ref) => recoverWorkspaceOnDisk(directories.of(ref)),
 
+    isLeftHalfWay: () => false,
     recreateWorkspace: (ref, target) => recreateFrom(directories.of(ref), target),
 
     identify(ref): WorkspaceIdentity {

@@ -209,8 +209,19 @@ function openLivePath(raw: string): number {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') throw gone(raw, error);
+    if (errno === 'EACCES') throw closed(raw, error);
     throw toGhostsnapError(error, { what: 'Opening the workspace', path: raw });
   }
+}
+
+function closed(raw: string, cause: unknown): GhostsnapError {
+  const path = displayPath(raw);
+  const message = `The workspace can't be opened by this user: ${path}`;
+  return new GhostsnapError('NOT_PERMITTED', message, {
+    data: { path, errno: 'EACCES' },
+    hint: `Open it with "chmod u+rwx ${path}", or run the command as the user who owns it.`,
+    cause,
+  });
 }
 
 function gone(raw: string, cause: unknown): GhostsnapError {

@@ -9,20 +9,29 @@
  * A file that never holds still is captured as it was read last and reported as such.
  */
 import { GhostsnapError } from '../../core/errors.ts';
-import type { RawPath } from '../../core/raw-path.ts';
+import { baseOf, parentOf, type RawPath } from '../../core/raw-path.ts';
 import { RawStat } from '../directory-listing.ts';
 import type { DirectoryTree } from '../directory-tree.ts';
 import { readXattrsOfFd, type Xattr } from '../entry-xattrs.ts';
 import { sameContent } from '../file-content.ts';
-import { toGhostsnapError } from '../syscall-failure.ts';
+import { effectiveUser, isClosedTo, openClosedFile } from '../opened-modes.ts';
+import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd, flushFileData, SyscallError } from '../syscalls-linux.ts';
 import type { ObjectFiles } from './object-files.ts';
 import type { ObjectWriter } from './object-writer.ts';
-import { RECORD_WORDS, sameRecord, storeRecord, type Words } from './stat-record.ts';
+import { RECORD_WORDS, S_IFREG, sameRecord, storeRecord, type Words } from './stat-record.ts';
 import type { ContentRef } from './stored-entry.ts';
 
 /** Times a file is read while somebody writes it, before it is captured as it was read. */
 const ATTEMPTS_MAX = 5;
+
+export interface CaptureRequest {
+  readonly path: RawPath;
+  /** What the path held in the snapshot before: a clone that has the same bytes is referred to again. */
+  readonly previous: ContentRef | null;
+  /** The file is closed to its owner, and that it is opened was announced. */
+  readonly isAnnounced: boolean;
+}
 
 export interface CapturedFile {
   /** One record (stat-record.ts): what the content belongs to. */
@@ -33,10 +42,21 @@ export interface CapturedFile {
   readonly isSettled: boolean;
 }
 
+interface OpenFile {
+  readonly fd: number;
+  /**
+   * Of a closed file: read while it was open. It is captured anew next time whatever becomes of it,
+   * because closing it moved ctime just now; so attributes that change from here on are not missed.
+   */
+  readonly xattrs: readonly Xattr[] | null;
+}
+
 /** What "another thing or nothing is there by now" looks like when a file is opened. */
 const REPLACED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'ENXIO', 'ESTALE']);
 
 export class FileCapturer {
+  readonly #user = effectiveUser();
+  readonly #onStep: (label: string) => void;
   readonly #tree: DirectoryTree;
   readonly #files: ObjectFiles;
   readonly #writer: ObjectWriter;
@@ -46,35 +66,61 @@ export class FileCapturer {
   /** 'no' as soon as the filesystem refused a first clone: it would refuse all. */
   #clones: 'unknown' | 'yes' | 'no' = 'unknown';
 
-  constructor(tree: DirectoryTree, files: ObjectFiles, writer: ObjectWriter) {
+  /** `onStep`: called while a closed file is open; tests kill the process there. */
+  constructor(
+    tree: DirectoryTree,
+    files: ObjectFiles,
+    writer: ObjectWriter,
+    onStep: (label: string) => void = () => {},
+  ) {
+    this.#onStep = onStep;
     this.#tree = tree;
     this.#files = files;
     this.#writer = writer;
   }
 
   /**
-   * null: the path does not lead to a regular file any more. `previous` is what the path held in the
-   * snapshot before: a clone that still has the same bytes is referred to again.
+   * null: the path does not lead to a regular file any more, or to one whose mode was closed since it
+   * was looked at.
    * @throws GhostsnapError CAPTURE_FAILED, POOL_FULL, IO
    */
-  capture(path: RawPath, previous: ContentRef | null): CapturedFile | null {
-    let fd: number;
+  capture(request: CaptureRequest): CapturedFile | null {
+    const { path, previous } = request;
+    let file: OpenFile;
     try {
-      fd = this.#tree.openFile(path);
+      file = this.#open(request);
     } catch (error) {
-      if (error instanceof GhostsnapError && REPLACED.has(String(error.data.errno))) return null;
-      throw error;
+      const errno = error instanceof GhostsnapError ? String(error.data.errno) : errnoOf(error);
+      if (REPLACED.has(errno)) return null;
+      if (errno === 'EACCES' && !request.isAnnounced && this.#isClosed(path)) return null;
+      throw toGhostsnapError(error, { what: 'Opening', path, fallback: 'CAPTURE_FAILED' });
     }
     try {
-      return this.#captureFd(fd, previous);
+      return this.#captureFd(file, previous);
     } catch (error) {
       throw toGhostsnapError(error, { what: 'Capturing', path, fallback: 'CAPTURE_FAILED' });
     } finally {
-      closeFd(fd);
+      closeFd(file.fd);
     }
   }
 
-  #captureFd(fd: number, previous: ContentRef | null): CapturedFile | null {
+  #open({ path, isAnnounced }: CaptureRequest): OpenFile {
+    if (!isAnnounced) return { fd: this.#tree.openFile(path), xattrs: null };
+    const parentFd = this.#tree.fds.open(parentOf(path));
+    const { fd, value } = openClosedFile(parentFd, baseOf(path), (open) => {
+      this.#onStep('modes:file-opened');
+      return readXattrsOfFd(open);
+    });
+    return { fd, xattrs: value };
+  }
+
+  #isClosed(path: RawPath): boolean {
+    const entry = this.#tree.lookup(path);
+    if (entry?.type !== 'file') return false;
+    return isClosedTo(this.#user, S_IFREG | entry.mode, entry.uid, entry.gid);
+  }
+
+  #captureFd({ fd, xattrs: known }: OpenFile, previous: ContentRef | null): CapturedFile | null {
     for (let attempt = 1; ; attempt += 1) {
       this.#read(this.#before, fd);
       if (!this.#before.isRegular) return null;
@@ -91,7 +137,7 @@ export class FileCapturer {
         if (attempt < ATTEMPTS_MAX * 4) continue;
         throw new SyscallError('read', ESTALE, `descriptor ${fd}`);
       }
-      const xattrs = readXattrsOfFd(fd);
+      const xattrs = known ?? readXattrsOfFd(fd);
       isStill = this.#isStill(fd) && isStill;
       if (!isStill && attempt < ATTEMPTS_MAX) continue;
       const record = new Uint32Array(RECORD_WORDS);

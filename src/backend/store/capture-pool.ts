@@ -58,7 +58,7 @@ export class CapturePool implements CaptureSink {
   submit(job: CaptureJob): void {
     if (this.#localJobs < LOCAL_JOBS) {
       this.#localJobs += 1;
-      job.done(this.#options.capturer.capture(job.path, job.previous));
+      job.done(this.#options.capturer.capture(job));
       return;
     }
     if (this.#workers.length === 0) this.#start();
@@ -107,6 +107,7 @@ export class CapturePool implements CaptureSink {
       batch,
       paths: jobs.map((job) => job.path),
       previous: jobs.map((job) => job.previous),
+      announced: jobs.map((job) => job.isAnnounced),
     };
     this.#workers[batch % this.#workers.length]?.postMessage(message);
   }

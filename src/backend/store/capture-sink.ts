@@ -13,7 +13,9 @@ export interface CaptureJob {
   readonly path: RawPath;
   /** What the path held in the snapshot before; null when unknown. */
   readonly previous: ContentRef | null;
-  /** null: no regular file is there any more. */
+  /** It is closed to its owner, and that it is opened for a moment was announced. */
+  readonly isAnnounced: boolean;
+  /** null: no regular file is there any more, or it has to be looked at again. */
   readonly done: (captured: CapturedFile | null) => void;
 }
 
@@ -39,7 +41,7 @@ export class DirectSink implements CaptureSink {
   }
 
   submit(job: CaptureJob): void {
-    job.done(this.#capturer.capture(job.path, job.previous));
+    job.done(this.#capturer.capture(job));
   }
 
   /** Nothing is ever outstanding. */

@@ -26,6 +26,7 @@ export interface CaptureBatch {
   readonly batch: number;
   readonly paths: readonly RawPath[];
   readonly previous: readonly (ContentRef | null)[];
+  readonly announced: readonly boolean[];
 }
 
 /** Results in the order of the paths; an error in place of them ends the capture. */
@@ -59,10 +60,16 @@ function serve(setup: WorkerSetup, port: NonNullable<typeof parentPort>): void {
 function captureBatch(
   capturer: FileCapturer,
   writer: ObjectWriter,
-  { batch, paths, previous }: CaptureBatch,
+  { batch, paths, previous, announced }: CaptureBatch,
 ): CaptureReply {
   try {
-    const results = paths.map((path, i) => capturer.capture(path, previous[i] ?? null));
+    const results = paths.map((path, i) =>
+      capturer.capture({
+        path,
+        previous: previous[i] ?? null,
+        isAnnounced: announced[i] ?? false,
+      }),
+    );
     const { directory } = writer;
     const staged = writer.takeStaged();
     return { batch, results, directory, staged, relied: writer.takeRelied(), failure: null };

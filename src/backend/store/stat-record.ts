@@ -120,6 +120,11 @@ export function formatOf(records: Words, index: number): number {
   return word(records, index, 4) & 0xf000;
 }
 
+/** Permission bits; the type stays. */
+export function setModeOf(records: Words, index: number, mode: number): void {
+  records[index * RECORD_WORDS + 4] = formatOf(records, index) | mode;
+}
+
 export function nlinkOf(records: Words, index: number): number {
   return word(records, index, 1);
 }

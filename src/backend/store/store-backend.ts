@@ -9,7 +9,7 @@
  * a file that is moved during the walk, from where it was not looked yet to where it was, can be missed;
  * the next snapshot has it.
  */
-import { closeSync, fsyncSync, openSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, statfsSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { isSnapshotId, type SnapshotId, type WorkspaceId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
@@ -77,6 +77,7 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
 
     initWorkspace: (ref, work) => initStoreWorkspace(ref, work.onStep ?? onStep),
     recoverWorkspace: (ref) => recoverStoreWorkspace(ref),
+    isLeftHalfWay: (ref) => existsSync(workspacePaths(ref.poolRoot, ref.id).openedModes),
     recreateWorkspace: async (ref, target) => recreateStoreWorkspace(ref, target),
     identify: (ref) => ({ token: requireWorkspace(ref).anchor }),
 

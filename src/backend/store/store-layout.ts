@@ -3,9 +3,10 @@
  *
  *   .ghostsnap/objects/          objects of all workspaces of the pool
  *   .ghostsnap/locks/objects     held shared while a snapshot refers to objects, exclusive by the sweep
- *   .ghostsnap/<workspace id>/   workspace.json, snapshots/, pins/, index, working/
+ *   .ghostsnap/<workspace id>/   workspace.json, snapshots/, pins/, index, working/, opened-modes
  */
 import type { SnapshotId, WorkspaceId } from '../../core/ids.ts';
+import { OPENED_MODES_NAME } from '../opened-modes.ts';
 
 const GHOST_DIRECTORY = '.ghostsnap';
 
@@ -16,6 +17,7 @@ export interface WorkspacePaths {
   readonly pins: string;
   readonly index: string;
   readonly working: string;
+  readonly openedModes: string;
 }
 
 export function ghostPath(poolRoot: string): string {
@@ -39,6 +41,7 @@ export function workspacePaths(poolRoot: string, id: WorkspaceId): WorkspacePath
     pins: `${root}/pins`,
     index: `${root}/index`,
     working: `${root}/working`,
+    openedModes: `${root}/${OPENED_MODES_NAME}`,
   };
 }
 

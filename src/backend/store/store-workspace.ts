@@ -11,6 +11,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
+import { giveBackLeftOpen } from '../opened-modes.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import {
   AT_FDCWD,
@@ -90,6 +91,7 @@ function isInside(path: string, directory: string): boolean {
 export async function recoverStoreWorkspace(ref: WorkspaceRef): Promise<void> {
   const paths = workspacePaths(ref.poolRoot, ref.id);
   const record = readWorkspaceRecord(ref);
+  giveBackLeftOpen({ announcement: paths.openedModes, livePath: ref.path });
   if (record?.phase === 'releasing') {
     await releaseStoreWorkspace(ref, () => {});
     return;
@@ -130,6 +132,7 @@ export async function releaseStoreWorkspace(ref: WorkspaceRef, onStep: StepHook)
     rmSync(paths.root, { recursive: true, force: true });
     return;
   }
+  giveBackLeftOpen({ announcement: paths.openedModes, livePath: ref.path });
   writeWorkspaceRecord(ref, { ...record, phase: 'releasing' });
   onStep('release:intent-written');
   setAsideKilled(paths);

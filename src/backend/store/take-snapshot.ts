@@ -13,6 +13,7 @@ import type { SnapshotId } from '../../core/ids.ts';
 import { comparePaths, ROOT_PATH } from '../../core/raw-path.ts';
 import type { CreateResult, UncoveredPath, WorkOptions, WorkspaceRef } from '../backend.ts';
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
+import { giveBackLeftOpen, OpenedModes } from '../opened-modes.ts';
 import { interrupted, toGhostsnapError } from '../syscall-failure.ts';
 import { FileCapturer } from './capture-file.ts';
 import { CapturePool } from './capture-pool.ts';
@@ -50,12 +51,14 @@ interface Scanned {
 
 /** The open parts of a snapshot in the making. */
 class Making implements Disposable {
+  readonly #held: DisposableStack;
   readonly request: SnapshotRequest;
   readonly tree: DirectoryTree;
   readonly root: StoredEntry;
   readonly files: ObjectFiles;
   readonly transaction: ObjectTransaction;
   readonly capturer: FileCapturer;
+  readonly opened: OpenedModes;
   plan: LookPlan | null = null;
 
   constructor(request: SnapshotRequest) {
@@ -63,18 +66,25 @@ class Making implements Disposable {
     const paths = workspacePaths(ref.poolRoot, ref.id);
     if (existsSync(manifestPath(paths, id))) throw duplicateId(id);
     requireWorkspace(ref);
+    const { onStep } = request;
+    const modes = { announcement: paths.openedModes, livePath: ref.path, onStep };
+    // Before anything is read: what a killed process left open is captured as it was.
+    giveBackLeftOpen(modes);
+    using held = new DisposableStack();
     this.request = request;
-    this.tree = openDirectoryTree(ref.path, 'live');
-    this.root = rootEntry(this.tree);
-    this.files = new ObjectFiles(objectsPath(ref.poolRoot));
-    this.transaction = new ObjectTransaction(this.files, `${paths.working}/${id}`);
-    this.capturer = new FileCapturer(this.tree, this.files, this.transaction.writer);
+    this.opened = held.use(new OpenedModes(modes));
+    this.opened.openRoot();
+    this.tree = held.use(openDirectoryTree(ref.path, 'live'));
+    this.root = rootEntry(this.tree, this.opened);
+    this.files = held.use(new ObjectFiles(objectsPath(ref.poolRoot)));
+    this.transaction = held.use(new ObjectTransaction(this.files, `${paths.working}/${id}`));
+    const { writer } = this.transaction;
+    this.capturer = new FileCapturer(this.tree, this.files, writer, onStep);
+    this.#held = held.move();
   }
 
   [Symbol.dispose](): void {
-    this.transaction[Symbol.dispose]();
-    this.files[Symbol.dispose]();
-    this.tree[Symbol.dispose]();
+    this.#held[Symbol.dispose]();
   }
 }
 
@@ -203,6 +213,7 @@ function scanOf(making: Making, sink: CaptureSink, plan: LookPlan): TreeScan {
     sink,
     oldBlocks: plan.oldBlocks,
     scope: plan.scope?.root ?? null,
+    opened: making.opened,
     nowMs: request.nowMs,
     ...(watcher === null
       ? {}
@@ -245,13 +256,13 @@ function inWalkOrder(paths: UncoveredPath[]): UncoveredPath[] {
 }
 
 /** The root itself: taken before its entries are, so that its mtime is not younger than they are. */
-function rootEntry(tree: DirectoryTree): StoredEntry {
+function rootEntry(tree: DirectoryTree, opened: OpenedModes): StoredEntry {
   const { mtimeNs, ...root } = tree.root();
   const mtimeNsec = Number(((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n);
   return {
     name: root.name,
     type: 'dir',
-    mode: root.mode,
+    mode: opened.announced(ROOT_PATH)?.mode ?? root.mode,
     uid: root.uid,
     gid: root.gid,
     sizeBytes: 0,

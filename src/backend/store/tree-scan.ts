@@ -16,6 +16,7 @@ import type { UncoveredPath } from '../backend.ts';
 import { DirectoryListing, NameSlot, RawStat } from '../directory-listing.ts';
 import type { DirectoryTree } from '../directory-tree.ts';
 import { NO_XATTRS, readXattrsAt } from '../entry-xattrs.ts';
+import { type ClosedEntry, isClosedTo, type OpenedModes, openedBits } from '../opened-modes.ts';
 import type { PathNode } from '../path-set.ts';
 import { errnoOf, shownPath, toGhostsnapError } from '../syscall-failure.ts';
 import { readLinkAt, SyscallError } from '../syscalls-linux.ts';
@@ -27,11 +28,13 @@ import type { ObjectWriter } from './object-writer.ts';
 import { type Blocks, entryOfRecord, ScanFrame } from './scan-frame.ts';
 import {
   ctimeMsOf,
+  fieldsOf,
   formatOf,
   inoOf,
   isRecordOf,
   S_IFDIR,
   sameRecord,
+  setModeOf,
   storeRecord,
 } from './stat-record.ts';
 import type { StoredEntry } from './stored-entry.ts';
@@ -63,6 +66,8 @@ export interface ScanOptions {
   readonly onDirectory?: (path: RawPath, fd: number) => void;
   /** Directories that are not covered by the scope all the same: new, moved, not watched. */
   readonly needsFullLook?: (path: RawPath) => boolean;
+  /** Opens what a plain user has closed to themselves. */
+  readonly opened: OpenedModes;
   readonly nowMs: () => number;
 }
 
@@ -163,6 +168,7 @@ export class TreeScan implements Blocks {
     this.entriesSeen += frame.count;
     this.listed.add(frame.path);
     if (frame.count !== frame.old?.count || moved.length > 0) frame.isChanged = true;
+    if (this.#o.opened.user !== 0) this.#o.opened.announce(this.#closed(frame, moved, directories));
     for (const index of moved) this.#capture(frame, index);
     for (const index of directories) this.#enter(frame, index, frame.scope);
   }
@@ -204,7 +210,7 @@ export class TreeScan implements Blocks {
       const name = listing.name(at);
       if (failed !== 0) throw captureFailure(new SyscallError('statx', failed, name), frame.path);
       const index = frame.append(name);
-      storeRecord(frame.records, index, this.#stat);
+      this.#store(frame, index);
       const known = frame.old?.find(name) ?? -1;
       if (this.#isForeign() || !this.#isUnmoved(frame, index, known)) moved.push(index);
       else if (formatOf(frame.records, index) === S_IFDIR) directories.push(index);
@@ -233,7 +239,7 @@ export class TreeScan implements Blocks {
     for (const index of seen) {
       const name = frame.nameAt(index);
       this.#stat.read(parentFd, this.#slot.set(name));
-      storeRecord(frame.records, index, this.#stat);
+      this.#store(frame, index);
       this.entriesSeen += 1;
       if (sameRecord(frame.records, index, old.records, index)) {
         this.#enter(frame, index, scope);
@@ -274,7 +280,7 @@ export class TreeScan implements Blocks {
       return;
     }
     if (failed !== 0) throw captureFailure(new SyscallError('statx', failed, name), path);
-    storeRecord(frame.records, index, this.#stat);
+    this.#store(frame, index);
     const seen = this.#stat.toEntry(name, this.#o.tree.identity);
     const { type, rdev } = seen;
     if (isBoundary(type)) {
@@ -287,6 +293,7 @@ export class TreeScan implements Blocks {
       return;
     }
     try {
+      if (type === 'dir') this.#open(frame, index, path);
       const target = type === 'symlink' ? readLinkAt(parentFd, name) : '';
       const xattrs = type === 'socket' ? NO_XATTRS : readXattrsAt(parentFd, name);
       const rest = { type, rdev, target, content: null, xattrs };
@@ -319,12 +326,14 @@ export class TreeScan implements Blocks {
     frame.outstanding += 1;
     this.filesRead += 1;
     const previous = frame.previous(name, this.#o.files)?.content ?? null;
+    const closed = this.#closed(frame, [index]);
+    if (closed.length > 0) this.#o.opened.announce(closed);
     const done = (captured: CapturedFile | null): void => {
       if (captured === null) this.#lookAgain(frame, name);
       else this.#take(frame, index, captured);
       this.#settle(frame);
     };
-    this.#o.sink.submit({ path, previous, done });
+    this.#o.sink.submit({ path, previous, isAnnounced: closed.length > 0, done });
   }
 
   #take(frame: ScanFrame, index: number, captured: CapturedFile): void {
@@ -354,13 +363,42 @@ export class TreeScan implements Blocks {
   #enter(frame: ScanFrame, index: number, scope: PathNode | null): void {
     const name = frame.nameAt(index);
     const path = joinRaw(frame.path, name);
-    if (scope === null || this.#o.needsFullLook?.(path) === true) {
-      this.#push(path, frame, null);
-      return;
-    }
-    const child = scope.child(name);
-    if (child !== undefined) this.#push(path, frame, child);
-    else if (this.before(path) === undefined) this.#push(path, frame, null);
+    const isWhole = scope === null || this.#o.needsFullLook?.(path) === true;
+    const child = isWhole ? null : scope.child(name);
+    if (child === undefined && this.before(path) !== undefined) return;
+    this.#open(frame, index, path);
+    this.#push(path, frame, child ?? null);
+  }
+
+  /** Takes what `#stat` holds; a directory that is open for a while keeps the mode it had before. */
+  #store(frame: ScanFrame, index: number): void {
+    storeRecord(frame.records, index, this.#stat);
+    if (this.#o.opened.isEmpty || !this.#stat.isDirectory) return;
+    const before = this.#o.opened.announced(joinRaw(frame.path, frame.nameAt(index)));
+    if (before?.ino !== this.#stat.ino) return;
+    const isAsOpened = (this.#stat.word(7) & 0o7777) === openedBits(S_IFDIR, before.mode);
+    if (isAsOpened) setModeOf(frame.records, index, before.mode);
+  }
+
+  /** Those of the entries that have to be opened before they can be read. */
+  #closed(frame: ScanFrame, ...indices: readonly (readonly number[])[]): ClosedEntry[] {
+    const { user } = this.#o.opened;
+    if (user === 0) return [];
+    return indices.flat().flatMap((index) => {
+      const { mode, format, uid, gid, ino } = fieldsOf(frame.records, index);
+      if (!isClosedTo(user, format | mode, uid, gid)) return [];
+      return [{ path: joinRaw(frame.path, frame.nameAt(index)), ino, mode }];
+    });
+  }
+
+  /** A directory that its owner may not list or enter is open from here to the end of the scan. */
+  #open(frame: ScanFrame, index: number, path: RawPath): void {
+    const [entry] = this.#closed(frame, [index]);
+    if (entry === undefined) return;
+    this.#o.opened.announce([entry]);
+    const parentFd = this.#openAgain(frame);
+    if (parentFd >= 0 && this.#o.opened.openDirectory(parentFd, entry))
+      this.#o.tree.fds.forget(path);
   }
 
   #note(frame: ScanFrame, name: RawName, reason: UncoveredPath['reason']): void {

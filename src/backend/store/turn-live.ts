@@ -18,6 +18,7 @@ import type {
   WorkspaceRef,
 } from '../backend.ts';
 import { openDirectoryTree } from '../directory-tree.ts';
+import { giveBackLeftOpen, OpenedModes } from '../opened-modes.ts';
 import { PathSet } from '../path-set.ts';
 import {
   AT_FDCWD,
@@ -38,7 +39,7 @@ import { ManifestTree } from './manifest-tree.ts';
 import { ObjectFiles } from './object-files.ts';
 import type { StatIndex } from './stat-index.ts';
 import { inoOf } from './stat-record.ts';
-import { objectsPath } from './store-layout.ts';
+import { objectsPath, workspacePaths } from './store-layout.ts';
 import { requireWorkspace } from './workspace-record.ts';
 
 /** @throws GhostsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_CORRUPT, FORMAT_TOO_NEW */
@@ -102,6 +103,13 @@ export async function applyInPlace(
   using held = new DisposableStack();
   const { since, paths, ...work } = options;
   requireWorkspace(ref);
+  const { openedModes: announcement } = workspacePaths(ref.poolRoot, ref.id);
+  giveBackLeftOpen({ announcement, livePath: ref.path });
+  const opened = held.use(new OpenedModes({ announcement, livePath: ref.path }));
+  opened.openRoot();
+  // Opened now: the target may be a root that its owner closed.
+  const liveFd = openAt(AT_FDCWD, rawPathOf(ref.path), O_RDONLY | O_DIRECTORY);
+  held.defer(() => closeFd(liveFd));
   const index = state.usableIndex();
   const isIndexed = index !== null && index.snapshot === since;
   const liveIno = isIndexed ? (path: RawPath) => directoryIno(index, path) : undefined;
@@ -126,18 +134,10 @@ export async function applyInPlace(
     ...rootsOf(paths),
     ...work,
   });
-  if (applied.changes > 0) await makeDurable(ref.path);
+  if (paths === undefined || paths.length === 0) opened.settleRoot(source.root().mode);
+  // The caller records the end next: a power loss after that may not bring back a half-turned tree.
+  if (applied.changes > 0) await syncFsAsync(liveFd);
   return applied;
-}
-
-/** The caller records the end next: a power loss after that may not bring back a half-turned tree. */
-async function makeDurable(path: string): Promise<void> {
-  const fd = openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
-  try {
-    await syncFsAsync(fd);
-  } finally {
-    closeFd(fd);
-  }
 }
 
 /** The inode number that a directory had when the index saw it; 0 when it did not. */

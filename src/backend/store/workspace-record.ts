@@ -33,7 +33,9 @@ const S_IFDIR = 0x4000;
 
 /** @throws GhostsnapError WORKSPACE_GONE, NOT_PERMITTED */
 export function identityAt(path: string): string {
-  const errno = statx.tryRead(AT_FDCWD, `${rawPathOf(path)}/.`);
+  let errno = statx.tryRead(AT_FDCWD, `${rawPathOf(path)}/.`);
+  // Its owner may have closed the directory itself: it can still be looked at from outside.
+  if (errno === 13) errno = statx.tryRead(AT_FDCWD, rawPathOf(path));
   const isGone = errno === 2 || errno === 20 || (errno === 0 && (statx.mode & 0xf000) !== S_IFDIR);
   if (isGone) {
     throw new GhostsnapError('WORKSPACE_GONE', `No directory is at the workspace's path: ${path}`, {
