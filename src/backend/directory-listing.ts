@@ -133,6 +133,13 @@ export class RawStat {
   word(index: number): number {
     return this.words[index] ?? 0;
   }
+  /** What lies here is mounted, or would be if it were entered. */
+  get isMountRoot(): boolean {
+    return (this.word(2) & ATTR_MOUNT) !== 0;
+  }
+  get mountId(): number {
+    return this.word(36) + this.word(37) * U32;
+  }
   get nlink(): number {
     return this.word(4);
   }
@@ -164,10 +171,7 @@ export class RawStat {
 
   /** The type as the tree `identity` sees it: what belongs to another tree is a boundary. */
   entryType(identity: TreeIdentity): EntryType {
-    const isMount =
-      (this.word(2) & ATTR_MOUNT) !== 0 ||
-      this.word(36) + this.word(37) * U32 !== identity.rootMountId;
-    if (isMount) return 'mount';
+    if (this.isMountRoot || this.mountId !== identity.rootMountId) return 'mount';
     const type = TYPE_BY_FORMAT[this.format] ?? 'socket';
     if (type === 'dir' && identity.isBtrfs) {
       const ino = this.ino;

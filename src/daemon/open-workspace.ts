@@ -37,7 +37,12 @@ export async function openWorkspace(options: OpenWorkspaceOptions = {}): Promise
   const home = resolveHome(environment);
   const record = findRecord(home, environment, options.workspace);
   const pool = requirePool(home, record.pool);
-  const parts = await openPool({ home, pool, watch: options.watch ?? 'off' });
+  const watch = options.watch ?? 'off';
+  if (pool.kind === 'store' && watch === 'off' && options.readOnly !== 'yes') {
+    const { expectLook } = await import('../backend/store/expect-look.ts');
+    expectLook({ id: record.id, path: record.path, poolRoot: pool.root });
+  }
+  const parts = await openPool({ home, pool, watch });
   const workspace = buildWorkspace({ home, environment, record, parts });
   try {
     if (options.readOnly !== 'yes') await workspace.open();

@@ -68,14 +68,14 @@ export class IndexBlock {
   }
 
   name(index: number): RawName {
-    const start = this.#nameStart(index);
+    const start = this.nameStart(index);
     return this.bytes.toString('latin1', start, this.bytes.indexOf(0, start)) as RawName;
   }
 
   /** True when the NUL-terminated name at `at` in `buffer` is the name of the record. */
   hasName(index: number, buffer: Buffer, at: number): boolean {
     const own = this.bytes;
-    let i = this.#nameStart(index);
+    let i = this.nameStart(index);
     for (let k = at; ; k += 1) {
       const byte = own[i];
       if (byte !== buffer[k]) return false;
@@ -93,7 +93,8 @@ export class IndexBlock {
     return this.#positions.get(name) ?? -1;
   }
 
-  #nameStart(index: number): number {
+  /** Where in `bytes` the NUL-terminated name of a record begins. */
+  nameStart(index: number): number {
     return this.records[index * RECORD_WORDS + NAME_WORD] as number;
   }
 }

@@ -1,7 +1,8 @@
 /**
  * What an engine knows of one live workspace between two snapshots.
  *
- * Without watching: nothing; the index is read from disk and written back, and every entry is looked at.
+ * Without watching: nothing; the index is read from disk and written back, every entry is checked against
+ * it, and the directories that are not as they were are looked at.
  * With watching: the index stays in memory with the directories that changed, and a snapshot looks only
  * at those, at directories of hard-linked and of mapped files, and at the ones that were busy lately.
  * Whatever makes this knowledge doubtful turns the next snapshot into a full look.
@@ -17,11 +18,13 @@ import { rawPathOf } from '../syscalls-linux.ts';
 import { FormatError } from './binary-codec.ts';
 import { ChangeWatcher, type HeardChanges } from './change-watcher.ts';
 import type { IndexBlock } from './index-block.ts';
+import { isLocalFilesystem } from './local-filesystems.ts';
 import { tryReadManifest } from './manifest-files.ts';
 import { loadIndex, type StatIndex, saveIndex } from './stat-index.ts';
 import { formatOf, S_IFDIR } from './stat-record.ts';
 import { workspacePaths } from './store-layout.ts';
 import type { TreeScan } from './tree-scan.ts';
+import { directoriesToLookAt } from './unmoved-directories.ts';
 import { directoriesWithSharedMappings } from './writable-mappings.ts';
 
 /** Busy directories that stay under observation: a mapping of another user's process may be there. */
@@ -30,14 +33,6 @@ const BUSY_DIRECTORIES_MAX = 32;
 const BUSY_ENTRIES_MAX = 1000;
 /** Snapshots between two writes of the index while it is in memory. */
 const SNAPSHOTS_PER_SAVE = 32;
-
-/**
- * Filesystems that only this machine writes to: ext, XFS, btrfs, tmpfs, f2fs, bcachefs, ZFS. Events of a
- * network or stacked filesystem miss what others do to it.
- */
-const LOCAL_FILESYSTEMS = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0xf2f52010, 0xca451a4e, 0x2fc12fc1,
-]);
 
 /** What the next scan has to look at. */
 export interface LookPlan {
@@ -84,12 +79,16 @@ export class LiveState implements Disposable {
     return this.#index?.blocks.get(ROOT_PATH)?.subtreeEntries ?? null;
   }
 
-  planLook(tree: DirectoryTree): LookPlan {
+  /** Yields where others may have their turn. */
+  *planLook(tree: DirectoryTree): Generator<'pause', LookPlan> {
     const index = this.usableIndex();
     const oldBlocks = index?.blocks ?? NOTHING_KNOWN;
     const everything = { oldBlocks, scope: null, moved: new PathSet(), heard: null };
     const watcher = this.#watcher;
-    if (watcher === null || !LOCAL_FILESYSTEMS.has(filesystemMagic(tree.rootFd))) return everything;
+    if (watcher === null && index !== null) {
+      return { ...everything, scope: yield* directoriesToLookAt(tree, index) };
+    }
+    if (watcher === null || !isLocalFilesystem(filesystemMagic(tree.rootFd))) return everything;
     watcher.drain();
     const mounts = mountsAround(rawPathOf(this.#ref.path));
     const isKnown = this.#index !== null && watcher.isComplete && mounts === this.#mounts;
@@ -134,7 +133,7 @@ export class LiveState implements Disposable {
       this.#remove(blocks, removedDirectories(scan, plan.oldBlocks));
       for (const [path, block] of scan.updated) blocks.set(path, block);
     }
-    const index: StatIndex = { snapshot, rootId: scan.root.id, blocks };
+    const index: StatIndex = { snapshot, rootId: scan.root.id, blocks, file: null, offsets: [] };
     if (this.#watcher === null) {
       this.#save(index);
       return;

@@ -13,9 +13,8 @@ import { PathSet } from '../path-set.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';
 import type { ManifestTree } from './manifest-tree.ts';
 import type { StatIndex } from './stat-index.ts';
-import { ctimeMsOf, ctimeNsOf, fieldsOf } from './stat-record.ts';
+import { ctimeMsOf, ctimeNsOf, fieldsOf, RACY_MS } from './stat-record.ts';
 import { type StoredEntry, sameRef } from './stored-entry.ts';
-import { RACY_MS } from './tree-scan.ts';
 
 export const NO_EVIDENCE: TreeEvidence = { sameContent: () => 'unknown' };
 

@@ -8,13 +8,14 @@
  *   index = "GSINDEX" version:u8(1) 0:u32 blocks:u32 crc:u32 0:u32 snapshot:40 bytes, NUL-padded
  *           rootId:32 bytes block{blocks}            crc: CRC-32 of everything after it
  */
-import { closeSync, openSync, readFileSync, renameSync, writevSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, renameSync, writevSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { isSnapshotId, type SnapshotId } from '../../core/ids.ts';
 import type { RawPath } from '../../core/raw-path.ts';
 import { errnoOf } from '../syscall-failure.ts';
 import { FormatError } from './binary-codec.ts';
 import { blockAt, type IndexBlock } from './index-block.ts';
+import { readFullyAt } from './object-files.ts';
 import { OBJECT_ID_BYTES, type ObjectId } from './stored-entry.ts';
 
 const MAGIC = 'GSINDEX';
@@ -30,15 +31,16 @@ export interface StatIndex {
   readonly snapshot: SnapshotId;
   readonly rootId: ObjectId;
   readonly blocks: Map<RawPath, IndexBlock>;
+  /** The file the blocks lie in, in memory that threads share; null: they lie here and there. */
+  readonly file: SharedArrayBuffer | null;
+  /** Where in `file` each block is, in the order of `blocks`. */
+  readonly offsets: readonly number[];
 }
 
 /** null: there is none that can be used. */
 export function loadIndex(path: string): StatIndex | null {
   try {
-    const file = readFileSync(path);
-    // Records are read as 32-bit words in place, which asks for an aligned buffer.
-    const isAligned = file.byteOffset % 8 === 0;
-    return decodeIndex(isAligned ? file : Buffer.from(new Uint8Array(file).buffer));
+    return decodeIndex(readShared(path));
   } catch (error) {
     // Not there, not readable, not whole: the snapshot reads every file, which is always right.
     if (error instanceof FormatError || errnoOf(error) !== '') return null;
@@ -46,7 +48,21 @@ export function loadIndex(path: string): StatIndex | null {
   }
 }
 
-function decodeIndex(file: Buffer): StatIndex {
+/** The whole file, in memory that other threads can be given. */
+function readShared(path: string): SharedArrayBuffer {
+  const fd = openSync(path, 'r');
+  try {
+    const shared = new SharedArrayBuffer(fstatSync(fd).size);
+    const length = readFullyAt(fd, Buffer.from(shared), 0);
+    if (length !== shared.byteLength) throw new FormatError('The index became shorter');
+    return shared;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function decodeIndex(shared: SharedArrayBuffer): StatIndex {
+  const file = Buffer.from(shared);
   const isOurs = file.length >= HEAD_BYTES && file.toString('latin1', 0, 7) === MAGIC;
   if (!isOurs || file.readUInt8(7) !== VERSION) throw new FormatError('This is not an index');
   if (crc32(file.subarray(20)) !== file.readUInt32LE(16)) {
@@ -56,13 +72,16 @@ function decodeIndex(file: Buffer): StatIndex {
   if (!isSnapshotId(snapshot)) throw new FormatError('The index names no snapshot');
   const rootId = file.toString('latin1', ROOT_AT, HEAD_BYTES) as ObjectId;
   const blocks = new Map<RawPath, IndexBlock>();
+  const offsets: number[] = [];
   let at = HEAD_BYTES;
   while (at < file.length) {
     const block = blockAt(file, at);
     blocks.set(block.path, block);
+    offsets.push(at);
     at += block.bytes.length;
   }
-  return { snapshot, rootId, blocks };
+  if (blocks.size !== offsets.length) throw new FormatError('The index has a directory twice');
+  return { snapshot, rootId, blocks, file: shared, offsets };
 }
 
 /**

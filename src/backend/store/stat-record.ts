@@ -20,6 +20,12 @@ const ATTRIBUTES_KEPT = 0x30;
 const FORMAT_AND_MODE = 0xffff;
 const U32 = 2 ** 32;
 
+/**
+ * The coarsest clock tick a kernel stamps files with (CONFIG_HZ=100), and a little: what changed within
+ * it before a look may change again without another ctime.
+ */
+export const RACY_MS = 12;
+
 export type Words = Uint32Array;
 
 /** Writes the 15 words of `stat` at record `index`. */
@@ -131,3 +137,4 @@ export function nlinkOf(records: Words, index: number): number {
 
 export const S_IFDIR = 0x4000;
 export const S_IFREG = 0x8000;
+export const S_IFSOCK = 0xc000;

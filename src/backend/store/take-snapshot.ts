@@ -177,7 +177,7 @@ function* look(
   onPause: (scan: TreeScan) => void = () => {},
 ): Generator<ScanPause, Scanned> {
   const { state } = making.request;
-  let plan = state.planLook(making.tree);
+  let plan = yield* state.planLook(making.tree);
   making.plan = plan;
   for (let pass = 1; ; pass += 1) {
     const scan = scanOf(making, sink, plan);

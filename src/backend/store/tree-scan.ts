@@ -32,18 +32,14 @@ import {
   formatOf,
   inoOf,
   isRecordOf,
+  RACY_MS,
   S_IFDIR,
+  S_IFSOCK,
   sameRecord,
   setModeOf,
   storeRecord,
 } from './stat-record.ts';
 import type { StoredEntry } from './stored-entry.ts';
-
-/**
- * The coarsest clock tick a kernel stamps files with (CONFIG_HZ=100), and a little: what changed within
- * it before a look may change again without another ctime.
- */
-export const RACY_MS = 12;
 
 /** Times a name may turn into another thing under the walk before it is given up. */
 const RELOOKUPS_MAX = 16;
@@ -51,7 +47,6 @@ const RELOOKUPS_MAX = 16;
 const ENTRIES_PER_PAUSE = 1024;
 
 const REPLACED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'EINVAL', 'ESTALE']);
-const STATX_MOUNT_ATTRIBUTES = 0x3000;
 
 export interface ScanOptions {
   readonly tree: DirectoryTree;
@@ -261,10 +256,7 @@ export class TreeScan implements Blocks {
   /** A mount, or a nested subvolume: what `#stat` holds belongs to another tree. */
   #isForeign(): boolean {
     const { identity } = this.#o.tree;
-    const isMount = (this.#stat.word(2) & STATX_MOUNT_ATTRIBUTES) !== 0;
-    if (isMount || this.#stat.word(36) + this.#stat.word(37) * 2 ** 32 !== identity.rootMountId) {
-      return true;
-    }
+    if (this.#stat.isMountRoot || this.#stat.mountId !== identity.rootMountId) return true;
     return identity.isBtrfs && isBoundary(this.#stat.entryType(identity));
   }
 
@@ -425,7 +417,6 @@ export class TreeScan implements Blocks {
 
 const ENOENT = 2;
 const ESTALE = 116;
-const S_IFSOCK = 0xc000;
 
 function boundaryEntry(name: RawName, type: StoredEntry['type']): StoredEntry {
   return {
