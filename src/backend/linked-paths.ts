@@ -31,6 +31,11 @@ export function withLinkedPaths(request: LinkedPathsRequest): PathSet {
     if (a !== null && b !== null && request.isKnownSame(a, b)) continue;
     fromLinks.see(a);
     toLinks.see(b);
+    // The walk looks at everything below a directory that is another one on each side: those files are
+    // candidates as well. One that only goes away takes no other name with it.
+    if (path === ROOT_PATH || b?.type !== 'dir' || (a?.type === 'dir' && a.ino === b.ino)) continue;
+    seeBelow(to, path, candidates, toLinks);
+    if (a?.type === 'dir') seeBelow(from, path, candidates, fromLinks);
   }
   if (fromLinks.isComplete && toLinks.isComplete) return candidates;
   const all = new PathSet(candidates);
@@ -69,6 +74,18 @@ class SeenLinks {
 
   has(ino: number): boolean {
     return this.#missing.has(ino);
+  }
+}
+
+/** Files below `top` that are not candidates by name: those are seen anyway. */
+function seeBelow(tree: TreeReader, top: RawPath, candidates: PathSet, links: SeenLinks): void {
+  const stack: RawPath[] = [top];
+  for (let path = stack.pop(); path !== undefined; path = stack.pop()) {
+    for (const { name, isDirectory } of recordsOf(tree, path)) {
+      const child = joinRaw(path, name);
+      if (isDirectory) stack.push(child);
+      else if (!candidates.hasExact(child)) links.see(tree.lookup(child));
+    }
   }
 }
 

@@ -119,6 +119,6 @@ function flagsOf(options: DigestOptions): string[] {
 }
 
 /** The system's Python first: one in root's home cannot be started by the plain user of the tests. */
-function pythonPath(): string {
+export function pythonPath(): string {
   return existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 }

@@ -226,6 +226,19 @@ function describeTurning(check: Check): void {
   });
 
   check(
+    "applyInPlace() with a hint links a removed directory's files to names outside it",
+    async (w) => {
+      const link = (to: string): Operation => ({ op: 'link', path: at('one'), to: at(to) });
+      w.run(write('one', 'same'), { op: 'mkdir', path: at('d') }, link('d/two'), link('three'));
+      const id = await w.snapshot();
+      w.run({ op: 'remove', path: at('d') });
+      const since = await w.snapshot();
+      await w.rollback(id, since);
+      await w.checkAll();
+    },
+  );
+
+  check(
     'applyInPlace() with a stale hint turns what differed and loses no later work',
     async (w) => {
       w.run(...RICH);

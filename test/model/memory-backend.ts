@@ -247,7 +247,7 @@ export class MemoryBackend implements Backend {
 }
 
 /** Makes `path` in `to` what it is in `from`, parents included, absent when it is absent there. */
-function copyPath(from: ModelTree, to: ModelTree, path: RawPath): void {
+export function copyPath(from: ModelTree, to: ModelTree, path: RawPath): void {
   const node = findNode(from, path);
   if (node === null) {
     if (findNode(to, path) !== null) removeNode(to, path);

@@ -17,10 +17,11 @@ export interface ModelNode {
   uid: number;
   gid: number;
   mtimeNs: bigint;
-  /** A file's content; empty for everything else. */
+  /** A file's content; empty for everything else. Replaced, never changed: clones share it. */
   content: Buffer;
   /** A symlink's target, bytes-as-latin1. */
   readonly target: string;
+  /** Values are replaced, never changed. */
   readonly xattrs: Map<string, Buffer>;
   /** A directory's entries; empty for everything else. */
   readonly entries: Map<RawName, ModelNode>;
@@ -53,7 +54,7 @@ export function makeTree(fields: Partial<ModelNode> = {}): ModelTree {
   return { root: makeNode('dir', fields) };
 }
 
-/** A tree that shares nothing with its origin but the inode numbers. */
+/** A tree of its own: nothing done to one is seen in the other. Inode numbers stay. */
 export function cloneTree(tree: ModelTree): ModelTree {
   const copies = new Map<ModelNode, ModelNode>();
   return { root: cloneNode(tree.root, copies) };
@@ -64,8 +65,7 @@ function cloneNode(node: ModelNode, copies: Map<ModelNode, ModelNode>): ModelNod
   if (known !== undefined) return known;
   const copy: ModelNode = {
     ...node,
-    content: Buffer.from(node.content),
-    xattrs: new Map([...node.xattrs].map(([name, value]) => [name, Buffer.from(value)])),
+    xattrs: new Map(node.xattrs),
     entries: new Map(),
   };
   copies.set(node, copy);

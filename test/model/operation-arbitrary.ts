@@ -10,7 +10,7 @@ import { isWithin, joinRaw, type RawName, type RawPath } from '../../src/core/ra
 import { findNode, type ModelNode, type ModelTree, walkTree } from './model-tree.ts';
 import type { Operation } from './operation.ts';
 
-const KINDS = [
+export const KINDS = [
   'write',
   'overwrite-quietly',
   'append',
@@ -44,7 +44,7 @@ export interface Intent {
 }
 
 /** Names that broke other programs: newlines, option look-alikes, invalid UTF-8, the longest allowed. */
-const NAMES: readonly string[] = [
+export const NAMES: readonly string[] = [
   'a',
   'b',
   'src',

@@ -34,7 +34,7 @@ export function listModel(tree: ModelTree): string[] {
       linkKey: node.type === 'dir' ? null : node,
       content:
         node.type === 'file'
-          ? createHash('sha256').update(node.content).digest('hex')
+          ? hashOf(node.content)
           : node.type === 'symlink'
             ? escapeBytes(node.target)
             : '-',
@@ -42,6 +42,18 @@ export function listModel(tree: ModelTree): string[] {
     });
   }
   return renderRows(rows);
+}
+
+/** Contents are never changed in place, so each is hashed once. */
+const hashes = new WeakMap<Buffer, string>();
+
+function hashOf(content: Buffer): string {
+  let known = hashes.get(content);
+  if (known === undefined) {
+    known = createHash('sha256').update(content).digest('hex');
+    hashes.set(content, known);
+  }
+  return known;
 }
 
 /** Reads the whole tree through the product's reader. */

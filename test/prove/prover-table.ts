@@ -5,7 +5,9 @@
 import type { Prover } from './prover.ts';
 
 /** In the order they run when none is named. */
-export const PROVERS: Readonly<Record<string, () => Promise<Prover>>> = {};
+export const PROVERS: Readonly<Record<string, () => Promise<Prover>>> = {
+  model: async () => (await import('./model.ts')).model,
+};
 
 export function proverNames(): readonly string[] {
   return Object.keys(PROVERS);
