@@ -17,6 +17,7 @@ const SNAPSHOTS = 'Snapshots:';
 const GOING_BACK = 'Going back:';
 const KEEPING = 'Keeping:';
 const SETTING_UP = 'Setting up:';
+const AGENTS = 'Agents:';
 const MENDING = 'Looking after it:';
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -85,6 +86,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'name a snapshot',
     group: SNAPSHOTS,
     load: () => import('./commands/label.ts'),
+  },
+  {
+    name: 'mcp-proxy',
+    summary: 'put a snapshot before each tool of an MCP server',
+    group: AGENTS,
+    load: () => import('./commands/mcp-proxy.ts'),
   },
   {
     name: 'rollback',

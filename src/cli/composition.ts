@@ -5,6 +5,7 @@
  * option cost nothing, and it can be handed in, so that a command runs against something else in a
  * test.
  */
+import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
 import type { UncoveredPath } from '../backend/backend.ts';
 import type { RecoveryReport } from '../engine/results.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
@@ -76,6 +77,7 @@ export interface Composition {
   listPools(request: { readonly environment?: Environment }): Promise<PoolInfo[]>;
   poolStatus(request: PoolRequest): Promise<PoolInfo>;
   mountPool(request: PoolRequest): Promise<PoolInfo>;
+  loadMcpPolicy(request: { readonly environment: Environment }): Promise<McpPolicy>;
   destroyPool(
     request: PoolRequest & { readonly force?: 'yes' | 'no' },
   ): Promise<{ readonly name: string }>;

@@ -46,3 +46,15 @@ export const LINE_DIFF_EDITS_MAX = 5000;
 
 /** Bytes at the start of a file in which a NUL means that it is binary. */
 export const BINARY_PROBE_BYTES = 8192;
+
+/**
+ * Bytes of one message of an MCP client, which is held until it is known whether it calls a tool. A
+ * server's messages flow through unheld, whatever their size.
+ */
+export const MCP_MESSAGE_BYTES_MAX = 134_217_728;
+
+/** Bytes of an answer to `tools/list` from which a proxy still learns. */
+export const MCP_TOOLS_LIST_BYTES_MAX = 8_388_608;
+
+/** Requests whose answers an MCP proxy waits for; past it the oldest is not waited for any more. */
+export const MCP_PENDING_MAX = 4096;

@@ -3,7 +3,9 @@
  *
  * Only what is on the path before a tool call is loaded at once; everything else when it is asked for.
  */
+import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
 import type { RecoveryReport } from '../engine/results.ts';
+import type { Environment } from './home.ts';
 import type { InitWorkspaceOptions, InitWorkspaceResult } from './init-workspace.ts';
 import type { PoolInfo, PoolOptions } from './pools.ts';
 import type { RecoverWorkspaceOptions } from './recover-workspace.ts';
@@ -34,6 +36,12 @@ export async function poolStatus(options: PoolOptions): Promise<PoolInfo> {
 
 export async function mountPool(options: PoolOptions): Promise<PoolInfo> {
   return await (await import('./pools.ts')).mountPool(options);
+}
+
+export async function loadMcpPolicy(options: {
+  readonly environment: Environment;
+}): Promise<McpPolicy> {
+  return (await import('./mcp-config.ts')).loadMcpPolicy(options.environment);
 }
 
 export async function destroyPool(
