@@ -167,6 +167,13 @@ export interface Catalog extends Disposable {
 /** A lock that dies with its process. Dispose to release. */
 export interface Lock extends Disposable {
   readonly name: string;
+  /**
+   * The holder before died with the lock, or left it unsettled: what it was doing may be on disk and not
+   * in the catalog.
+   */
+  readonly isInherited: boolean;
+  /** The next holder is told what a holder that died would have told it. */
+  leaveUnsettled(): void;
 }
 
 export interface LockOptions {

@@ -8,9 +8,8 @@ import { rebuildProjections } from '../../src/catalog/rebuild-projections.ts';
 import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
 import type { SnapshotId } from '../../src/core/ids.ts';
 import type { Catalog } from '../../src/engine/ports.ts';
-import { SimCatalog } from '../sim/sim-catalog.ts';
-import { SimFaults } from '../sim/sim-faults.ts';
-import { SimRandom } from '../sim/sim-random.ts';
+import { SimCatalog, SimCatalogStore } from '../sim/sim-catalog.ts';
+import { FAULTLESS } from '../sim/sim-process.ts';
 import {
   Journal,
   type JournalCatalog,
@@ -166,9 +165,7 @@ describe('the catalog', () => {
       fc.property(actions, (steps) => {
         using directory = temporaryDirectory();
         const { file } = directory;
-        const model = new SimCatalog(
-          new SimFaults(new SimRandom(1), { crashOneIn: 0, failOneIn: 0 }),
-        );
+        const model = new SimCatalog(new SimCatalogStore(), FAULTLESS);
         let catalog = open(file, { reserveBytes: 0 });
         try {
           let writer = new Journal(both(catalog, model)).init();
