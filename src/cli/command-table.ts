@@ -88,6 +88,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/label.ts'),
   },
   {
+    name: 'mcp',
+    summary: 'serve snapshots to an agent over MCP',
+    group: AGENTS,
+    load: () => import('./commands/mcp.ts'),
+  },
+  {
     name: 'mcp-proxy',
     summary: 'put a snapshot before each tool of an MCP server',
     group: AGENTS,

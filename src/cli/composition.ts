@@ -78,6 +78,10 @@ export interface Composition {
   poolStatus(request: PoolRequest): Promise<PoolInfo>;
   mountPool(request: PoolRequest): Promise<PoolInfo>;
   loadMcpPolicy(request: { readonly environment: Environment }): Promise<McpPolicy>;
+  /** Made when there is none yet. */
+  loadMcpToken(request: {
+    readonly environment: Environment;
+  }): Promise<{ readonly token: string; readonly file: string }>;
   destroyPool(
     request: PoolRequest & { readonly force?: 'yes' | 'no' },
   ): Promise<{ readonly name: string }>;

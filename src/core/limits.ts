@@ -58,3 +58,12 @@ export const MCP_TOOLS_LIST_BYTES_MAX = 8_388_608;
 
 /** Requests whose answers an MCP proxy waits for; past it the oldest is not waited for any more. */
 export const MCP_PENDING_MAX = 4096;
+
+/** Milliseconds that a person may take to answer a question of the MCP server. */
+export const MCP_ANSWER_WAIT_MS = 600_000;
+
+/** Bytes of a request to the MCP server over HTTP: its largest, paths to restore, stays far below. */
+export const MCP_BODY_BYTES_MAX = 1_048_576;
+
+/** Sessions that the MCP server keeps over HTTP; past it the one that was quiet longest is ended. */
+export const MCP_SESSIONS_MAX = 64;

@@ -7,6 +7,7 @@ import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
 import type { RecoveryReport } from '../engine/results.ts';
 import type { Environment } from './home.ts';
 import type { InitWorkspaceOptions, InitWorkspaceResult } from './init-workspace.ts';
+import type { McpToken } from './mcp-token.ts';
 import type { PoolInfo, PoolOptions } from './pools.ts';
 import type { RecoverWorkspaceOptions } from './recover-workspace.ts';
 
@@ -42,6 +43,12 @@ export async function loadMcpPolicy(options: {
   readonly environment: Environment;
 }): Promise<McpPolicy> {
   return (await import('./mcp-config.ts')).loadMcpPolicy(options.environment);
+}
+
+export async function loadMcpToken(options: {
+  readonly environment: Environment;
+}): Promise<McpToken> {
+  return (await import('./mcp-token.ts')).loadMcpToken(options.environment);
 }
 
 export async function destroyPool(
