@@ -142,6 +142,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/prune.ts'),
   },
   {
+    name: 'policy',
+    summary: 'check the policy, and say what it thinks of a tool call',
+    group: MENDING,
+    load: () => import('./commands/policy.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'say what works on this machine and what is missing',
     group: MENDING,

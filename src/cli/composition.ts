@@ -7,6 +7,7 @@
  */
 import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
 import type { UncoveredPath } from '../backend/backend.ts';
+import type { PolicyInForce } from '../engine/judge-call.ts';
 import type { RecoveryReport } from '../engine/results.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 
@@ -82,6 +83,11 @@ export interface Composition {
   loadMcpToken(request: {
     readonly environment: Environment;
   }): Promise<{ readonly token: string; readonly file: string }>;
+  /** The rules in force; `text` stands in for the workspace's own file. */
+  readPolicy(request: {
+    readonly text: string | null;
+    readonly environment?: Environment;
+  }): Promise<PolicyInForce>;
   destroyPool(
     request: PoolRequest & { readonly force?: 'yes' | 'no' },
   ): Promise<{ readonly name: string }>;

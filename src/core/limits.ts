@@ -47,6 +47,25 @@ export const LINE_DIFF_EDITS_MAX = 5000;
 /** Bytes at the start of a file in which a NUL means that it is binary. */
 export const BINARY_PROBE_BYTES = 8192;
 
+/** Paths that one finding of a policy names: what a message still shows. */
+export const POLICY_PATHS_NAMED_MAX = 5;
+
+/** Files without a partner that are remembered to tell a move from a deletion (about 2 MB). */
+export const POLICY_MOVES_TRACKED_MAX = 20_000;
+
+/** Rules that one policy file may hold, and patterns that one rule may: each is tried on each change. */
+export const POLICY_RULES_MAX = 64;
+export const POLICY_PATTERNS_MAX = 256;
+
+/** Findings of one call that its event keeps. */
+export const POLICY_FINDINGS_KEPT_MAX = 16;
+
+/** Bytes of one path pattern. */
+export const POLICY_PATTERN_BYTES_MAX = 512;
+
+/** Bytes of a policy file that are read: a file beyond it is refused, not cut. */
+export const POLICY_FILE_BYTES_MAX = 65_536;
+
 /**
  * Bytes of one message of an MCP client, which is held until it is known whether it calls a tool. A
  * server's messages flow through unheld, whatever their size.

@@ -4,12 +4,14 @@
  * Only what is on the path before a tool call is loaded at once; everything else when it is asked for.
  */
 import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
+import type { PolicyInForce } from '../engine/judge-call.ts';
 import type { RecoveryReport } from '../engine/results.ts';
-import type { Environment } from './home.ts';
+import { type Environment, resolveHome } from './home.ts';
 import type { InitWorkspaceOptions, InitWorkspaceResult } from './init-workspace.ts';
 import type { McpToken } from './mcp-token.ts';
 import type { PoolInfo, PoolOptions } from './pools.ts';
 import type { RecoverWorkspaceOptions } from './recover-workspace.ts';
+import { systemEnvironment } from './system-ports.ts';
 
 export { openWorkspace } from './open-workspace.ts';
 
@@ -49,6 +51,16 @@ export async function loadMcpToken(options: {
   readonly environment: Environment;
 }): Promise<McpToken> {
   return (await import('./mcp-token.ts')).loadMcpToken(options.environment);
+}
+
+/** @throws GhostsnapError BAD_CONFIG when the person's configuration is wrong */
+export async function readPolicy(options: {
+  readonly text: string | null;
+  readonly environment?: Environment;
+}): Promise<PolicyInForce> {
+  const { policySource } = await import('./policy-files.ts');
+  const environment = options.environment ?? systemEnvironment();
+  return await policySource(resolveHome(environment)).rulesWith(options.text);
 }
 
 export async function destroyPool(

@@ -122,6 +122,10 @@ function actAsAgent(journal: Journal, reference: Catalog, action: Action): void 
         ...{ type: 'measure-call', call: call.call, added: action.at, deleted: 2, modified: 3 },
         digest: 'abc',
       });
+      journal.decide({
+        ...{ type: 'judge-call', call: call.call, action: 'warn', operation: null },
+        findings: [{ rule: 'deleted-files', action: 'warn', message: `It deleted ${action.at}.` }],
+      });
       return;
     case 'stray':
       if (call === undefined || head === null) return;

@@ -90,6 +90,7 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     session,
     info: { workspace: id, path: '/sim', backend: 'memory', pool: 'sim', poolRoot: '/pool' },
     policy: KEEP_EVERYTHING_POLICY,
+    judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
     release: async () => {},
     releaseSync: () => {},
     onPruneDue: () => {},

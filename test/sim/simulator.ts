@@ -272,6 +272,7 @@ export class Simulator {
       policy: POLICY,
       release: async () => {},
       releaseSync: () => {},
+      judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
       onPruneDue: () => {},
       forget: () => {},
     });
