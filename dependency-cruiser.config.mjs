@@ -64,21 +64,25 @@ export default {
       },
     },
     {
-      name: 'agent-knows-the-workspace-only',
-      comment: 'What agents talk to gets a Workspace handed in; how it came about is not its business.',
+      name: 'agent-knows-the-api-only',
+      comment: 'src/agent talks to harnesses: it uses the public Workspace, which daemon/ hands in.',
       severity: 'error',
       from: { path: '^src/agent/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(core|agent)/|^src/engine/(workspace-api|results|call-results|ports)\\.ts$|^src/backend/backend\\.ts$',
+        pathNot: '^src/(core|agent)/|^src/engine/(workspace-api|call-results|results)\\.ts$',
       },
     },
     {
-      name: 'engine-knows-no-agent',
-      comment: 'Agents are users of the engine, like the command line.',
+      name: 'harnesses-stand-alone',
+      comment: 'A harness knows its own format and the shapes that several share, not another harness.',
       severity: 'error',
-      from: { path: '^src/(core|backend|engine|catalog|locks|pool)/' },
-      to: { path: '^src/agent/' },
+      from: { path: '^src/agent/harness/' },
+      to: {
+        path: '^src/agent/',
+        pathNot:
+          '^src/agent/harness/(harness|claude-shape|payload-fields)\\.ts$|^src/agent/hook-action\\.ts$',
+      },
     },
     {
       name: 'only-daemon-and-cli-construct',
@@ -124,6 +128,6 @@ export default {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
+    enhancedResolveOptions: { conditionNames: ['import', 'types', 'node', 'default'] },
   },
 };

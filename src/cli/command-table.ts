@@ -88,18 +88,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/label.ts'),
   },
   {
-    name: 'mcp',
-    summary: 'serve snapshots to an agent over MCP',
-    group: AGENTS,
-    load: () => import('./commands/mcp.ts'),
-  },
-  {
-    name: 'mcp-proxy',
-    summary: 'put a snapshot before each tool of an MCP server',
-    group: AGENTS,
-    load: () => import('./commands/mcp-proxy.ts'),
-  },
-  {
     name: 'rollback',
     summary: 'turn the whole workspace back to a snapshot',
     group: GOING_BACK,
@@ -142,10 +130,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/prune.ts'),
   },
   {
-    name: 'policy',
-    summary: 'check the policy, and say what it thinks of a tool call',
-    group: MENDING,
-    load: () => import('./commands/policy.ts'),
+    name: 'hook',
+    summary: 'connect agents, so that each of their tool calls has a snapshot',
+    group: AGENTS,
+    load: () => import('./commands/hook.ts'),
+  },
+  {
+    name: 'daemon',
+    summary: 'start, stop and look at the process that serves hooks',
+    group: AGENTS,
+    load: () => import('./commands/daemon.ts'),
   },
   {
     name: 'doctor',

@@ -91,15 +91,28 @@ export async function measureCall(
   const row = requireCall(session, call);
   if (row.changes !== null || row.readOnly || row.snapshot === null) return row.changes;
   const changes = await countChanges(session, { from: row.snapshot, to: 'live', signal });
+  await recordChanges(session, { call, changes, signal });
+  return changes;
+}
+
+async function recordChanges(
+  session: WorkspaceSession,
+  counted: {
+    readonly call: CallId;
+    readonly changes: CallChanges;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<void> {
+  const { call, changes, signal } = counted;
   await session.run({ purpose: 'count changes', signal }, () => {
     session.decide({ type: 'measure-call', call, ...changes }, 'process-crash');
   });
-  return changes;
 }
 
 /**
  * Whether the tree changed between the end of the call before and the beginning of this one, without a
- * call: a hook that was skipped, a person, another program. What was found is recorded.
+ * call: a hook that was skipped, a person, another program. What was found is recorded. When the call
+ * before was not counted, what lies between is taken for its own, and recorded as its count.
  */
 export async function findUnattributed(
   session: WorkspaceSession,
@@ -111,7 +124,11 @@ export async function findUnattributed(
   const to = row.snapshot;
   if (before === null || to === null || before.snapshot === null) return false;
   const now = await countChanges(session, { from: before.snapshot, to, signal });
-  if (now.digest === before.changes?.digest) return false;
+  if (before.changes === null) {
+    await recordChanges(session, { call: before.call, changes: now, signal });
+    return false;
+  }
+  if (now.digest === before.changes.digest) return false;
   await session.run({ purpose: 'record a change without a call', signal }, () => {
     session.decide(
       { type: 'note-unattributed', snapshot: to, since: before.call },
@@ -133,10 +150,10 @@ function comparableCallBefore(session: WorkspaceSession, row: CallRow): CallRow 
   if (row.readOnly || overlapsWriter(session, row)) return null;
   const earlier = catalog.listCalls(session.ref.id, { before: row.call, limit: CALLS_SEARCHED });
   const before = earlier.find(({ readOnly }) => !readOnly);
-  if (before === undefined || before.changes === null || before.snapshot === null) return null;
+  if (before === undefined || before.snapshot === null || before.endedAtMs === null) return null;
   if (overlapsWriter(session, before)) return null;
   const [operation] = catalog.listOperations(session.ref.id, 1);
-  const isTurned = operation !== undefined && operation.startedAtMs >= (before.endedAtMs ?? 0);
+  const isTurned = operation !== undefined && operation.startedAtMs >= before.endedAtMs;
   const isKept = catalog.snapshot(session.ref.id, before.snapshot) !== null;
   return isTurned || !isKept ? null : before;
 }

@@ -22,7 +22,6 @@ import type {
   SessionRequest,
   UnattributedInfo,
 } from './call-results.ts';
-import type { Judgement, JudgeOptions } from './judge-call.ts';
 import type { OperationRow } from './ports.ts';
 import type {
   ArmResult,
@@ -102,16 +101,10 @@ export interface Workspace extends AsyncDisposable, Disposable {
   measureCall(call: CallId, options?: { signal?: AbortSignal }): Promise<CallChanges | null>;
   /**
    * Whether the tree changed between the end of the call before and the beginning of this one, without
-   * any call; it is recorded. For when nobody waits. False also when it cannot be known.
+   * any call; it is recorded. A call before that was not counted is counted now instead, up to this one's
+   * snapshot. For when nobody waits. False also when it cannot be known.
    */
   findUnattributed(call: CallId, options?: { signal?: AbortSignal }): Promise<boolean>;
-  /**
-   * What the policy says of a call that ended, from what it really changed. It is recorded, the change is
-   * counted as `measureCall` does, and a rollback that the policy demands is done; `act: 'plan'` only says
-   * what would be said. Not before the call has ended.
-   * @throws GhostsnapError CALL_NOT_FOUND, WORKSPACE_BUSY, SNAPSHOT_NOT_FOUND, BAD_CONFIG
-   */
-  judgeCall(call: string, options?: JudgeOptions): Promise<Judgement>;
   /** Idempotent; a session is also recorded by its first call or prompt. */
   startSession(request: SessionRequest): Promise<void>;
   /** Its calls in flight end as 'unknown'. An unknown or ended session stays as it is. */

@@ -1,12 +1,9 @@
 /**
  * A disk in memory that behaves as a backend must, and fails where a disk fails.
  *
- * The disk is shared; a backend is one process's view of it. Turning a tree in place changes one file
- * at a time, each a step where the process may die, so that half-turned trees are ordinary here. The disk
- * itself refuses what must never be: a change by somebody without the lock, an id that is not greater
- * than every one before it.
+ * A tree is a map from path to a number. Turning a tree in place changes one path at a time, each a
+ * step where the process may die, so that half-turned trees are ordinary here.
  */
-import { strict as assert } from 'node:assert';
 import type {
   ApplyOptions,
   ApplyResult,
@@ -25,53 +22,18 @@ import { GhostsnapError } from '../../src/core/errors.ts';
 import type { SnapshotId, WorkspaceId } from '../../src/core/ids.ts';
 import { ulidOf, ulidTimeMs } from '../../src/core/ids.ts';
 import type { RawPath } from '../../src/core/raw-path.ts';
+import { isWithin } from '../../src/core/raw-path.ts';
 import type { TreeChange } from '../../src/core/tree-change.ts';
-import type { TreeEntry } from '../../src/core/tree-entry.ts';
-import type { SimHost } from './sim-process.ts';
-import {
-  changedFiles,
-  contentOf,
-  EMPTY_TREE,
-  FILES,
-  pathOf,
-  type SimTree,
-  withContent,
-} from './sim-tree.ts';
+import type { SimFaults } from './sim-faults.ts';
 
-export interface SimVolume {
+export type SimTree = Map<string, number>;
+
+interface SimWorkspace {
   live: SimTree;
   readonly snapshots: Map<SnapshotId, SimTree>;
   readonly pins: Set<SnapshotId>;
-  /** Tokens of exchanges that happened, until their old trees are removed. */
   swapped: string[];
-  /** Changes whenever the set of snapshots does. */
   stamp: number;
-  /** The greatest id that ever was, '' at first. */
-  greatestId: SnapshotId | '';
-}
-
-export class SimDisk {
-  readonly #volumes = new Map<WorkspaceId, SimVolume>();
-
-  volume(id: WorkspaceId): SimVolume {
-    let volume = this.#volumes.get(id);
-    if (volume === undefined) {
-      volume = {
-        ...{ live: EMPTY_TREE, snapshots: new Map(), pins: new Set(), swapped: [] },
-        ...{ stamp: 0, greatestId: '' },
-      };
-      this.#volumes.set(id, volume);
-    }
-    return volume;
-  }
-
-  /** @throws GhostsnapError SNAPSHOT_NOT_FOUND */
-  tree(id: WorkspaceId, ref: TreeRef): SimTree {
-    const { live, snapshots } = this.volume(id);
-    const tree = ref === 'live' ? live : snapshots.get(ref);
-    if (tree !== undefined) return tree;
-    throw new GhostsnapError('SNAPSHOT_NOT_FOUND', `There is no snapshot ${ref} on disk.`);
-  }
 }
 
 export class SimBackend implements Backend {
@@ -82,15 +44,28 @@ export class SimBackend implements Backend {
     canSwap: true,
     sharesBlocks: true,
   };
-  readonly #disk: SimDisk;
-  readonly #host: SimHost;
+  readonly workspaces = new Map<WorkspaceId, SimWorkspace>();
+  readonly #faults: SimFaults;
+  readonly #pause: () => Promise<void>;
 
-  constructor(disk: SimDisk, host: SimHost) {
-    this.#disk = disk;
-    this.#host = host;
+  /** @param pause resolves when the scheduler says so: where other work may come between. */
+  constructor(faults: SimFaults, pause: () => Promise<void>) {
+    this.#faults = faults;
+    this.#pause = pause;
   }
 
-  async initWorkspace(): Promise<void> {}
+  of(id: WorkspaceId): SimWorkspace {
+    let workspace = this.workspaces.get(id);
+    if (workspace === undefined) {
+      workspace = { live: new Map(), snapshots: new Map(), pins: new Set(), swapped: [], stamp: 0 };
+      this.workspaces.set(id, workspace);
+    }
+    return workspace;
+  }
+
+  async initWorkspace(ref: WorkspaceRef): Promise<void> {
+    this.of(ref.id);
+  }
 
   async recoverWorkspace(): Promise<void> {}
 
@@ -101,23 +76,22 @@ export class SimBackend implements Backend {
   }
 
   async createSnapshot(ref: WorkspaceRef, id: SnapshotId): Promise<CreateResult> {
-    await this.#host.pause();
+    await this.#pause();
     return this.createSnapshotSync(ref, id);
   }
 
   createSnapshotSync(ref: WorkspaceRef, id: SnapshotId): CreateResult {
-    this.#host.stepAlone(ref.id, 'create:before');
-    const volume = this.#disk.volume(ref.id);
-    assert.ok(id > volume.greatestId, `ids are ordered: ${id} comes after ${volume.greatestId}`);
-    volume.greatestId = id;
-    volume.snapshots.set(id, volume.live);
-    volume.stamp += 1;
-    this.#host.step('create:after');
+    this.#faults.step('create:before');
+    const workspace = this.of(ref.id);
+    if (workspace.snapshots.has(id)) throw new Error(`The id ${id} was used twice.`);
+    workspace.snapshots.set(id, new Map(workspace.live));
+    workspace.stamp += 1;
+    this.#faults.step('create:after');
     return { uncovered: [] };
   }
 
   listSnapshots(ref: WorkspaceRef): readonly SnapshotOnDisk[] {
-    const ids = [...this.#disk.volume(ref.id).snapshots.keys()].sort();
+    const ids = [...this.of(ref.id).snapshots.keys()].sort();
     return ids.map((id) => ({ id, createdAtMs: ulidTimeMs(ulidOf(id)), isWhole: true }));
   }
 
@@ -126,40 +100,32 @@ export class SimBackend implements Backend {
   }
 
   snapshotsStamp(ref: WorkspaceRef): string {
-    return String(this.#disk.volume(ref.id).stamp);
+    return String(this.of(ref.id).stamp);
   }
 
   async deleteSnapshots(ref: WorkspaceRef, ids: readonly SnapshotId[]): Promise<void> {
-    await this.#host.pause();
-    const volume = this.#disk.volume(ref.id);
+    await this.#pause();
+    const workspace = this.of(ref.id);
     for (const id of ids) {
-      this.#host.stepAlone(ref.id, 'delete:before');
-      volume.snapshots.delete(id);
-      volume.pins.delete(id);
-      volume.stamp += 1;
+      this.#faults.step('delete:before');
+      workspace.snapshots.delete(id);
+      workspace.pins.delete(id);
+      workspace.stamp += 1;
     }
   }
 
   setPinned(ref: WorkspaceRef, id: SnapshotId, pinned: 'pinned' | 'unpinned'): void {
-    this.#host.stepAlone(ref.id, 'pin:before');
-    const { pins } = this.#disk.volume(ref.id);
-    if (pinned === 'pinned') pins.add(id);
-    else pins.delete(id);
+    this.#faults.step('pin:before');
+    if (pinned === 'pinned') this.of(ref.id).pins.add(id);
+    else this.of(ref.id).pins.delete(id);
   }
 
   listPinned(ref: WorkspaceRef): readonly SnapshotId[] {
-    return [...this.#disk.volume(ref.id).pins].sort();
+    return [...this.of(ref.id).pins].sort();
   }
 
-  async openTree(ref: WorkspaceRef, tree: TreeRef): Promise<TreeReader> {
-    await this.#host.pause();
-    const content = this.#disk.tree(ref.id, tree);
-    const files = new Map(Array.from({ length: FILES }, (_, file) => [pathOf(file), file]));
-    const lookup = (path: RawPath): TreeEntry | null => {
-      const file = files.get(path);
-      return file === undefined || contentOf(content, file) === 0 ? null : ENTRY;
-    };
-    return { ref: tree, lookup, ...UNREADABLE, [Symbol.dispose]() {} };
+  openTree(): Promise<TreeReader> {
+    return Promise.reject(new Error('The simulated backend has no tree readers.'));
   }
 
   async *compare(
@@ -168,13 +134,12 @@ export class SimBackend implements Backend {
     to: TreeRef,
     options: CompareOptions = {},
   ): AsyncIterable<TreeChange> {
-    await this.#host.pause();
-    const a = this.#disk.tree(ref.id, from);
-    const b = this.#disk.tree(ref.id, to);
-    for (const file of changedFiles(a, b, options.paths)) {
-      const isNew = contentOf(a, file) === 0;
-      const kind = isNew ? 'added' : contentOf(b, file) === 0 ? 'deleted' : 'modified';
-      yield { path: pathOf(file), kind, from: null, to: null, fields: [] };
+    await this.#pause();
+    const a = this.tree(ref.id, from);
+    const b = this.tree(ref.id, to);
+    for (const path of changedPaths(a, b, options.paths)) {
+      const kind = !a.has(path) ? 'added' : b.has(path) ? 'modified' : 'deleted';
+      yield { path: path as RawPath, kind, from: null, to: null, fields: [] };
     }
   }
 
@@ -183,17 +148,19 @@ export class SimBackend implements Backend {
     target: SnapshotId,
     options: ApplyOptions = {},
   ): Promise<ApplyResult> {
-    await this.#host.pause();
-    const volume = this.#disk.volume(ref.id);
-    const wanted = this.#disk.tree(ref.id, target);
-    const files = changedFiles(volume.live, wanted, options.paths);
-    for (const file of files) {
-      this.#host.stepAlone(ref.id, 'apply:file');
-      volume.live = withContent(volume.live, file, contentOf(wanted, file));
-      await this.#host.pause();
+    await this.#pause();
+    const { live } = this.of(ref.id);
+    const wanted = this.tree(ref.id, target);
+    const paths = changedPaths(live, wanted, options.paths);
+    for (const path of paths) {
+      this.#faults.step('apply:path');
+      const value = wanted.get(path);
+      if (value === undefined) live.delete(path);
+      else live.set(path, value);
+      await this.#pause();
     }
-    this.#host.step('apply:after');
-    return { changes: files.length, notes: [] };
+    this.#faults.step('apply:after');
+    return { changes: paths.length, notes: [] };
   }
 
   async extract(): Promise<ApplyResult> {
@@ -209,12 +176,12 @@ export class SimBackend implements Backend {
   }
 
   async swapIn(ref: WorkspaceRef, target: SnapshotId, token: string): Promise<void> {
-    await this.#host.pause();
-    this.#host.stepAlone(ref.id, 'swap:before');
-    const volume = this.#disk.volume(ref.id);
-    volume.live = this.#disk.tree(ref.id, target);
-    volume.swapped.push(token);
-    this.#host.step('swap:after');
+    await this.#pause();
+    this.#faults.step('swap:before');
+    const workspace = this.of(ref.id);
+    workspace.live = new Map(this.tree(ref.id, target));
+    workspace.swapped.push(token);
+    this.#faults.step('swap:after');
   }
 
   async finishSwap(
@@ -222,16 +189,14 @@ export class SimBackend implements Backend {
     _target: SnapshotId,
     token: string,
   ): Promise<'done' | 'undone'> {
-    await this.#host.pause();
-    this.#host.stepAlone(ref.id, 'finish-swap');
-    return this.#disk.volume(ref.id).swapped.includes(token) ? 'done' : 'undone';
+    await this.#pause();
+    this.#faults.step('finish-swap');
+    return this.of(ref.id).swapped.includes(token) ? 'done' : 'undone';
   }
 
   async removeReplaced(ref: WorkspaceRef): Promise<number> {
-    this.#host.stepAlone(ref.id, 'remove-replaced');
-    const volume = this.#disk.volume(ref.id);
-    const count = volume.swapped.length;
-    volume.swapped = [];
+    const count = this.of(ref.id).swapped.length;
+    this.of(ref.id).swapped = [];
     return count;
   }
 
@@ -239,8 +204,9 @@ export class SimBackend implements Backend {
     return [];
   }
 
-  async releaseWorkspace(): Promise<void> {
-    return notSimulated();
+  async releaseWorkspace(ref: WorkspaceRef): Promise<void> {
+    await this.#pause();
+    this.of(ref.id).snapshots.clear();
   }
 
   space(): { totalBytes: number; freeBytes: number } {
@@ -248,20 +214,19 @@ export class SimBackend implements Backend {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  tree(id: WorkspaceId, ref: TreeRef): SimTree {
+    const workspace = this.of(id);
+    const tree = ref === 'live' ? workspace.live : workspace.snapshots.get(ref);
+    if (tree !== undefined) return tree;
+    throw new GhostsnapError('SNAPSHOT_NOT_FOUND', `There is no snapshot ${ref} on disk.`);
+  }
 }
 
-/** All that the engine asks of an entry is whether it is there. */
-const ENTRY = { type: 'file' } as TreeEntry;
-
-const UNREADABLE = {
-  root: notSimulated,
-  readDirectory: notSimulated,
-  readLink: notSimulated,
-  readXattrs: notSimulated,
-  readFile: notSimulated,
-  copyFileTo: notSimulated,
-};
-
-function notSimulated(): never {
-  throw new Error('This is not simulated.');
+export function changedPaths(a: SimTree, b: SimTree, within?: readonly RawPath[]): string[] {
+  const paths = new Set([...a.keys(), ...b.keys()]);
+  return [...paths]
+    .filter((path) => a.get(path) !== b.get(path))
+    .filter((path) => within === undefined || within.some((top) => isWithin(path as RawPath, top)))
+    .sort();
 }

@@ -1,0 +1,186 @@
+/**
+ * One hook: payload in, reply out.
+ *
+ * A tool that may change things runs only when its snapshot is there, or when the person's settings say
+ * that it may run without. Everything else that goes wrong stops no tool: a report that cannot be
+ * recorded is said to the person and the work goes on. Where the workspace comes from, and what is done
+ * afterwards while nobody waits, is the host's business.
+ */
+import { GhostsnapError } from '../core/errors.ts';
+import type { CallId } from '../core/ids.ts';
+import type { Redaction } from '../core/kept-input.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
+import type { Harness, HarnessName } from './harness/harness.ts';
+import { harnessNamed } from './harness-table.ts';
+import type { HookAction, HookOutcome, HookReply } from './hook-action.ts';
+import { HOOK_PAYLOAD, parseStrictJson } from './strict-json.ts';
+
+export interface AgentSettings {
+  readonly onSnapshotFailure: 'block' | 'warn';
+  readonly redaction: Redaction;
+}
+
+/** What became of a report, for `hook status`. */
+export type HookNote = 'seen' | 'protected' | 'read-only' | 'outside' | 'unprotected' | 'blocked';
+
+/** 'write', 'read': before a tool that may change things, or may not; 'report': afterwards. */
+export type HookReason = 'write' | 'read' | 'report';
+
+export interface HookHost {
+  readonly settings: AgentSettings;
+  /**
+   * The workspace around a directory, opened; it stays the host's. `null`: there is none, and none was
+   * made; with what the person should be told about that, if anything.
+   * @throws GhostsnapError when there is one and it can not be opened
+   */
+  workspaceAt(
+    directory: string,
+    why: HookReason,
+  ): Promise<{ readonly workspace: Workspace | null; readonly notice: string | null }>;
+  callBegun(workspace: Workspace, call: CallId): void;
+  callEnded(workspace: Workspace, call: CallId): void;
+  note(harness: HarnessName, note: HookNote): void;
+}
+
+export interface HookRequest {
+  readonly harness: string;
+  /** The harness's name of the event, from the hook's configuration; '' when the payload says it. */
+  readonly event: string;
+  readonly body: Uint8Array;
+}
+
+/** @throws GhostsnapError BAD_ARGUMENT for a harness that does not exist; never for a payload */
+export async function handleHook(request: HookRequest, host: HookHost): Promise<HookReply> {
+  const harness = harnessNamed(request.harness);
+  host.note(harness.name, 'seen');
+  const outcome = await outcomeOf(harness, request, host);
+  return harness.reply(request.event, outcome);
+}
+
+async function outcomeOf(
+  harness: Harness,
+  request: HookRequest,
+  host: HookHost,
+): Promise<HookOutcome> {
+  let action: HookAction;
+  try {
+    action = harness.parse(parseStrictJson(request.body, HOOK_PAYLOAD), request.event);
+  } catch (error) {
+    if (!(error instanceof GhostsnapError)) throw error;
+    const mayBlock = request.event === harness.beforeTool || request.event === '';
+    if (!mayBlock) return { type: 'error', reason: sentence(error) };
+    host.note(harness.name, 'blocked');
+    return { type: 'block', reason: `ghostsnap did not let this tool run. ${sentence(error)}` };
+  }
+  if (action.type === 'ignore') return { type: 'ok' };
+  if (action.type === 'begin-call') return await beginCall(harness, action, host);
+  try {
+    return await report(harness, action, host);
+  } catch (error) {
+    if (!(error instanceof GhostsnapError)) throw error;
+    return { type: 'error', reason: sentence(error) };
+  }
+}
+
+type BeginAction = Extract<HookAction, { type: 'begin-call' }>;
+type ReportAction = Exclude<HookAction, BeginAction | { type: 'ignore' }>;
+
+async function beginCall(
+  harness: Harness,
+  action: BeginAction,
+  host: HookHost,
+): Promise<HookOutcome> {
+  const { onSnapshotFailure, redaction } = host.settings;
+  try {
+    const { workspace, notice } = await host.workspaceAt(
+      action.directory,
+      action.readOnly === 'yes' ? 'read' : 'write',
+    );
+    if (workspace === null) {
+      host.note(harness.name, 'outside');
+      return notice === null ? { type: 'ok' } : { type: 'notice', message: notice };
+    }
+    const { type: _type, directory: _directory, ...call } = action;
+    const begun = await workspace.beginCall({
+      ...{ ...call, harness: harness.name, onSnapshotFailure, redaction },
+    });
+    if (!begun.repeated) host.callBegun(workspace, begun.call);
+    if (begun.unprotected === null) {
+      host.note(harness.name, action.readOnly === 'yes' ? 'read-only' : 'protected');
+      return { type: 'ok' };
+    }
+    host.note(harness.name, 'unprotected');
+    return {
+      type: 'notice',
+      message: `ghostsnap: no snapshot before this tool. ${begun.unprotected}`,
+    };
+  } catch (error) {
+    if (!(error instanceof GhostsnapError)) throw error;
+    // Nothing can be lost by a tool that changes nothing.
+    if (action.readOnly === 'yes') return { type: 'ok' };
+    if (onSnapshotFailure === 'warn') {
+      host.note(harness.name, 'unprotected');
+      return {
+        type: 'notice',
+        message: `ghostsnap: no snapshot before this tool. ${sentence(error)}`,
+      };
+    }
+    host.note(harness.name, 'blocked');
+    return blocked(error);
+  }
+}
+
+async function report(
+  harness: Harness,
+  action: ReportAction,
+  host: HookHost,
+): Promise<HookOutcome> {
+  const { workspace } = await host.workspaceAt(action.directory, 'report');
+  if (workspace === null) return { type: 'ok' };
+  const { session, parentSession } = action;
+  const request = { session, parentSession, harness: harness.name };
+  switch (action.type) {
+    case 'start-session':
+      await workspace.startSession(request);
+      return { type: 'ok' };
+    case 'end-session':
+      await workspace.endSession(session);
+      return { type: 'ok' };
+    case 'prompt':
+      await workspace.submitPrompt({
+        ...{ ...request, text: action.text, redaction: host.settings.redaction },
+      });
+      return { type: 'ok' };
+    case 'end-call': {
+      const call = await endCall(workspace, action);
+      if (call !== null) host.callEnded(workspace, call);
+      return { type: 'ok' };
+    }
+  }
+}
+
+/** null: its beginning was not seen, or somebody else has reported the end. */
+async function endCall(
+  workspace: Workspace,
+  action: Extract<ReportAction, { type: 'end-call' }>,
+): Promise<CallId | null> {
+  const { session, key, outcome } = action;
+  try {
+    return await workspace.endCall({ session, key, outcome });
+  } catch (error) {
+    if (error instanceof GhostsnapError && error.code === 'CALL_NOT_FOUND') return null;
+    throw error;
+  }
+}
+
+function blocked(error: GhostsnapError): HookOutcome {
+  const reason =
+    `ghostsnap could not take a snapshot, so this tool was not run. ${sentence(error)} ` +
+    'To run tools without a snapshot, set agents.onSnapshotFailure to "warn".';
+  return { type: 'block', reason };
+}
+
+function sentence(error: GhostsnapError): string {
+  const hint = error.hint === undefined ? '' : ` ${error.hint}`;
+  return `${error.code}: ${error.message}${hint}`;
+}

@@ -1,0 +1,29 @@
+/** Every harness there is, by name. */
+import { GhostsnapError } from '../core/errors.ts';
+import { claudeCode } from './harness/claude-code.ts';
+import { codex } from './harness/codex.ts';
+import { copilotCli } from './harness/copilot-cli.ts';
+import { cursor } from './harness/cursor.ts';
+import { geminiCli } from './harness/gemini-cli.ts';
+import { HARNESS_NAMES, type Harness, type HarnessName } from './harness/harness.ts';
+import { opencode } from './harness/opencode.ts';
+import { vscode } from './harness/vscode.ts';
+
+export const HARNESSES: Readonly<Record<HarnessName, Harness>> = {
+  'claude-code': claudeCode,
+  codex,
+  'gemini-cli': geminiCli,
+  opencode,
+  cursor,
+  vscode,
+  'copilot-cli': copilotCli,
+};
+
+/** @throws GhostsnapError BAD_ARGUMENT */
+export function harnessNamed(name: string): Harness {
+  const known = HARNESS_NAMES.find((candidate) => candidate === name);
+  if (known !== undefined) return HARNESSES[known];
+  throw new GhostsnapError('BAD_ARGUMENT', `There is no harness ${JSON.stringify(name)}.`, {
+    hint: `Known are ${HARNESS_NAMES.join(', ')}.`,
+  });
+}

@@ -1,0 +1,110 @@
+/**
+ * Cursor: `.cursor/hooks.json`.
+ *
+ * One call may be reported twice, by `preToolUse` and by the older `beforeShellExecution` or
+ * `beforeMCPExecution`, and once more by Claude Code's hooks, which Cursor loads as well. Only
+ * `preToolUse` is installed; the older events are understood for those who have them, and reports of
+ * one generation with equal tool and input are one call while it runs.
+ */
+import { z } from 'zod';
+import type { HookAction, HookOutcome, HookReply } from '../hook-action.ts';
+import { json } from './claude-shape.ts';
+import type { Harness } from './harness.ts';
+import {
+  derivedKey,
+  directoryField,
+  idField,
+  parseFields,
+  promptField,
+  toolField,
+} from './payload-fields.ts';
+
+const SCHEMA = z.looseObject({
+  conversation_id: idField,
+  generation_id: idField.optional(),
+  hook_event_name: z.string().max(64),
+  workspace_roots: z.array(directoryField).max(64).optional(),
+  cwd: z.union([directoryField, z.literal('')]).optional(),
+  tool_name: toolField.optional(),
+  tool_input: z.unknown().optional(),
+  tool_use_id: idField.optional(),
+  command: z.string().optional(),
+  prompt: promptField.optional(),
+});
+
+type Fields = z.infer<typeof SCHEMA>;
+
+const readOnlyTools: ReadonlySet<string> = new Set([
+  ...['Read', 'Grep', 'Glob', 'List', 'LS', 'Search', 'SemanticSearch', 'CodebaseSearch'],
+  ...['WebSearch', 'WebFetch', 'Fetch', 'ReadLints', 'TodoWrite', 'AskQuestion'],
+]);
+
+const title = 'Cursor';
+
+export const cursor: Harness = {
+  name: 'cursor',
+  title,
+  beforeTool: 'preToolUse',
+  afterTool: 'postToolUse',
+  readOnlyTools,
+  parse,
+  reply,
+  probe: (event, { session, call, directory, tool }) => ({
+    ...{ conversation_id: session, generation_id: call, hook_event_name: event },
+    ...{ workspace_roots: [directory], cwd: directory, tool_use_id: call, tool_name: tool },
+    tool_input: { command: 'true' },
+  }),
+};
+
+function parse(payload: unknown): HookAction {
+  const fields = parseFields(SCHEMA, payload, title);
+  const directory = directoryOf(fields);
+  if (directory === null) return { type: 'ignore' };
+  const place = { session: fields.conversation_id, parentSession: null, directory };
+  switch (fields.hook_event_name) {
+    case 'preToolUse':
+    case 'beforeShellExecution':
+    case 'beforeMCPExecution': {
+      const { tool, input, key } = callOf(fields);
+      const readOnly = readOnlyTools.has(tool) ? 'yes' : 'no';
+      return { type: 'begin-call', ...place, tool, input, key, keyKind: 'unique', readOnly };
+    }
+    case 'postToolUse':
+    case 'postToolUseFailure':
+    case 'afterShellExecution':
+    case 'afterMCPExecution': {
+      const outcome = fields.hook_event_name === 'postToolUseFailure' ? 'failed' : 'ok';
+      return { type: 'end-call', ...place, key: callOf(fields).key, outcome };
+    }
+    case 'beforeSubmitPrompt':
+      return { type: 'prompt', ...place, text: fields.prompt ?? '' };
+    case 'sessionStart':
+      return { type: 'start-session', ...place };
+    case 'sessionEnd':
+      return { type: 'end-session', ...place };
+    default:
+      return { type: 'ignore' };
+  }
+}
+
+function directoryOf({ cwd, workspace_roots: roots }: Fields): string | null {
+  return cwd !== undefined && cwd !== '' ? cwd : (roots?.[0] ?? null);
+}
+
+function callOf(fields: Fields): { tool: string; input: unknown; key: string } {
+  const isShell = fields.command !== undefined && fields.tool_name === undefined;
+  const tool = isShell ? 'Shell' : fields.tool_name;
+  const { name } = parseFields(z.object({ name: toolField }), { name: tool }, title);
+  const input = isShell ? { command: fields.command } : (fields.tool_input ?? null);
+  return { tool: name, input, key: fields.tool_use_id ?? derivedKey(name, input) };
+}
+
+/** Both spellings that versions of Cursor read. */
+function reply(_event: string, outcome: HookOutcome): HookReply {
+  if (outcome.type !== 'block') return json({});
+  const { reason } = outcome;
+  return json({
+    ...{ permission: 'deny', decision: 'deny', reason },
+    ...{ user_message: reason, agent_message: reason },
+  });
+}

@@ -1,0 +1,210 @@
+/**
+ * Where each harness keeps its hooks, and what is put there.
+ *
+ * Only events that every supported version knows are used: some harnesses pass over a whole file that
+ * names one they do not know.
+ */
+import path from 'node:path';
+import type { HarnessName } from '../harness/harness.ts';
+import type { HarnessInstaller, HookConnection, InstallScope } from './installer.ts';
+import { connectJson, disconnectJson, type HookEntries, isConnectedJson } from './json-hooks.ts';
+import { opencodePlugin } from './opencode-plugin.ts';
+
+/** Seconds a harness waits for a hook: a first snapshot of a large tree takes a while. */
+const TIMEOUT_S = 120;
+
+type Entries = (connection: HookConnection) => HookEntries;
+
+interface JsonInstaller extends Pick<HarnessInstaller, 'name' | 'signs' | 'notes'> {
+  /** Below the home, and below the project. */
+  readonly paths: Readonly<Record<InstallScope, string>>;
+  readonly entries: Entries;
+}
+
+function jsonInstaller(options: JsonInstaller): HarnessInstaller {
+  const { name, signs, notes, paths, entries } = options;
+  return {
+    ...{ name, signs, notes },
+    file: (scope, { homeDir, projectDir }) =>
+      path.join(scope === 'user' ? homeDir : projectDir, paths[scope]),
+    connect: (text, connection, file) => connectJson(text, entries(connection), file),
+    disconnect: disconnectJson,
+    isConnected: isConnectedJson,
+  };
+}
+
+/** `{matcher, hooks: [{type: 'command', command, timeout}]}`, as Claude Code, Codex and Gemini have it. */
+function grouped(
+  connection: HookConnection,
+  harness: HarnessName,
+  options: {
+    readonly tools: readonly string[];
+    readonly others: readonly string[];
+    readonly timeout: number;
+    readonly more?: Readonly<Record<string, unknown>>;
+  },
+): HookEntries {
+  const { tools, others, timeout, more = {} } = options;
+  const hooks = (event: string): unknown[] => [
+    { type: 'command', command: connection.command(harness, event), timeout, ...more },
+  ];
+  const events = {
+    ...Object.fromEntries(tools.map((event) => [event, { matcher: '*', hooks: hooks(event) }])),
+    ...Object.fromEntries(others.map((event) => [event, { hooks: hooks(event) }])),
+  };
+  return { events };
+}
+
+const CLAUDE_TOOL_EVENTS = ['PreToolUse', 'PostToolUse', 'PostToolUseFailure'] as const;
+
+const claudeCode = jsonInstaller({
+  name: 'claude-code',
+  signs: { programs: ['claude'], directories: ['.claude'] },
+  paths: { user: '.claude/settings.json', project: '.claude/settings.json' },
+  notes: ['Running sessions take up new hooks when they are started again.'],
+  entries: (connection) => {
+    const entries = grouped(connection, 'claude-code', {
+      tools: CLAUDE_TOOL_EVENTS,
+      others: ['UserPromptSubmit', 'SessionStart', 'SessionEnd', 'SubagentStop'],
+      timeout: TIMEOUT_S,
+    });
+    const { http } = connection;
+    if (http === null) return entries;
+    // The other events stay commands: they start the daemon, which an HTTP request can not.
+    const asHttp = CLAUDE_TOOL_EVENTS.map((event) => [
+      event,
+      { matcher: '*', hooks: [httpHook(http, event)] },
+    ]);
+    return { events: { ...entries.events, ...Object.fromEntries(asHttp) } };
+  },
+});
+
+function httpHook(
+  { port, token }: NonNullable<HookConnection['http']>,
+  event: string,
+): Record<string, unknown> {
+  return {
+    type: 'http',
+    url: `http://127.0.0.1:${port}/hook/claude-code/${event}`,
+    headers: { Authorization: `Bearer ${token}` },
+    timeout: TIMEOUT_S,
+    // Without it a daemon that is not there lets the tool run; older versions do not know the field.
+    ...(event === 'PreToolUse' ? { onFailure: 'block' } : {}),
+  };
+}
+
+const codex = jsonInstaller({
+  name: 'codex',
+  signs: { programs: ['codex'], directories: ['.codex'] },
+  paths: { user: '.codex/hooks.json', project: '.codex/hooks.json' },
+  notes: ['Codex passes over a new hook until you have trusted it: type /hooks in a session.'],
+  entries: (connection) =>
+    grouped(connection, 'codex', {
+      tools: ['PreToolUse', 'PostToolUse'],
+      others: ['UserPromptSubmit', 'SessionStart'],
+      timeout: TIMEOUT_S,
+    }),
+});
+
+const geminiCli = jsonInstaller({
+  name: 'gemini-cli',
+  signs: { programs: ['gemini'], directories: ['.gemini'] },
+  paths: { user: '.gemini/settings.json', project: '.gemini/settings.json' },
+  notes: ['In a project, Gemini CLI runs hooks only when the folder is trusted.'],
+  entries: (connection) =>
+    grouped(connection, 'gemini-cli', {
+      tools: ['BeforeTool', 'AfterTool'],
+      others: ['BeforeAgent', 'SessionStart', 'SessionEnd'],
+      timeout: TIMEOUT_S * 1000,
+      more: { name: 'ghostsnap' },
+    }),
+});
+
+const cursor = jsonInstaller({
+  name: 'cursor',
+  signs: { programs: ['cursor', 'cursor-agent'], directories: ['.cursor'] },
+  paths: { user: '.cursor/hooks.json', project: '.cursor/hooks.json' },
+  notes: ['Cursor may load the hooks of Claude Code as well: a call is then reported by both.'],
+  entries: (connection) => ({
+    top: { version: 1 },
+    events: Object.fromEntries(
+      [
+        ...['preToolUse', 'postToolUse', 'postToolUseFailure'],
+        ...['beforeSubmitPrompt', 'sessionStart', 'sessionEnd'],
+      ].map((event) => [
+        event,
+        { command: connection.command('cursor', event), timeout: TIMEOUT_S },
+      ]),
+    ),
+  }),
+});
+
+const vscode = jsonInstaller({
+  name: 'vscode',
+  signs: { programs: ['code'], directories: ['.vscode'] },
+  paths: {
+    user: '.copilot/hooks/ghostsnap-vscode.json',
+    project: '.github/hooks/ghostsnap-vscode.json',
+  },
+  notes: ['VS Code also reads the hooks of Claude Code: connect one of the two.'],
+  entries: (connection) => ({
+    events: Object.fromEntries(
+      ['PreToolUse', 'PostToolUse', 'UserPromptSubmit', 'SessionStart', 'SubagentStop'].map(
+        (event) => [
+          event,
+          { type: 'command', command: connection.command('vscode', event), timeout: TIMEOUT_S },
+        ],
+      ),
+    ),
+  }),
+});
+
+const copilotCli = jsonInstaller({
+  name: 'copilot-cli',
+  signs: { programs: ['copilot'], directories: ['.copilot'] },
+  paths: {
+    user: '.copilot/hooks/ghostsnap-copilot.json',
+    project: '.github/hooks/ghostsnap-copilot.json',
+  },
+  notes: [],
+  entries: (connection) => ({
+    top: { version: 1 },
+    events: Object.fromEntries(
+      ['preToolUse', 'postToolUse', 'userPromptSubmitted', 'sessionStart', 'sessionEnd'].map(
+        (event) => [
+          event,
+          {
+            type: 'command',
+            bash: connection.command('copilot-cli', event),
+            timeoutSec: TIMEOUT_S,
+          },
+        ],
+      ),
+    ),
+  }),
+});
+
+const opencode: HarnessInstaller = {
+  name: 'opencode',
+  signs: { programs: ['opencode'], directories: ['.config/opencode', '.opencode'] },
+  file: (scope, { homeDir, projectDir, env }) => {
+    if (scope === 'project') return path.join(projectDir, '.opencode/plugins/ghostsnap.js');
+    const config = env.XDG_CONFIG_HOME;
+    const base = config !== undefined && path.isAbsolute(config) ? config : `${homeDir}/.config`;
+    return path.join(base, 'opencode/plugins/ghostsnap.js');
+  },
+  connect: (_text, connection) => opencodePlugin(connection),
+  disconnect: () => null,
+  isConnected: (text) => text.includes('ghostsnap hook install opencode'),
+  notes: [],
+};
+
+export const INSTALLERS: Readonly<Record<HarnessName, HarnessInstaller>> = {
+  'claude-code': claudeCode,
+  codex,
+  'gemini-cli': geminiCli,
+  opencode,
+  cursor,
+  vscode,
+  'copilot-cli': copilotCli,
+};

@@ -1,0 +1,168 @@
+/**
+ * The host of hooks: gives them workspaces, and does afterwards what nobody waits for.
+ *
+ * After a call has ended: what it changed is counted, then the next snapshot is armed. After one has
+ * begun: changes that no call made are looked for. At most one such work a workspace is under way; the
+ * next tool call stops the counting, never waits for it.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { AgentSettings, HookHost, HookNote, HookReason } from '../agent/handle-hook.ts';
+import type { HarnessName } from '../agent/harness/harness.ts';
+import { GhostsnapError } from '../core/errors.ts';
+import type { CallId } from '../core/ids.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
+import { type AgentConfig, loadAgentConfig } from './agent-config.ts';
+import { autoInit } from './auto-init.ts';
+import { EngineCache } from './engine-cache.ts';
+import { type Environment, type Home, resolveHome } from './home.ts';
+import { HookNotes } from './hook-notes.ts';
+import { findWorkspaceAround, type WorkspaceRecord } from './registry.ts';
+
+export interface AgentHostOptions {
+  readonly environment: Environment;
+  /** 'on' for a process that stays. */
+  readonly watch: 'on' | 'off';
+  readonly onError: (error: unknown) => void;
+}
+
+interface Background {
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+export class AgentHost implements HookHost, AsyncDisposable {
+  readonly #options: AgentHostOptions;
+  readonly #home: Home;
+  readonly #engines: EngineCache;
+  readonly #notes: HookNotes;
+  readonly #background = new Map<string, Background>();
+  #config: AgentConfig;
+  #configMtimeMs = -1;
+
+  /** @throws GhostsnapError BAD_CONFIG */
+  constructor(options: AgentHostOptions) {
+    this.#options = options;
+    this.#home = resolveHome(options.environment);
+    this.#engines = new EngineCache(options);
+    this.#notes = new HookNotes(this.#home);
+    this.#config = loadAgentConfig(this.#home);
+  }
+
+  get settings(): AgentSettings {
+    return this.#freshConfig();
+  }
+
+  get openWorkspaces(): number {
+    return this.#engines.size;
+  }
+
+  async workspaceAt(
+    directory: string,
+    why: HookReason,
+  ): Promise<{ readonly workspace: Workspace | null; readonly notice: string | null }> {
+    const record = this.#find(directory);
+    if (record !== null) {
+      if (why === 'write') this.#stopCounting(record.id);
+      return { workspace: await this.#engines.open(record), notice: null };
+    }
+    if (why !== 'write') return { workspace: null, notice: null };
+    const config = this.#freshConfig();
+    const { environment } = this.#options;
+    const { made, notice } = await autoInit({ home: this.#home, environment, config, directory });
+    const madeRecord = made === null ? null : this.#find(made);
+    if (madeRecord === null) return { workspace: null, notice };
+    return { workspace: await this.#engines.open(madeRecord), notice: null };
+  }
+
+  callBegun(workspace: Workspace, call: CallId): void {
+    this.#inBackground(workspace, async (signal) => {
+      await workspace.findUnattributed(call, { signal });
+    });
+  }
+
+  callEnded(workspace: Workspace, call: CallId): void {
+    this.#inBackground(workspace, async (signal) => {
+      await workspace.measureCall(call, { signal });
+      if (!signal.aborted) await workspace.arm();
+    });
+  }
+
+  note(harness: HarnessName, note: HookNote): void {
+    this.#notes.note(harness, note);
+  }
+
+  /** Statistics are on disk afterwards, for whoever asks. */
+  flushNotes(): void {
+    this.#notes.flush();
+  }
+
+  /** Waits for what is under way in the background. */
+  async settle(): Promise<void> {
+    while (this.#background.size > 0) {
+      await Promise.all([...this.#background.values()].map(({ done }) => done));
+    }
+    this.#notes.flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { abort } of this.#background.values()) abort.abort();
+    await this.settle();
+    await this.#engines.close();
+  }
+
+  #find(directory: string): WorkspaceRecord | null {
+    return (
+      findWorkspaceAround(this.#home, directory) ??
+      findWorkspaceAround(this.#home, realPathOf(directory))
+    );
+  }
+
+  /** One after the other for a workspace: looking for changes needs what counting recorded. */
+  #inBackground(workspace: Workspace, work: (signal: AbortSignal) => Promise<void>): void {
+    const id = workspace.info.workspace;
+    const abort = new AbortController();
+    const before = this.#background.get(id)?.done ?? Promise.resolve();
+    const done = before
+      .then(() => work(abort.signal))
+      .catch((error: unknown) => this.#onBackgroundError(id, error, abort.signal))
+      .finally(() => {
+        if (this.#background.get(id)?.done === done) this.#background.delete(id);
+      });
+    this.#background.set(id, { abort, done });
+  }
+
+  #stopCounting(id: string): void {
+    this.#background.get(id)?.abort.abort();
+  }
+
+  #onBackgroundError(id: string, error: unknown, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#engines.drop(id);
+    this.#options.onError(error);
+  }
+
+  /** The file is read again when it has changed; one that is wrong is said once, and the last one holds. */
+  #freshConfig(): AgentConfig {
+    const file = path.join(this.#home.config, 'config.json');
+    const mtimeMs = fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (mtimeMs === this.#configMtimeMs) return this.#config;
+    this.#configMtimeMs = mtimeMs;
+    try {
+      this.#config = loadAgentConfig(this.#home);
+    } catch (error) {
+      if (!(error instanceof GhostsnapError)) throw error;
+      this.#options.onError(error);
+    }
+    return this.#config;
+  }
+}
+
+function realPathOf(directory: string): string {
+  try {
+    return fs.realpathSync(directory);
+  } catch {
+    // The agent's directory is gone: its recorded path was looked for already.
+    return directory;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The daemon's HTTP: the same routes on the unix socket and, when asked for, on loopback.
+ *
+ *   POST /hook/<harness>[/<event>]   body: the payload; answer: the harness's own reply
+ *   GET  /status                     what `daemon status` shows
+ *   POST /stop                       ends the daemon after what is under way
+ *
+ * On the socket the kernel says who asks (SO_PEERCRED): this user or root, nobody else. On loopback a
+ * random token must come with every request. node:http alone: three routes do not pay for a framework's
+ * start-up and memory, and what it would add, schemas, is done on the payload itself.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import http from 'node:http';
+import type { Socket } from 'node:net';
+import { HOOK_PAYLOAD } from '../agent/strict-json.ts';
+import { ERROR_KINDS, GhostsnapError } from '../core/errors.ts';
+import { peerUid } from './peer-credentials-linux.ts';
+
+export interface DaemonRoutes {
+  /** @returns the reply's body */
+  hook(harness: string, event: string, body: Uint8Array): Promise<string>;
+  status(): unknown;
+  stop(): void;
+  onError(error: unknown): void;
+}
+
+export type Access = { readonly uid: number } | { readonly token: string };
+
+/** Longer than any snapshot that is still worth waiting for; a payload comes at once. */
+const REQUEST_TIMEOUT_MS = 120_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const HEADER_BYTES_MAX = 16_384;
+
+const HOOK_PATH = /^\/hook\/([a-z-]{1,32})(?:\/([A-Za-z.]{1,64}))?$/;
+
+export function createDaemonServer(routes: DaemonRoutes, access: Access): http.Server {
+  const server = http.createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    },
+    (request, response) => {
+      answer(request, routes, access)
+        .catch((error: unknown) => failure(error, routes))
+        .then(({ status, body }) => {
+          const headers = { 'content-type': 'application/json' };
+          response.writeHead(status, body === '' ? {} : headers).end(body);
+        })
+        .catch(routes.onError);
+    },
+  );
+  if ('uid' in access)
+    server.on('connection', (socket: Socket) => refuseOthers(socket, access.uid));
+  return server;
+}
+
+/** Root may do everything as it is. */
+function refuseOthers(socket: Socket, uid: number): void {
+  const peer = peerUid(socket);
+  if (peer === uid || peer === 0) return;
+  socket.destroy();
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+async function answer(
+  request: http.IncomingMessage,
+  routes: DaemonRoutes,
+  access: Access,
+): Promise<Answer> {
+  if ('token' in access && !hasToken(request, access.token)) return { status: 401, body: '' };
+  const { method = '', url = '' } = request;
+  const hook = HOOK_PATH.exec(url);
+  if (method === 'POST' && hook !== null) {
+    const body = await readBody(request);
+    return { status: 200, body: await routes.hook(hook[1] ?? '', hook[2] ?? '', body) };
+  }
+  if (method === 'GET' && url === '/status') {
+    return { status: 200, body: JSON.stringify(routes.status()) };
+  }
+  if (method === 'POST' && url === '/stop') {
+    routes.stop();
+    return { status: 202, body: '' };
+  }
+  return { status: 404, body: '' };
+}
+
+function hasToken(request: http.IncomingMessage, token: string): boolean {
+  const given = Buffer.from(request.headers.authorization ?? '');
+  const wanted = Buffer.from(`Bearer ${token}`);
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
+
+/** @throws GhostsnapError LIMIT_EXCEEDED before more than the bound is held */
+async function readBody(request: http.IncomingMessage): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > HOOK_PAYLOAD.bytesMax) {
+      throw new GhostsnapError(
+        'LIMIT_EXCEEDED',
+        `A payload has more than ${HOOK_PAYLOAD.bytesMax} bytes.`,
+        { hint: 'Nothing was done.' },
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function failure(error: unknown, routes: DaemonRoutes): Answer {
+  if (error instanceof GhostsnapError) {
+    return { status: ERROR_KINDS[error.kind].httpStatus, body: JSON.stringify(error.toJSON()) };
+  }
+  routes.onError(error);
+  return { status: 500, body: '' };
+}

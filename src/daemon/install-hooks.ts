@@ -1,0 +1,145 @@
+/**
+ * Changing the configuration of harnesses: planned first, shown, then written.
+ *
+ * A file is replaced whole, by rename, after what it held was kept once beside it; its mode stays, and a
+ * symlink stays a symlink. Nothing is written that equals what is there.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { HARNESS_NAMES, type HarnessName } from '../agent/harness/harness.ts';
+import type { HookConnection, InstallPlace, InstallScope } from '../agent/install/installer.ts';
+import { INSTALLERS } from '../agent/install/installers.ts';
+import type { Environment } from './home.ts';
+
+const BACKUP_SUFFIX = '.before-ghostsnap';
+
+export interface HookFileChange {
+  readonly harness: HarnessName;
+  readonly file: string;
+  /** null: there is no file. */
+  readonly before: string | null;
+  /** null: the file goes. */
+  readonly after: string | null;
+}
+
+/** @throws GhostsnapError BAD_CONFIG */
+export function planConnect(
+  harness: HarnessName,
+  options: {
+    readonly scope: InstallScope;
+    readonly environment: Environment;
+    readonly connection: HookConnection;
+  },
+): HookFileChange {
+  const file = hookFile(harness, options.scope, options.environment);
+  const before = readText(file);
+  const after = INSTALLERS[harness].connect(before, options.connection, file);
+  return { harness, file, before, after };
+}
+
+/** null: it is not connected there. @throws GhostsnapError BAD_CONFIG */
+export function planDisconnect(
+  harness: HarnessName,
+  scope: InstallScope,
+  environment: Environment,
+): HookFileChange | null {
+  const file = hookFile(harness, scope, environment);
+  const before = readText(file);
+  if (before === null || !INSTALLERS[harness].isConnected(before)) return null;
+  return { harness, file, before, after: INSTALLERS[harness].disconnect(before, file) };
+}
+
+/** Doing it again changes nothing. */
+export function writeHookFile(change: HookFileChange): void {
+  const { before, after } = change;
+  if (before === after) return;
+  const file = fs.existsSync(change.file) ? fs.realpathSync(change.file) : change.file;
+  if (after === null) {
+    fs.rmSync(file, { force: true });
+    return;
+  }
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const isSecret = after.includes('Bearer ');
+  const mode = isSecret ? 0o600 : (fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644);
+  const backup = `${file}${BACKUP_SUFFIX}`;
+  if (before !== null && !fs.existsSync(backup)) writeDurably(backup, before, mode & 0o777);
+  const temporary = `${file}.${process.pid}.tmp`;
+  writeDurably(temporary, after, mode & 0o777);
+  fs.renameSync(temporary, file);
+}
+
+export interface HookState {
+  readonly harness: HarnessName;
+  /** Its program or its configuration is on this machine. */
+  readonly found: boolean;
+  readonly user: string | null;
+  readonly project: string | null;
+}
+
+/** Where each harness is connected: the files, null where it is not. */
+export function hookStates(environment: Environment): readonly HookState[] {
+  return HARNESS_NAMES.map((harness) => ({
+    harness,
+    found: isFound(harness, environment),
+    user: connectedFile(harness, 'user', environment),
+    project: connectedFile(harness, 'project', environment),
+  }));
+}
+
+export function hookFile(
+  harness: HarnessName,
+  scope: InstallScope,
+  environment: Environment,
+): string {
+  return INSTALLERS[harness].file(scope, placeOf(environment));
+}
+
+function connectedFile(
+  harness: HarnessName,
+  scope: InstallScope,
+  environment: Environment,
+): string | null {
+  const file = hookFile(harness, scope, environment);
+  const text = readText(file);
+  return text !== null && INSTALLERS[harness].isConnected(text) ? file : null;
+}
+
+function isFound(harness: HarnessName, environment: Environment): boolean {
+  const { programs, directories } = INSTALLERS[harness].signs;
+  const search = (environment.env.PATH ?? '').split(path.delimiter).filter((one) => one !== '');
+  return (
+    directories.some((one) => fs.existsSync(path.join(environment.homeDir, one))) ||
+    programs.some((program) => search.some((one) => fs.existsSync(path.join(one, program))))
+  );
+}
+
+/** A project's files go to its root, wherever below it the person stands. */
+function placeOf({ cwd, homeDir, env }: Environment): InstallPlace {
+  let projectDir = cwd;
+  for (let at = cwd; at !== path.dirname(at) && at !== homeDir; at = path.dirname(at)) {
+    if (!fs.existsSync(path.join(at, '.git'))) continue;
+    projectDir = at;
+    break;
+  }
+  return { homeDir: homeDir === '' ? os.homedir() : homeDir, projectDir, env };
+}
+
+function readText(file: string): string | null {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function writeDurably(file: string, text: string, mode: number): void {
+  const fd = fs.openSync(file, 'w', mode);
+  try {
+    fs.writeSync(fd, text);
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}

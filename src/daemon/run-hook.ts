@@ -1,0 +1,37 @@
+/**
+ * A hook that runs as a command: through the daemon, or without one.
+ *
+ * The daemon has everything warm. When none answers, one is started for the next call and this one is
+ * done here: a hook never waits for a start. A daemon that died after it had recorded the call and
+ * before it answered does no harm, because a call that is reported twice is one call.
+ */
+
+import { askDaemon } from './daemon-client.ts';
+import { daemonPlace } from './daemon-place.ts';
+import type { Environment } from './home.ts';
+import { resolveHome } from './home.ts';
+
+export interface RunHookRequest {
+  readonly harness: string;
+  /** '' when the payload says it. */
+  readonly event: string;
+  readonly body: Uint8Array;
+  readonly environment: Environment;
+  /** Prints the reply, before anything that nobody waits for. */
+  readonly onReply: (stdout: string) => void;
+}
+
+/** @throws GhostsnapError BAD_ARGUMENT, BAD_CONFIG; a bug of ours as it is */
+export async function runHook(request: RunHookRequest): Promise<void> {
+  const { harness, event, body, environment, onReply } = request;
+  const place = daemonPlace(resolveHome(environment), environment);
+  const path = `/hook/${encodeURIComponent(harness)}${event === '' ? '' : `/${event}`}`;
+  const reply = await askDaemon(place, { method: 'POST', path, body });
+  if (reply?.status === 200) {
+    onReply(reply.body);
+    return;
+  }
+  await (await import('./run-hook-here.ts')).runHookHere(request, {
+    isDaemonMissing: reply === null,
+  });
+}
