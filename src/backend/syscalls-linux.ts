@@ -82,6 +82,7 @@ const c = {
   ),
   close: libc.func('int close(int fd)'),
   dup: libc.func('int fcntl(int fd, int cmd, int arg)'),
+  pipe2: libc.func('int pipe2(void *fds, int flags)'),
   ioctl: libc.func('int ioctl(int fd, unsigned long request, void *arg)'),
   ioctlNumber: libc.func('int ioctl(int fd, unsigned long request, long arg)'),
   statx: libc.func(
@@ -213,6 +214,20 @@ const F_DUPFD_CLOEXEC = 1030;
 
 export function dupFd(fd: number): number {
   return check(c.dup(fd, F_DUPFD_CLOEXEC, 0), 'fcntl', `descriptor ${fd}`);
+}
+
+const F_SETPIPE_SZ = 1031;
+const pipeFds = Buffer.alloc(8);
+
+/**
+ * A pipe that never blocks: a reader gets EAGAIN while it is empty, a writer when it is full. It holds
+ * `sizeBytes` where this user may have as much, else what the system gives.
+ */
+export function openPipe(sizeBytes: number): { readonly readFd: number; readonly writeFd: number } {
+  check(c.pipe2(pipeFds, O_CLOEXEC | O_NONBLOCK), 'pipe2', '');
+  const pair = { readFd: pipeFds.readInt32LE(0), writeFd: pipeFds.readInt32LE(4) };
+  c.dup(pair.writeFd, F_SETPIPE_SZ, sizeBytes);
+  return pair;
 }
 
 /** ioctl(2) with a struct. Returns what the kernel returned (>= 0). */

@@ -201,6 +201,19 @@ describe('changedPaths()', () => {
     expect([...(candidates ?? [])]).toEqual(expect.arrayContaining(['one', 'far/away/two']));
     directory.forget();
   });
+
+  test('gives up where there are more changes than a walk would mind', async () => {
+    const { directory, live } = makeSubvolume();
+    const [from, to] = [newSnapshotId(), newSnapshotId()];
+    takeSnapshotSync(directory, from);
+    mkdirSync(join(live, 'many'));
+    for (let i = 0; i < 8000; i += 1) writeFileSync(join(live, `many/${i}`), '');
+    takeSnapshotSync(directory, to);
+    expect(await changedPaths(directory, { from, to })).toBeNull();
+    // And is asked again the next time: it was not refused.
+    expect(await changedPaths(directory, { from, to: from })).not.toBeNull();
+    directory.forget();
+  });
 });
 
 describe('SendStreamParser', () => {

@@ -3,30 +3,28 @@
  *
  * Root only: for others, and whenever the answer would not be complete, the result is null and the
  * caller compares the trees in lockstep. What is returned is a superset of the differing paths; the
- * caller compares each. The stream goes to a file without a name, as its length is not known before.
+ * caller compares each.
+ *
+ * The stream goes into a pipe that nobody reads before it has ended, and that is full at a few thousand
+ * changes: the kernel then gives up with EAGAIN. What it takes for a change is more than comparing a
+ * dozen files, so after `rm -rf` a walk is done long before a stream would be.
  */
-import { openSync, readSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readSync } from 'node:fs';
 import type { SnapshotId } from '../../core/ids.ts';
 import type { RawPath } from '../../core/raw-path.ts';
 import { PathSet } from '../path-set.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  O_RDWR,
-  O_TMPFILE,
-  openAt,
-} from '../syscalls-linux.ts';
+import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt, openPipe } from '../syscalls-linux.ts';
 import { allNamesOf } from './inode-names.ts';
 import { sendWithoutData, subvolumeIdOf } from './ioctl.ts';
 import { SendStreamParser } from './send-stream.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 
-/** Above this a walk of both trees costs less than looking the paths up one by one. */
-const CANDIDATES_MAX = 200_000;
+/** A changed file takes about 250 bytes of a stream, a new one 500. */
+const STREAM_BYTES_MAX = 2 * 2 ** 20;
+
+/** One errno under two names. */
+const FULL_OR_EMPTY: ReadonlySet<string> = new Set(['EAGAIN', 'EWOULDBLOCK']);
 
 const CHUNK_BYTES = 256 * 1024;
 let isRefused = false;
@@ -49,11 +47,12 @@ export async function changedPaths(
   try {
     const fromFd = keep(fds, openAt(directory.fd, pair.from, flags));
     const toFd = keep(fds, openAt(directory.fd, pair.to, flags));
-    const streamFd = keep(fds, openNamelessFile());
+    const stream = openPipe(STREAM_BYTES_MAX);
+    keep(fds, stream.readFd);
+    keep(fds, stream.writeFd);
     const parentId = subvolumeIdOf(fromFd);
-    await sendWithoutData({ fd: toFd, toFd: streamFd, parentId });
-    const found = readStream(streamFd);
-    return found === null ? null : allNamesOf({ fromFd, toFd, paths: found });
+    await sendWithoutData({ fd: toFd, toFd: stream.writeFd, parentId });
+    return allNamesOf({ fromFd, toFd, paths: readStream(stream.readFd) });
   } catch (error) {
     // Root without CAP_SYS_ADMIN (a container): the lockstep comparison needs no privilege.
     if (errnoOf(error) === 'EPERM') isRefused = true;
@@ -66,13 +65,12 @@ export async function changedPaths(
 }
 
 /**
- * ENOSPC: the temporary folder is full. EAGAIN, EBUSY: a balance or a deduplication is running. ENOENT:
- * another process's recovery swept the working name of a comparison.
+ * EAGAIN: more changes than the pipe holds, or a balance or a deduplication is running, as with EBUSY.
+ * ENOENT: another process's recovery swept the working name of a comparison.
  */
 const SEND_UNAVAILABLE: ReadonlySet<string> = new Set([
   'EPERM',
-  'ENOSPC',
-  'EAGAIN',
+  ...FULL_OR_EMPTY,
   'EBUSY',
   'ENOENT',
 ]);
@@ -82,27 +80,26 @@ function keep(fds: number[], fd: number): number {
   return fd;
 }
 
-/** In the temporary folder, not in the pool: a full pool must still be able to go back. */
-function openNamelessFile(): number {
-  return openSync(tmpdir(), O_TMPFILE | O_RDWR, 0o600);
-}
-
-function readStream(fd: number): PathSet | null {
+/** What lies in the pipe, to its end: the writer is done. */
+function readStream(fd: number): PathSet {
   const paths = new PathSet();
-  let count = 0;
-  const parser = new SendStreamParser((path: RawPath) => {
-    if (count > CANDIDATES_MAX) return;
-    count += 1;
-    paths.add(path);
-  });
+  const parser = new SendStreamParser((path: RawPath) => paths.add(path));
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-  for (let position = 0; ; ) {
-    const length = readSync(fd, chunk, 0, CHUNK_BYTES, position);
+  for (;;) {
+    const length = readOrEnd(fd, chunk);
     if (length === 0) break;
     parser.push(chunk.subarray(0, length));
-    if (count > CANDIDATES_MAX) return null;
-    position += length;
   }
   parser.end();
   return paths;
+}
+
+/** 0: the pipe is empty. */
+function readOrEnd(fd: number, chunk: Buffer): number {
+  try {
+    return readSync(fd, chunk, 0, chunk.length, null);
+  } catch (error) {
+    if (FULL_OR_EMPTY.has(errnoOf(error))) return 0;
+    throw error;
+  }
 }
