@@ -64,14 +64,21 @@ export default {
       },
     },
     {
-      name: 'agent-knows-the-api-only',
-      comment: 'src/agent talks to harnesses: it uses the public Workspace, which daemon/ hands in.',
+      name: 'agent-knows-the-workspace-only',
+      comment: 'What agents talk to gets a Workspace handed in; how it came about is not its business.',
       severity: 'error',
       from: { path: '^src/agent/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(core|agent)/|^src/engine/(workspace-api|call-results|results)\\.ts$',
+        pathNot: '^src/(core|agent)/|^src/engine/(workspace-api|results|call-results|ports)\\.ts$|^src/backend/backend\\.ts$',
       },
+    },
+    {
+      name: 'engine-knows-no-agent',
+      comment: 'Agents are users of the engine, like the command line.',
+      severity: 'error',
+      from: { path: '^src/(core|backend|engine|catalog|locks|pool)/' },
+      to: { path: '^src/agent/' },
     },
     {
       name: 'harnesses-stand-alone',
@@ -128,6 +135,6 @@ export default {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { conditionNames: ['import', 'types', 'node', 'default'] },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
   },
 };

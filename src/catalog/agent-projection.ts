@@ -25,6 +25,7 @@ UPDATE calls SET overlaps = json_insert(overlaps, '$[#]', ?) WHERE workspace = ?
 const END_CALL = 'UPDATE calls SET ended_at_ms = ?, outcome = ? WHERE workspace = ? AND id = ?';
 const MEASURE_CALL = `
 UPDATE calls SET added = ?, deleted = ?, modified = ?, digest = ? WHERE workspace = ? AND id = ?`;
+const JUDGE_CALL = 'UPDATE calls SET judged = ? WHERE workspace = ? AND id = ?';
 const INSERT_UNATTRIBUTED = `
 INSERT OR REPLACE INTO unattributed (workspace, snapshot, since, at_ms) VALUES (?, ?, ?, ?)`;
 
@@ -61,6 +62,12 @@ export function projectAgentEvent(statements: Statements, number: number, event:
     case 'call.measured': {
       const { added, deleted, modified, digest, call } = event;
       statements.run(MEASURE_CALL, added, deleted, modified, digest, number, call);
+      return;
+    }
+    case 'call.judged': {
+      const { action, findings, operation, call } = event;
+      const judged = JSON.stringify({ action, findings, operation });
+      statements.run(JUDGE_CALL, judged, number, call);
       return;
     }
     case 'change.unattributed':

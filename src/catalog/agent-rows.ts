@@ -126,6 +126,7 @@ function callRowOf(row: Row): CallRow {
     endedAtMs: row.ended_at_ms as number | null,
     outcome: row.outcome as CallRow['outcome'],
     changes: changesOf(row),
+    judged: row.judged === null ? null : (JSON.parse(String(row.judged)) as CallRow['judged']),
   };
 }
 

@@ -96,6 +96,7 @@ function isEssential(event: Event): boolean {
     case 'call.begun':
     case 'call.ended':
     case 'call.measured':
+    case 'call.judged':
     case 'change.unattributed':
       return false;
     case 'workspace.rebound':

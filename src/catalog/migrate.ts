@@ -9,13 +9,14 @@ import type { DatabaseSync } from 'node:sqlite';
 import { GhostsnapError } from '../core/errors.ts';
 import { eventsAndProjections } from './migrations/0001-events-and-projections.ts';
 import { toolCalls } from './migrations/0002-tool-calls.ts';
+import { judgedCalls } from './migrations/0003-judged-calls.ts';
 import type { Migration } from './migrations/migration.ts';
 import { corruptCatalog } from './sqlite-failure.ts';
 
 /** "ghos" in ASCII. */
 export const APPLICATION_ID = 0x67686f73;
 
-export const MIGRATIONS: readonly Migration[] = [eventsAndProjections, toolCalls];
+export const MIGRATIONS: readonly Migration[] = [eventsAndProjections, toolCalls, judgedCalls];
 
 export interface CatalogFormat {
   readonly applicationId: number;

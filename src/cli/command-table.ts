@@ -88,6 +88,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/label.ts'),
   },
   {
+    name: 'mcp',
+    summary: 'serve snapshots to an agent over MCP',
+    group: AGENTS,
+    load: () => import('./commands/mcp.ts'),
+  },
+  {
+    name: 'mcp-proxy',
+    summary: 'put a snapshot before each tool of an MCP server',
+    group: AGENTS,
+    load: () => import('./commands/mcp-proxy.ts'),
+  },
+  {
     name: 'rollback',
     summary: 'turn the whole workspace back to a snapshot',
     group: GOING_BACK,
@@ -128,6 +140,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'delete snapshots by the retention rules, or named ones',
     group: KEEPING,
     load: () => import('./commands/prune.ts'),
+  },
+  {
+    name: 'policy',
+    summary: 'check the policy, and say what it thinks of a tool call',
+    group: MENDING,
+    load: () => import('./commands/policy.ts'),
   },
   {
     name: 'hook',

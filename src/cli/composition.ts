@@ -5,7 +5,9 @@
  * option cost nothing, and it can be handed in, so that a command runs against something else in a
  * test.
  */
+import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
 import type { UncoveredPath } from '../backend/backend.ts';
+import type { PolicyInForce } from '../engine/judge-call.ts';
 import type { RecoveryReport } from '../engine/results.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 
@@ -76,6 +78,16 @@ export interface Composition {
   listPools(request: { readonly environment?: Environment }): Promise<PoolInfo[]>;
   poolStatus(request: PoolRequest): Promise<PoolInfo>;
   mountPool(request: PoolRequest): Promise<PoolInfo>;
+  loadMcpPolicy(request: { readonly environment: Environment }): Promise<McpPolicy>;
+  /** Made when there is none yet. */
+  loadMcpToken(request: {
+    readonly environment: Environment;
+  }): Promise<{ readonly token: string; readonly file: string }>;
+  /** The rules in force; `text` stands in for the workspace's own file. */
+  readPolicy(request: {
+    readonly text: string | null;
+    readonly environment?: Environment;
+  }): Promise<PolicyInForce>;
   destroyPool(
     request: PoolRequest & { readonly force?: 'yes' | 'no' },
   ): Promise<{ readonly name: string }>;

@@ -4,7 +4,7 @@
  * The child shares our process group, so the terminal's own Ctrl-C and Ctrl-\ reach it without
  * help; they are only kept from ending us. Every other signal is sent to us alone and is passed on.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { GhostsnapError } from '../core/errors.ts';
 
@@ -34,13 +34,31 @@ export async function runChild(options: {
   readonly env: Readonly<Record<string, string | undefined>>;
 }): Promise<number> {
   const [file = '', ...args] = options.command;
-  const hasTerminal = [process.stdin, process.stdout, process.stderr].some((one) => one.isTTY);
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
   const child = spawn(file, args, { stdio: 'inherit', env: { ...options.env } });
+  using _signals = passSignals(child);
+  return await exitStatusOf(child, file);
+}
+
+/** Passes signals on to `child` while it lives. */
+export function passSignals(child: ChildProcess): Disposable {
+  const hasTerminal = [process.stdin, process.stdout, process.stderr].some((one) => one.isTTY);
   const passOn = (signal: NodeJS.Signals): void => {
     if (!hasTerminal || !TERMINAL_SIGNALS.has(signal)) child.kill(signal);
   };
   for (const signal of PASSED_SIGNALS) process.on(signal, passOn);
+  return {
+    [Symbol.dispose]: () => {
+      for (const signal of PASSED_SIGNALS) process.off(signal, passOn);
+    },
+  };
+}
+
+/**
+ * Resolves when `child`, just spawned from `file`, has ended, as `runChild` does.
+ * @throws GhostsnapError IO
+ */
+export function exitStatusOf(child: ChildProcess, file: string): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
   child.once('error', (error: NodeJS.ErrnoException) => {
     const status = startFailure(error);
     if (status !== null) resolve(status);
@@ -49,11 +67,7 @@ export async function runChild(options: {
   child.once('exit', (code, signal) => {
     resolve(signal === null ? (code ?? 0) : 128 + constants.signals[signal]);
   });
-  try {
-    return await promise;
-  } finally {
-    for (const signal of PASSED_SIGNALS) process.off(signal, passOn);
-  }
+  return promise;
 }
 
 /** Why `runChild` gave 126 or 127, for people; null for statuses of the command's own. */

@@ -19,6 +19,7 @@ const CALL_COMMANDS: ReadonlySet<Command['type']> = new Set<CallCommand['type']>
   'begin-call',
   'end-call',
   'measure-call',
+  'judge-call',
   'note-unattributed',
 ]);
 
@@ -65,6 +66,10 @@ export function decideCall(
     case 'measure-call': {
       const { call, added, deleted, modified, digest } = command;
       return [{ type: 'call.measured', call, added, deleted, modified, digest }];
+    }
+    case 'judge-call': {
+      const { call, action, findings, operation } = command;
+      return [{ type: 'call.judged', call, action, findings, operation }];
     }
     case 'note-unattributed': {
       const { snapshot, since } = command;

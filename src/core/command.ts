@@ -5,7 +5,14 @@
  * `create-snapshot`; when it is done the engine reports `snapshot-taken`, and only that is an event.
  * Operations that destroy something first become an event (`start-*`), then an effect, then an end.
  */
-import type { CallChanges, CallFacts, CallOutcome, SnapshotLabels, SnapshotRole } from './event.ts';
+import type {
+  CallChanges,
+  CallFacts,
+  CallJudgement,
+  CallOutcome,
+  SnapshotLabels,
+  SnapshotRole,
+} from './event.ts';
 import type { CallId, OperationId, SnapshotId } from './ids.ts';
 import type { TurnKind, TurnMode } from './state.ts';
 
@@ -72,6 +79,7 @@ export type CallCommand =
   | ({ readonly type: 'begin-call'; readonly random: Uint8Array } & CallFacts)
   | { readonly type: 'end-call'; readonly call: CallId; readonly outcome: CallOutcome }
   | ({ readonly type: 'measure-call'; readonly call: CallId } & CallChanges)
+  | ({ readonly type: 'judge-call'; readonly call: CallId } & CallJudgement)
   | {
       readonly type: 'note-unattributed';
       readonly snapshot: SnapshotId;

@@ -5,6 +5,7 @@
  * append-only; a field may be added, none is ever renamed or given another meaning (SPEC.md).
  */
 import type { CallId, OperationId, PromptId, SnapshotId, WorkspaceId } from './ids.ts';
+import type { PolicyAction, RuleName } from './policy/policy-rule.ts';
 import type { TurnKind, TurnMode } from './state.ts';
 
 /**
@@ -47,6 +48,18 @@ export interface CallChanges {
   readonly modified: number;
   /** A hash of all changes, to tell later changes from the call's own. */
   readonly digest: string;
+}
+
+/** What a policy said of a call, as it is kept: without the paths. */
+export interface CallJudgement {
+  readonly action: PolicyAction;
+  readonly findings: readonly {
+    readonly rule: RuleName | 'policy-file';
+    readonly action: PolicyAction;
+    readonly message: string;
+  }[];
+  /** The rollback that followed at once; null: none did. */
+  readonly operation: OperationId | null;
 }
 
 export interface EventHead {
@@ -133,6 +146,7 @@ export type EventBody =
     } & CallFacts)
   | { readonly type: 'call.ended'; readonly call: CallId; readonly outcome: CallOutcome }
   | ({ readonly type: 'call.measured'; readonly call: CallId } & CallChanges)
+  | ({ readonly type: 'call.judged'; readonly call: CallId } & CallJudgement)
   | {
       /** The tree changed between the end of `since` and `snapshot` without a call. */
       readonly type: 'change.unattributed';

@@ -114,6 +114,7 @@ function applyBody(draft: Draft, event: Event): void {
     case 'session.started':
     case 'session.ended':
     case 'call.measured':
+    case 'call.judged':
     case 'change.unattributed':
     case 'workspace.rebound':
     case 'snapshot.labelled':

@@ -46,3 +46,43 @@ export const LINE_DIFF_EDITS_MAX = 5000;
 
 /** Bytes at the start of a file in which a NUL means that it is binary. */
 export const BINARY_PROBE_BYTES = 8192;
+
+/** Paths that one finding of a policy names: what a message still shows. */
+export const POLICY_PATHS_NAMED_MAX = 5;
+
+/** Files without a partner that are remembered to tell a move from a deletion (about 2 MB). */
+export const POLICY_MOVES_TRACKED_MAX = 20_000;
+
+/** Rules that one policy file may hold, and patterns that one rule may: each is tried on each change. */
+export const POLICY_RULES_MAX = 64;
+export const POLICY_PATTERNS_MAX = 256;
+
+/** Findings of one call that its event keeps. */
+export const POLICY_FINDINGS_KEPT_MAX = 16;
+
+/** Bytes of one path pattern. */
+export const POLICY_PATTERN_BYTES_MAX = 512;
+
+/** Bytes of a policy file that are read: a file beyond it is refused, not cut. */
+export const POLICY_FILE_BYTES_MAX = 65_536;
+
+/**
+ * Bytes of one message of an MCP client, which is held until it is known whether it calls a tool. A
+ * server's messages flow through unheld, whatever their size.
+ */
+export const MCP_MESSAGE_BYTES_MAX = 134_217_728;
+
+/** Bytes of an answer to `tools/list` from which a proxy still learns. */
+export const MCP_TOOLS_LIST_BYTES_MAX = 8_388_608;
+
+/** Requests whose answers an MCP proxy waits for; past it the oldest is not waited for any more. */
+export const MCP_PENDING_MAX = 4096;
+
+/** Milliseconds that a person may take to answer a question of the MCP server. */
+export const MCP_ANSWER_WAIT_MS = 600_000;
+
+/** Bytes of a request to the MCP server over HTTP: its largest, paths to restore, stays far below. */
+export const MCP_BODY_BYTES_MAX = 1_048_576;
+
+/** Sessions that the MCP server keeps over HTTP; past it the one that was quiet longest is ended. */
+export const MCP_SESSIONS_MAX = 64;

@@ -3,10 +3,15 @@
  *
  * Only what is on the path before a tool call is loaded at once; everything else when it is asked for.
  */
+import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
+import type { PolicyInForce } from '../engine/judge-call.ts';
 import type { RecoveryReport } from '../engine/results.ts';
+import { type Environment, resolveHome } from './home.ts';
 import type { InitWorkspaceOptions, InitWorkspaceResult } from './init-workspace.ts';
+import type { McpToken } from './mcp-token.ts';
 import type { PoolInfo, PoolOptions } from './pools.ts';
 import type { RecoverWorkspaceOptions } from './recover-workspace.ts';
+import { systemEnvironment } from './system-ports.ts';
 
 export { openWorkspace } from './open-workspace.ts';
 
@@ -34,6 +39,28 @@ export async function poolStatus(options: PoolOptions): Promise<PoolInfo> {
 
 export async function mountPool(options: PoolOptions): Promise<PoolInfo> {
   return await (await import('./pools.ts')).mountPool(options);
+}
+
+export async function loadMcpPolicy(options: {
+  readonly environment: Environment;
+}): Promise<McpPolicy> {
+  return (await import('./mcp-config.ts')).loadMcpPolicy(options.environment);
+}
+
+export async function loadMcpToken(options: {
+  readonly environment: Environment;
+}): Promise<McpToken> {
+  return (await import('./mcp-token.ts')).loadMcpToken(options.environment);
+}
+
+/** @throws GhostsnapError BAD_CONFIG when the person's configuration is wrong */
+export async function readPolicy(options: {
+  readonly text: string | null;
+  readonly environment?: Environment;
+}): Promise<PolicyInForce> {
+  const { policySource } = await import('./policy-files.ts');
+  const environment = options.environment ?? systemEnvironment();
+  return await policySource(resolveHome(environment)).rulesWith(options.text);
 }
 
 export async function destroyPool(

@@ -18,12 +18,29 @@ const RETENTION_KEYS = [
   'weeklyForMs',
 ] as const satisfies readonly (keyof RetentionPolicy)[];
 
+/** What the file may hold; each section is checked by the part that uses it. */
+const SECTIONS = ['retention', 'agents', 'mcp', 'policy'];
+
+/** One section as it is written, unchecked; undefined when there is none. @throws GhostsnapError BAD_CONFIG */
+export function readConfigSection(home: Home, section: string): unknown {
+  const file = configFile(home);
+  if (!fs.existsSync(file)) return undefined;
+  const errors: string[] = [];
+  const config = fieldsOf(parse(file), SECTIONS, '', errors);
+  if (errors.length > 0) throw badConfig(file, errors);
+  return config[section];
+}
+
+export function configFile(home: Home): string {
+  return path.join(home.config, 'config.json');
+}
+
 /** `fallback` with what `config.json` says under "retention". @throws GhostsnapError BAD_CONFIG */
 export function loadRetentionPolicy(home: Home, fallback: RetentionPolicy): RetentionPolicy {
-  const file = path.join(home.config, 'config.json');
+  const file = configFile(home);
   if (!fs.existsSync(file)) return fallback;
   const errors: string[] = [];
-  const config = fieldsOf(parse(file), ['retention', 'agents'], '', errors);
+  const config = fieldsOf(parse(file), SECTIONS, '', errors);
   const given = config.retention ?? {};
   const retention = fieldsOf(given, RETENTION_KEYS, 'retention.', errors);
   const policy: Record<string, number> = {};
@@ -61,7 +78,7 @@ function parse(file: string): unknown {
   }
 }
 
-function badConfig(file: string, errors: readonly string[]): GhostsnapError {
+export function badConfig(file: string, errors: readonly string[]): GhostsnapError {
   return new GhostsnapError(
     'BAD_CONFIG',
     `The configuration ${file} cannot be used: ${errors.join('; ')}.`,

@@ -15,6 +15,7 @@ import { pruneInBackground } from './background-prune.ts';
 import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, type OpenPool, openPool, requirePool } from './open-pool.ts';
+import { policySource } from './policy-files.ts';
 import { findWorkspaceAround, removeWorkspace, type WorkspaceRecord } from './registry.ts';
 import { systemEnvironment } from './system-ports.ts';
 
@@ -89,6 +90,7 @@ export function buildWorkspace(options: BuildWorkspaceOptions): EngineWorkspace 
       pool: record.pool,
       poolRoot: parts.record.root,
     },
+    judging: policySource(home),
     policy: loadRetentionPolicy(home, DEFAULT_RETENTION_POLICY),
     release: () => closePool(parts),
     releaseSync: () => {

@@ -2,11 +2,11 @@
  * What the public API takes and gives about agents: sessions, prompts, tool calls. Plain values.
  */
 import type { UncoveredPath } from '../backend/backend.ts';
-import type { CallChanges, CallOutcome } from '../core/event.ts';
+import type { CallChanges, CallJudgement, CallOutcome } from '../core/event.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import type { Redaction } from '../core/kept-input.ts';
 
-export type { CallChanges, CallOutcome };
+export type { CallChanges, CallJudgement, CallOutcome };
 
 /** Names a session of an agent; it is recorded when it is first seen. */
 export interface SessionRequest {
@@ -96,6 +96,8 @@ export interface CallInfo {
   readonly outcome: CallOutcome | null;
   /** null: not counted. */
   readonly changes: CallChanges | null;
+  /** What the policy said; null: not judged, or nothing was found. */
+  readonly judged: CallJudgement | null;
 }
 
 /** The tree changed between the end of `since` and `snapshot`, and no call was seen. */

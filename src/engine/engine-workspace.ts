@@ -28,6 +28,7 @@ import type {
 } from './call-results.ts';
 import { chooseMode } from './choose-mode.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
+import { type Judgement, type JudgeOptions, judgeCall, type PolicySource } from './judge-call.ts';
 import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
@@ -57,6 +58,8 @@ export interface EngineWorkspaceOptions {
   readonly session: WorkspaceSession;
   readonly info: WorkspaceInfo;
   readonly policy: RetentionPolicy;
+  /** What tool calls are judged by. */
+  readonly judging: PolicySource;
   /** What must be closed with the workspace: catalog, backend. */
   readonly release: () => Promise<void>;
   readonly releaseSync: () => void;
@@ -191,6 +194,10 @@ export class EngineWorkspace implements Workspace {
 
   findUnattributed(call: CallId, options: { signal?: AbortSignal } = {}): Promise<boolean> {
     return findUnattributed(this.#session, call, options.signal);
+  }
+
+  judgeCall(call: string, options: JudgeOptions = {}): Promise<Judgement> {
+    return judgeCall(this.#session, this.#options.judging, { ...options, call });
   }
 
   async startSession(request: SessionRequest): Promise<void> {

@@ -2,7 +2,14 @@
  * What the engine needs from outside, as interfaces. Adapters implement them; the daemon and the CLI
  * hand them in. The engine never reads a clock, the environment or a random source by itself.
  */
-import type { CallChanges, CallFacts, CallOutcome, Event, SnapshotRole } from '../core/event.ts';
+import type {
+  CallChanges,
+  CallFacts,
+  CallJudgement,
+  CallOutcome,
+  Event,
+  SnapshotRole,
+} from '../core/event.ts';
 import type { CallId, OperationId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { TurnKind, TurnMode, WorkspaceState } from '../core/state.ts';
 
@@ -80,6 +87,8 @@ export interface CallRow extends CallFacts {
   readonly overlaps: readonly CallId[];
   /** null: not counted. */
   readonly changes: CallChanges | null;
+  /** null: not judged, or nothing was found. */
+  readonly judged: CallJudgement | null;
 }
 
 /** A change that was found where no call had been. */
@@ -167,6 +176,13 @@ export interface Catalog extends Disposable {
 /** A lock that dies with its process. Dispose to release. */
 export interface Lock extends Disposable {
   readonly name: string;
+  /**
+   * The holder before died with the lock, or left it unsettled: what it was doing may be on disk and not
+   * in the catalog.
+   */
+  readonly isInherited: boolean;
+  /** The next holder is told what a holder that died would have told it. */
+  leaveUnsettled(): void;
 }
 
 export interface LockOptions {

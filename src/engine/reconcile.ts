@@ -35,7 +35,10 @@ export function emptyDraft(): RecoveryDraft {
 export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDraft): void {
   const { backend, catalog } = session.ports;
   const stamp = backend.snapshotsStamp(session.ref);
-  if (stamp === catalog.loadStamp(session.ref.id)) return;
+  if (stamp === catalog.loadStamp(session.ref.id)) {
+    session.isUncertain = false;
+    return;
+  }
   const known = new Set(catalog.snapshotIds(session.ref.id));
   const whole = new Set<SnapshotId>();
   for (const snapshot of backend.listSnapshots(session.ref)) {
@@ -55,6 +58,7 @@ export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDra
   }
   adoptPins(session, whole);
   catalog.saveStamp(session.ref.id, stamp);
+  session.isUncertain = false;
 }
 
 /** Pins are on disk beside the snapshots: a catalog that was lost learns them again. */

@@ -50,10 +50,7 @@ export function takeSnapshotSync(
  * the next id could be the same one, within a millisecond or when the clock stepped back.
  */
 function decideId(session: WorkspaceSession): SnapshotId {
-  if (session.isUncertain) {
-    reconcile(session);
-    session.isUncertain = false;
-  }
+  if (session.isUncertain) reconcile(session);
   const random = session.ports.entropy.ulidRandom();
   const [effect] = session.decide({ type: 'take-snapshot', random }, 'process-crash');
   assert(effect?.type === 'create-snapshot', 'take-snapshot gives one create-snapshot');

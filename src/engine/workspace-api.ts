@@ -22,6 +22,7 @@ import type {
   SessionRequest,
   UnattributedInfo,
 } from './call-results.ts';
+import type { Judgement, JudgeOptions } from './judge-call.ts';
 import type { OperationRow } from './ports.ts';
 import type {
   ArmResult,
@@ -105,6 +106,13 @@ export interface Workspace extends AsyncDisposable, Disposable {
    * snapshot. For when nobody waits. False also when it cannot be known.
    */
   findUnattributed(call: CallId, options?: { signal?: AbortSignal }): Promise<boolean>;
+  /**
+   * What the policy says of a call that ended, from what it really changed. It is recorded, the change is
+   * counted as `measureCall` does, and a rollback that the policy demands is done; `act: 'plan'` only says
+   * what would be said. Not before the call has ended.
+   * @throws GhostsnapError CALL_NOT_FOUND, WORKSPACE_BUSY, SNAPSHOT_NOT_FOUND, BAD_CONFIG
+   */
+  judgeCall(call: string, options?: JudgeOptions): Promise<Judgement>;
   /** Idempotent; a session is also recorded by its first call or prompt. */
   startSession(request: SessionRequest): Promise<void>;
   /** Its calls in flight end as 'unknown'. An unknown or ended session stays as it is. */

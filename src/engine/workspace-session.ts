@@ -35,7 +35,11 @@ export interface WorkOn {
 export class WorkspaceSession {
   readonly ref: WorkspaceRef;
   readonly ports: EnginePorts;
-  /** A snapshot was begun and its end is not known: the disk may hold one that the catalog does not. */
+  /**
+   * A snapshot was begun, by this process or by one that died, and its end is not known: the disk may
+   * hold one that the catalog does not. The next snapshot looks first, or it could get an id that is
+   * taken, or one that is lower.
+   */
   isUncertain = false;
   readonly #lockWaitMs: number;
   #state: WorkspaceState;
@@ -81,9 +85,13 @@ export class WorkspaceSession {
         { hint: 'Await it first, or use the asynchronous call, which queues.' },
       );
     }
-    using _lock = this.ports.locks.acquireSync(this.ref.id, this.#lockOptions(on));
-    this.#refresh();
-    return work();
+    using lock = this.ports.locks.acquireSync(this.ref.id, this.#lockOptions(on));
+    this.#enter(lock);
+    try {
+      return work();
+    } finally {
+      this.#settle(lock);
+    }
   }
 
   /**
@@ -127,12 +135,27 @@ export class WorkspaceSession {
   async #runLocked<T>(on: WorkOn, work: () => Promise<T> | T): Promise<T> {
     const { signal } = on;
     const options = this.#lockOptions(on);
-    using _lock: Lock = await this.ports.locks.acquire(
+    using lock: Lock = await this.ports.locks.acquire(
       this.ref.id,
       signal === undefined ? options : { ...options, signal },
     );
+    this.#enter(lock);
+    try {
+      return await work();
+    } finally {
+      this.#settle(lock);
+    }
+  }
+
+  /** A process that died with the lock may have left a snapshot that is in no catalog. */
+  #enter(lock: Lock): void {
+    if (lock.isInherited) this.isUncertain = true;
     this.#refresh();
-    return await work();
+  }
+
+  /** What this session does not know, the next one, perhaps another process's, does not know either. */
+  #settle(lock: Lock): void {
+    if (this.isUncertain) lock.leaveUnsettled();
   }
 
   #lockOptions(on: WorkOn): { waitMs: number; purpose: string } {

@@ -48,14 +48,21 @@ export class LockAttempt implements Disposable {
     const file = this.#tryFile(`${this.#path}.lock`);
     if (file === null) return null;
     const { name, purpose, idle, onRelease } = this.#options;
+    const isInherited = file.isSigned();
     file.sign({ pid: process.pid, purpose, sinceMs: Date.now() });
     let isHeld = true;
+    let isSettled = true;
     return {
       name,
+      isInherited,
+      leaveUnsettled: () => {
+        isSettled = false;
+      },
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
         onRelease();
+        if (isSettled) file.wipe();
         file.unlock();
         idle.giveBack(file);
       },

@@ -3,8 +3,9 @@
  *
  * The kernel's lock belongs to the open file and ends with the process, however it ends; descriptors are
  * close-on-exec, so that no child inherits one. A LockFile is open and unlocked, or open and locked; two
- * of the same path conflict, in one process as between two. The line inside is only for the text that
- * waiters are shown: nothing is decided on it.
+ * of the same path conflict, in one process as between two. The line inside says who holds it, for the
+ * text that waiters are shown. It is wiped when the lock is given back: one that is still there when the
+ * lock is taken is that of a holder who died. Nothing else is decided on it.
  */
 import {
   closeSync,
@@ -13,6 +14,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -30,6 +32,8 @@ export interface LockHolder {
 /** The line has this length whatever it says: one write replaces it, and no rest of a longer one stays. */
 const LINE_BYTES = 256;
 const PURPOSE_LENGTH_MAX = 100;
+/** A line is JSON and begins with a brace. */
+const LINE_START = 0x7b;
 
 export class LockFile {
   readonly path: string;
@@ -67,6 +71,21 @@ export class LockFile {
       writeSync(this.#fd, `${line.padEnd(LINE_BYTES - 1)}\n`, 0);
     } catch {
       // A full disk: the lock is held all the same, waiters are told less.
+    }
+  }
+
+  /** Locked: whether the holder before gave it back without wiping its line. */
+  isSigned(): boolean {
+    const first = Buffer.alloc(1);
+    return readSync(this.#fd, first, 0, 1, 0) === 1 && first[0] === LINE_START;
+  }
+
+  /** Takes the line back. One byte of a file that has its blocks: a full disk does not refuse it. */
+  wipe(): void {
+    try {
+      writeSync(this.#fd, ' ', 0);
+    } catch {
+      // Then the next holder looks at the disk once more than it need.
     }
   }
 

@@ -68,7 +68,7 @@ describe('opening', () => {
       using catalog = open(file);
       new Journal(catalog).init();
       using database = new DatabaseSync(file, { readOnly: true });
-      expect(readFormat(database)).toEqual({ applicationId: APPLICATION_ID, version: 2 });
+      expect(readFormat(database)).toEqual({ applicationId: APPLICATION_ID, version: 3 });
       expect(database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
       catalog[Symbol.dispose]();
       database.close();
@@ -95,12 +95,12 @@ describe('opening', () => {
 
   it('refuses a version from the future and changes nothing', () => {
     makeCatalog();
-    sql('PRAGMA user_version = 3');
+    sql('PRAGMA user_version = 4');
     const before = readFileSync(file);
     for (const access of ['writable', 'readonly'] as const) {
       const error = errorOf(() => open(file, { access }));
       expect(error.code).toBe('FORMAT_TOO_NEW');
-      expect(error.data).toMatchObject({ version: 3, latest: 2 });
+      expect(error.data).toMatchObject({ version: 4, latest: 3 });
     }
     expect(readFileSync(file).equals(before)).toBe(true);
   });
@@ -138,7 +138,7 @@ describe('opening', () => {
 
 describe('migrate()', () => {
   const next: Migration = {
-    version: 3,
+    version: 4,
     run: (database) => database.exec('ALTER TABLE workspaces ADD COLUMN colour TEXT'),
   };
 
@@ -146,7 +146,7 @@ describe('migrate()', () => {
     makeCatalog();
     using database = new DatabaseSync(file);
     migrate(database, [...MIGRATIONS, next]);
-    expect(readFormat(database).version).toBe(3);
+    expect(readFormat(database).version).toBe(4);
     expect(
       database.prepare('SELECT count(*) AS n, max(colour) AS c FROM workspaces').get(),
     ).toEqual({
@@ -154,19 +154,19 @@ describe('migrate()', () => {
       c: null,
     });
     migrate(database, [...MIGRATIONS, next]);
-    expect(readFormat(database).version).toBe(3);
+    expect(readFormat(database).version).toBe(4);
   });
 
   it('leaves the old version when a step fails half-way', () => {
     makeCatalog();
     const broken: Migration = {
-      version: 4,
+      version: 5,
       run: (database) => database.exec('CREATE TABLE half (x); INSERT INTO nowhere VALUES (1)'),
     };
     {
       using database = new DatabaseSync(file);
       expect(() => migrate(database, [...MIGRATIONS, next, broken])).toThrow('nowhere');
-      expect(readFormat(database).version).toBe(2);
+      expect(readFormat(database).version).toBe(3);
     }
     expect(verifyCatalog({ file })).toEqual([]);
   });
@@ -176,7 +176,7 @@ describe('migrate()', () => {
     using database = new DatabaseSync(file);
     migrate(database, [...MIGRATIONS, next]);
     migrate(database, MIGRATIONS);
-    expect(readFormat(database).version).toBe(3);
+    expect(readFormat(database).version).toBe(4);
   });
 });
 

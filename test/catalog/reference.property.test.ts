@@ -8,9 +8,8 @@ import { rebuildProjections } from '../../src/catalog/rebuild-projections.ts';
 import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
 import type { SnapshotId } from '../../src/core/ids.ts';
 import type { Catalog } from '../../src/engine/ports.ts';
-import { SimCatalog } from '../sim/sim-catalog.ts';
-import { SimFaults } from '../sim/sim-faults.ts';
-import { SimRandom } from '../sim/sim-random.ts';
+import { SimCatalog, SimCatalogStore } from '../sim/sim-catalog.ts';
+import { FAULTLESS } from '../sim/sim-process.ts';
 import {
   Journal,
   type JournalCatalog,
@@ -123,6 +122,10 @@ function actAsAgent(journal: Journal, reference: Catalog, action: Action): void 
         ...{ type: 'measure-call', call: call.call, added: action.at, deleted: 2, modified: 3 },
         digest: 'abc',
       });
+      journal.decide({
+        ...{ type: 'judge-call', call: call.call, action: 'warn', operation: null },
+        findings: [{ rule: 'deleted-files', action: 'warn', message: `It deleted ${action.at}.` }],
+      });
       return;
     case 'stray':
       if (call === undefined || head === null) return;
@@ -166,9 +169,7 @@ describe('the catalog', () => {
       fc.property(actions, (steps) => {
         using directory = temporaryDirectory();
         const { file } = directory;
-        const model = new SimCatalog(
-          new SimFaults(new SimRandom(1), { crashOneIn: 0, failOneIn: 0 }),
-        );
+        const model = new SimCatalog(new SimCatalogStore(), FAULTLESS);
         let catalog = open(file, { reserveBytes: 0 });
         try {
           let writer = new Journal(both(catalog, model)).init();

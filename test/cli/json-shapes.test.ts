@@ -44,6 +44,7 @@ it('--json keeps its shape in every command', async () => {
   await record('restore', 'two', 'src');
   mkdirSync(join(workspace.base, 'to'));
   await record('restore', 'two', 'src', '--to', join(workspace.base, 'to'));
+  await record('policy', 'check');
   await record('log', '--operations', '--changes', '-n', '5');
   await record('status');
   await record('prune', '--dry-run');

@@ -1,35 +1,77 @@
 /** A workspace on the simulated disk and catalog, without faults: what engine tests look at. */
 import type { WorkspaceRef } from '../../src/backend/backend.ts';
+import { assert, type ErrorCode, GhostsnapError } from '../../src/core/errors.ts';
 import { nextUlid, workspaceId } from '../../src/core/ids.ts';
 import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
-import type { Locks } from '../../src/engine/ports.ts';
+import type { Lock, Locks } from '../../src/engine/ports.ts';
 import { WorkspaceSession } from '../../src/engine/workspace-session.ts';
-import { SimBackend, type SimTree } from '../sim/sim-backend.ts';
-import { SimCatalog } from '../sim/sim-catalog.ts';
-import { SimFaults } from '../sim/sim-faults.ts';
+import { SimBackend, SimDisk, type SimVolume } from '../sim/sim-backend.ts';
+import { SimCatalog, SimCatalogStore } from '../sim/sim-catalog.ts';
+import type { SimHost } from '../sim/sim-process.ts';
 import { SimRandom } from '../sim/sim-random.ts';
+import { contentOf, FILES, withContent } from '../sim/sim-tree.ts';
 
 export interface EngineWorld {
   readonly workspace: EngineWorkspace;
   readonly backend: SimBackend;
   readonly catalog: SimCatalog;
-  readonly faults: SimFaults;
+  /** The next step of disk or catalog fails with this, once. */
+  failNext(code: ErrorCode): void;
   readonly ref: WorkspaceRef;
   /** The live tree, to edit. */
-  live(): SimTree;
+  live(): LiveFiles;
+}
+
+/** The live tree's files by name: each new name takes the next of the simulated disk's files. */
+class LiveFiles implements Iterable<readonly [string, number]> {
+  readonly #volume: SimVolume;
+  readonly #files = new Map<string, number>();
+
+  constructor(volume: SimVolume) {
+    this.#volume = volume;
+  }
+
+  set(name: string, content: number): void {
+    const file = this.#files.get(name) ?? this.#files.size;
+    assert(file < FILES, 'the simulated disk has files for all names');
+    this.#files.set(name, file);
+    this.#volume.live = withContent(this.#volume.live, file, content);
+  }
+
+  delete(name: string): void {
+    this.set(name, 0);
+  }
+
+  *[Symbol.iterator](): Generator<readonly [string, number]> {
+    for (const [name, file] of this.#files) {
+      const content = contentOf(this.#volume.live, file);
+      if (content !== 0) yield [name, content];
+    }
+  }
 }
 
 const FREE_LOCKS: Locks = {
-  acquire: (name) => Promise.resolve({ name, [Symbol.dispose]() {} }),
-  acquireSync: (name) => ({ name, [Symbol.dispose]() {} }),
+  acquire: (name) => Promise.resolve(freeLock(name)),
+  acquireSync: freeLock,
 };
+
+function freeLock(name: string): Lock {
+  return { name, isInherited: false, leaveUnsettled() {}, [Symbol.dispose]() {} };
+}
 
 export async function makeEngineWorld(): Promise<EngineWorld> {
   const random = new SimRandom(1);
-  const faults = new SimFaults(random, { crashOneIn: 0, failOneIn: 0 });
-  const backend = new SimBackend(faults, () => Promise.resolve());
-  const catalog = new SimCatalog(faults);
+  let failure: ErrorCode | null = null;
+  const step = (label: string): void => {
+    const code = failure;
+    failure = null;
+    if (code !== null) throw new GhostsnapError(code, `The simulated disk failed at ${label}.`);
+  };
+  const host: SimHost = { step, stepAlone: (_id, label) => step(label), pause: async () => {} };
+  const disk = new SimDisk();
+  const backend = new SimBackend(disk, host);
+  const catalog = new SimCatalog(new SimCatalogStore(), host);
   const id = workspaceId(nextUlid('', 1, new Uint8Array(10)));
   const ref = { id, path: '/sim', poolRoot: '/pool' };
   let nowMs = 1_000_000;
@@ -48,11 +90,19 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     session,
     info: { workspace: id, path: '/sim', backend: 'memory', pool: 'sim', poolRoot: '/pool' },
     policy: KEEP_EVERYTHING_POLICY,
+    judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
     release: async () => {},
     releaseSync: () => {},
     onPruneDue: () => {},
     forget: () => {},
   });
   await workspace.create({ move: null, work: {} });
-  return { workspace, backend, catalog, faults, ref, live: () => backend.of(id).live };
+  const files = new LiveFiles(disk.volume(id));
+  return {
+    ...{ workspace, backend, catalog, ref },
+    failNext: (code) => {
+      failure = code;
+    },
+    live: () => files,
+  };
 }

@@ -72,14 +72,14 @@ describe('beginCall()', () => {
 
   it('throws and records no call when no snapshot can be taken', async () => {
     await world.workspace.startSession({ session: 's1', harness: 'test' });
-    world.faults.failNext('POOL_FULL');
+    world.failNext('POOL_FULL');
     await expect(world.workspace.beginCall(CALL)).rejects.toMatchObject({ code: 'POOL_FULL' });
     expect(world.workspace.listCalls()).toEqual([]);
   });
 
   it('records why a call has no snapshot when that is allowed', async () => {
     await world.workspace.startSession({ session: 's1', harness: 'test' });
-    world.faults.failNext('POOL_FULL');
+    world.failNext('POOL_FULL');
     const begun = await world.workspace.beginCall({ ...CALL, onSnapshotFailure: 'warn' });
     expect(begun.snapshot).toBe(null);
     expect(begun.unprotected).toContain('POOL_FULL');

@@ -69,6 +69,33 @@ function errorOf(work: () => unknown): GhostsnapError {
   throw new Error('nothing was thrown');
 }
 
+describe('what the next holder is told', () => {
+  it('is nothing after a lock was given back', () => {
+    locks.acquireSync('shared', { ...PURPOSE, waitMs: 0 })[Symbol.dispose]();
+    using again = locks.acquireSync('shared', { ...PURPOSE, waitMs: 0 });
+    expect(again.isInherited).toBe(false);
+  });
+
+  it('is that the holder before died, once', async () => {
+    const child = worker('hold', directory);
+    await untilHeld(child);
+    await kill(child);
+    const inherited = await locks.acquire('shared', { ...PURPOSE, waitMs: 0 });
+    expect(inherited.isInherited).toBe(true);
+    inherited[Symbol.dispose]();
+    using again = locks.acquireSync('shared', { ...PURPOSE, waitMs: 0 });
+    expect(again.isInherited).toBe(false);
+  });
+
+  it('is that the holder before left something unsettled', () => {
+    const first = locks.acquireSync('shared', { ...PURPOSE, waitMs: 0 });
+    first.leaveUnsettled();
+    first[Symbol.dispose]();
+    using second = locks.acquireSync('shared', { ...PURPOSE, waitMs: 0 });
+    expect(second.isInherited).toBe(true);
+  });
+});
+
 describe('acquire() and acquireSync()', () => {
   it('refuse a lock that another process holds, naming its pid and purpose', async () => {
     const child = worker('hold', directory);

@@ -70,7 +70,7 @@ export class SimAgents {
         } = event;
         this.#calls.push({
           ...facts,
-          ...{ begunAtMs: atMs, endedAtMs: null, outcome: null, changes: null },
+          ...{ begunAtMs: atMs, endedAtMs: null, outcome: null, changes: null, judged: null },
         });
         for (const row of this.#calls) {
           if (event.overlaps.includes(row.call)) row.overlaps = [...row.overlaps, event.call];
@@ -83,6 +83,11 @@ export class SimAgents {
       case 'call.measured': {
         const { added, deleted, modified, digest } = event;
         this.#change(event.call, { changes: { added, deleted, modified, digest } });
+        return;
+      }
+      case 'call.judged': {
+        const { action, findings, operation } = event;
+        this.#change(event.call, { judged: { action, findings, operation } });
         return;
       }
       case 'change.unattributed':

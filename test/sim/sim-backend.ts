@@ -1,9 +1,12 @@
 /**
  * A disk in memory that behaves as a backend must, and fails where a disk fails.
  *
- * A tree is a map from path to a number. Turning a tree in place changes one path at a time, each a
- * step where the process may die, so that half-turned trees are ordinary here.
+ * The disk is shared; a backend is one process's view of it. Turning a tree in place changes one file
+ * at a time, each a step where the process may die, so that half-turned trees are ordinary here. The disk
+ * itself refuses what must never be: a change by somebody without the lock, an id that is not greater
+ * than every one before it.
  */
+import { strict as assert } from 'node:assert';
 import type {
   ApplyOptions,
   ApplyResult,
@@ -22,18 +25,53 @@ import { GhostsnapError } from '../../src/core/errors.ts';
 import type { SnapshotId, WorkspaceId } from '../../src/core/ids.ts';
 import { ulidOf, ulidTimeMs } from '../../src/core/ids.ts';
 import type { RawPath } from '../../src/core/raw-path.ts';
-import { isWithin } from '../../src/core/raw-path.ts';
 import type { TreeChange } from '../../src/core/tree-change.ts';
-import type { SimFaults } from './sim-faults.ts';
+import type { TreeEntry } from '../../src/core/tree-entry.ts';
+import type { SimHost } from './sim-process.ts';
+import {
+  changedFiles,
+  contentOf,
+  EMPTY_TREE,
+  FILES,
+  pathOf,
+  type SimTree,
+  withContent,
+} from './sim-tree.ts';
 
-export type SimTree = Map<string, number>;
-
-interface SimWorkspace {
+export interface SimVolume {
   live: SimTree;
   readonly snapshots: Map<SnapshotId, SimTree>;
   readonly pins: Set<SnapshotId>;
+  /** Tokens of exchanges that happened, until their old trees are removed. */
   swapped: string[];
+  /** Changes whenever the set of snapshots does. */
   stamp: number;
+  /** The greatest id that ever was, '' at first. */
+  greatestId: SnapshotId | '';
+}
+
+export class SimDisk {
+  readonly #volumes = new Map<WorkspaceId, SimVolume>();
+
+  volume(id: WorkspaceId): SimVolume {
+    let volume = this.#volumes.get(id);
+    if (volume === undefined) {
+      volume = {
+        ...{ live: EMPTY_TREE, snapshots: new Map(), pins: new Set(), swapped: [] },
+        ...{ stamp: 0, greatestId: '' },
+      };
+      this.#volumes.set(id, volume);
+    }
+    return volume;
+  }
+
+  /** @throws GhostsnapError SNAPSHOT_NOT_FOUND */
+  tree(id: WorkspaceId, ref: TreeRef): SimTree {
+    const { live, snapshots } = this.volume(id);
+    const tree = ref === 'live' ? live : snapshots.get(ref);
+    if (tree !== undefined) return tree;
+    throw new GhostsnapError('SNAPSHOT_NOT_FOUND', `There is no snapshot ${ref} on disk.`);
+  }
 }
 
 export class SimBackend implements Backend {
@@ -44,28 +82,15 @@ export class SimBackend implements Backend {
     canSwap: true,
     sharesBlocks: true,
   };
-  readonly workspaces = new Map<WorkspaceId, SimWorkspace>();
-  readonly #faults: SimFaults;
-  readonly #pause: () => Promise<void>;
+  readonly #disk: SimDisk;
+  readonly #host: SimHost;
 
-  /** @param pause resolves when the scheduler says so: where other work may come between. */
-  constructor(faults: SimFaults, pause: () => Promise<void>) {
-    this.#faults = faults;
-    this.#pause = pause;
+  constructor(disk: SimDisk, host: SimHost) {
+    this.#disk = disk;
+    this.#host = host;
   }
 
-  of(id: WorkspaceId): SimWorkspace {
-    let workspace = this.workspaces.get(id);
-    if (workspace === undefined) {
-      workspace = { live: new Map(), snapshots: new Map(), pins: new Set(), swapped: [], stamp: 0 };
-      this.workspaces.set(id, workspace);
-    }
-    return workspace;
-  }
-
-  async initWorkspace(ref: WorkspaceRef): Promise<void> {
-    this.of(ref.id);
-  }
+  async initWorkspace(): Promise<void> {}
 
   async recoverWorkspace(): Promise<void> {}
 
@@ -76,22 +101,23 @@ export class SimBackend implements Backend {
   }
 
   async createSnapshot(ref: WorkspaceRef, id: SnapshotId): Promise<CreateResult> {
-    await this.#pause();
+    await this.#host.pause();
     return this.createSnapshotSync(ref, id);
   }
 
   createSnapshotSync(ref: WorkspaceRef, id: SnapshotId): CreateResult {
-    this.#faults.step('create:before');
-    const workspace = this.of(ref.id);
-    if (workspace.snapshots.has(id)) throw new Error(`The id ${id} was used twice.`);
-    workspace.snapshots.set(id, new Map(workspace.live));
-    workspace.stamp += 1;
-    this.#faults.step('create:after');
+    this.#host.stepAlone(ref.id, 'create:before');
+    const volume = this.#disk.volume(ref.id);
+    assert.ok(id > volume.greatestId, `ids are ordered: ${id} comes after ${volume.greatestId}`);
+    volume.greatestId = id;
+    volume.snapshots.set(id, volume.live);
+    volume.stamp += 1;
+    this.#host.step('create:after');
     return { uncovered: [] };
   }
 
   listSnapshots(ref: WorkspaceRef): readonly SnapshotOnDisk[] {
-    const ids = [...this.of(ref.id).snapshots.keys()].sort();
+    const ids = [...this.#disk.volume(ref.id).snapshots.keys()].sort();
     return ids.map((id) => ({ id, createdAtMs: ulidTimeMs(ulidOf(id)), isWhole: true }));
   }
 
@@ -100,32 +126,40 @@ export class SimBackend implements Backend {
   }
 
   snapshotsStamp(ref: WorkspaceRef): string {
-    return String(this.of(ref.id).stamp);
+    return String(this.#disk.volume(ref.id).stamp);
   }
 
   async deleteSnapshots(ref: WorkspaceRef, ids: readonly SnapshotId[]): Promise<void> {
-    await this.#pause();
-    const workspace = this.of(ref.id);
+    await this.#host.pause();
+    const volume = this.#disk.volume(ref.id);
     for (const id of ids) {
-      this.#faults.step('delete:before');
-      workspace.snapshots.delete(id);
-      workspace.pins.delete(id);
-      workspace.stamp += 1;
+      this.#host.stepAlone(ref.id, 'delete:before');
+      volume.snapshots.delete(id);
+      volume.pins.delete(id);
+      volume.stamp += 1;
     }
   }
 
   setPinned(ref: WorkspaceRef, id: SnapshotId, pinned: 'pinned' | 'unpinned'): void {
-    this.#faults.step('pin:before');
-    if (pinned === 'pinned') this.of(ref.id).pins.add(id);
-    else this.of(ref.id).pins.delete(id);
+    this.#host.stepAlone(ref.id, 'pin:before');
+    const { pins } = this.#disk.volume(ref.id);
+    if (pinned === 'pinned') pins.add(id);
+    else pins.delete(id);
   }
 
   listPinned(ref: WorkspaceRef): readonly SnapshotId[] {
-    return [...this.of(ref.id).pins].sort();
+    return [...this.#disk.volume(ref.id).pins].sort();
   }
 
-  openTree(): Promise<TreeReader> {
-    return Promise.reject(new Error('The simulated backend has no tree readers.'));
+  async openTree(ref: WorkspaceRef, tree: TreeRef): Promise<TreeReader> {
+    await this.#host.pause();
+    const content = this.#disk.tree(ref.id, tree);
+    const files = new Map(Array.from({ length: FILES }, (_, file) => [pathOf(file), file]));
+    const lookup = (path: RawPath): TreeEntry | null => {
+      const file = files.get(path);
+      return file === undefined || contentOf(content, file) === 0 ? null : ENTRY;
+    };
+    return { ref: tree, lookup, ...UNREADABLE, [Symbol.dispose]() {} };
   }
 
   async *compare(
@@ -134,12 +168,13 @@ export class SimBackend implements Backend {
     to: TreeRef,
     options: CompareOptions = {},
   ): AsyncIterable<TreeChange> {
-    await this.#pause();
-    const a = this.tree(ref.id, from);
-    const b = this.tree(ref.id, to);
-    for (const path of changedPaths(a, b, options.paths)) {
-      const kind = !a.has(path) ? 'added' : b.has(path) ? 'modified' : 'deleted';
-      yield { path: path as RawPath, kind, from: null, to: null, fields: [] };
+    await this.#host.pause();
+    const a = this.#disk.tree(ref.id, from);
+    const b = this.#disk.tree(ref.id, to);
+    for (const file of changedFiles(a, b, options.paths)) {
+      const isNew = contentOf(a, file) === 0;
+      const kind = isNew ? 'added' : contentOf(b, file) === 0 ? 'deleted' : 'modified';
+      yield { path: pathOf(file), kind, from: null, to: null, fields: [] };
     }
   }
 
@@ -148,19 +183,17 @@ export class SimBackend implements Backend {
     target: SnapshotId,
     options: ApplyOptions = {},
   ): Promise<ApplyResult> {
-    await this.#pause();
-    const { live } = this.of(ref.id);
-    const wanted = this.tree(ref.id, target);
-    const paths = changedPaths(live, wanted, options.paths);
-    for (const path of paths) {
-      this.#faults.step('apply:path');
-      const value = wanted.get(path);
-      if (value === undefined) live.delete(path);
-      else live.set(path, value);
-      await this.#pause();
+    await this.#host.pause();
+    const volume = this.#disk.volume(ref.id);
+    const wanted = this.#disk.tree(ref.id, target);
+    const files = changedFiles(volume.live, wanted, options.paths);
+    for (const file of files) {
+      this.#host.stepAlone(ref.id, 'apply:file');
+      volume.live = withContent(volume.live, file, contentOf(wanted, file));
+      await this.#host.pause();
     }
-    this.#faults.step('apply:after');
-    return { changes: paths.length, notes: [] };
+    this.#host.step('apply:after');
+    return { changes: files.length, notes: [] };
   }
 
   async extract(): Promise<ApplyResult> {
@@ -176,12 +209,12 @@ export class SimBackend implements Backend {
   }
 
   async swapIn(ref: WorkspaceRef, target: SnapshotId, token: string): Promise<void> {
-    await this.#pause();
-    this.#faults.step('swap:before');
-    const workspace = this.of(ref.id);
-    workspace.live = new Map(this.tree(ref.id, target));
-    workspace.swapped.push(token);
-    this.#faults.step('swap:after');
+    await this.#host.pause();
+    this.#host.stepAlone(ref.id, 'swap:before');
+    const volume = this.#disk.volume(ref.id);
+    volume.live = this.#disk.tree(ref.id, target);
+    volume.swapped.push(token);
+    this.#host.step('swap:after');
   }
 
   async finishSwap(
@@ -189,14 +222,16 @@ export class SimBackend implements Backend {
     _target: SnapshotId,
     token: string,
   ): Promise<'done' | 'undone'> {
-    await this.#pause();
-    this.#faults.step('finish-swap');
-    return this.of(ref.id).swapped.includes(token) ? 'done' : 'undone';
+    await this.#host.pause();
+    this.#host.stepAlone(ref.id, 'finish-swap');
+    return this.#disk.volume(ref.id).swapped.includes(token) ? 'done' : 'undone';
   }
 
   async removeReplaced(ref: WorkspaceRef): Promise<number> {
-    const count = this.of(ref.id).swapped.length;
-    this.of(ref.id).swapped = [];
+    this.#host.stepAlone(ref.id, 'remove-replaced');
+    const volume = this.#disk.volume(ref.id);
+    const count = volume.swapped.length;
+    volume.swapped = [];
     return count;
   }
 
@@ -204,9 +239,8 @@ export class SimBackend implements Backend {
     return [];
   }
 
-  async releaseWorkspace(ref: WorkspaceRef): Promise<void> {
-    await this.#pause();
-    this.of(ref.id).snapshots.clear();
+  async releaseWorkspace(): Promise<void> {
+    return notSimulated();
   }
 
   space(): { totalBytes: number; freeBytes: number } {
@@ -214,19 +248,20 @@ export class SimBackend implements Backend {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
-
-  tree(id: WorkspaceId, ref: TreeRef): SimTree {
-    const workspace = this.of(id);
-    const tree = ref === 'live' ? workspace.live : workspace.snapshots.get(ref);
-    if (tree !== undefined) return tree;
-    throw new GhostsnapError('SNAPSHOT_NOT_FOUND', `There is no snapshot ${ref} on disk.`);
-  }
 }
 
-export function changedPaths(a: SimTree, b: SimTree, within?: readonly RawPath[]): string[] {
-  const paths = new Set([...a.keys(), ...b.keys()]);
-  return [...paths]
-    .filter((path) => a.get(path) !== b.get(path))
-    .filter((path) => within === undefined || within.some((top) => isWithin(path as RawPath, top)))
-    .sort();
+/** All that the engine asks of an entry is whether it is there. */
+const ENTRY = { type: 'file' } as TreeEntry;
+
+const UNREADABLE = {
+  root: notSimulated,
+  readDirectory: notSimulated,
+  readLink: notSimulated,
+  readXattrs: notSimulated,
+  readFile: notSimulated,
+  copyFileTo: notSimulated,
+};
+
+function notSimulated(): never {
+  throw new Error('This is not simulated.');
 }

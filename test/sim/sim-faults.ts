@@ -1,81 +1,54 @@
 /**
- * Faults: at every labelled step of the simulated disk and catalog, the world may end (`SimCrash`, as
- * SIGKILL would) or the call may fail with an error that the engine must handle.
+ * Faults: at every labelled step of the simulated disk and catalog, the process may die (`SimCrash`, as
+ * SIGKILL would end it) or the call may fail with an error that the engine must handle.
  */
-import { type ErrorCode, GhostsnapError } from '../../src/core/errors.ts';
+import { GhostsnapError } from '../../src/core/errors.ts';
 import type { SimRandom } from './sim-random.ts';
 
-/** The process is gone. Nobody may catch it and go on: the simulator throws the engine away. */
+/** The process is gone. Nobody may catch it and go on: what still runs of it touches nothing. */
 export class SimCrash extends Error {
   override readonly name = 'SimCrash';
 }
 
+export interface FaultRates {
+  /** 0: never. */
+  readonly crashOneIn: number;
+  readonly failOneIn: number;
+}
+
 export class SimFaults {
   readonly #random: SimRandom;
-  readonly #crashOneIn: number;
-  readonly #failOneIn: number;
-  #armed = true;
-  #isDown = false;
-  #next: ErrorCode | null = null;
+  readonly #rates: FaultRates;
+  #isArmed = true;
   crashes = 0;
   failures = 0;
 
-  constructor(random: SimRandom, rates: { crashOneIn: number; failOneIn: number }) {
+  constructor(random: SimRandom, rates: FaultRates) {
     this.#random = random;
-    this.#crashOneIn = rates.crashOneIn;
-    this.#failOneIn = rates.failOneIn;
+    this.#rates = rates;
   }
 
-  /** Called by the simulated parts before and after each thing that lasts. */
-  step(label: string): void {
-    // Once the process is gone, nothing it still has on its stack may touch the disk.
-    if (this.#isDown) throw new SimCrash(label);
-    if (this.#next !== null) {
-      const code = this.#next;
-      this.#next = null;
-      throw new GhostsnapError(code, `The simulated disk was told to fail at ${label}.`);
-    }
-    if (!this.#armed) return;
-    if (this.#crashOneIn > 0 && this.#random.oneIn(this.#crashOneIn)) {
+  /** 'crash': the process that asks is to die now. @throws GhostsnapError the failure that was drawn */
+  draw(label: string): 'crash' | 'go-on' {
+    if (!this.#isArmed) return 'go-on';
+    const { crashOneIn, failOneIn } = this.#rates;
+    if (crashOneIn > 0 && this.#random.oneIn(crashOneIn)) {
       this.crashes += 1;
-      this.#isDown = true;
-      throw new SimCrash(label);
+      return 'crash';
     }
-    if (this.#failOneIn > 0 && this.#random.oneIn(this.#failOneIn)) {
+    if (failOneIn > 0 && this.#random.oneIn(failOneIn)) {
       this.failures += 1;
       const code = this.#random.oneIn(2) ? 'POOL_FULL' : 'IO';
       throw new GhostsnapError(code, `The simulated disk failed at ${label}.`);
     }
-  }
-
-  /** The next step fails, once. */
-  failNext(code: ErrorCode): void {
-    this.#next = code;
-  }
-
-  get isDown(): boolean {
-    return this.#isDown;
-  }
-
-  restart(): void {
-    this.#isDown = false;
-  }
-
-  /** Faults off while the auditor looks. */
-  quietly<T>(work: () => T): T {
-    this.#armed = false;
-    try {
-      return work();
-    } finally {
-      this.#armed = true;
-    }
+    return 'go-on';
   }
 
   disarm(): void {
-    this.#armed = false;
+    this.#isArmed = false;
   }
 
   rearm(): void {
-    this.#armed = true;
+    this.#isArmed = true;
   }
 }

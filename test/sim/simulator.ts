@@ -1,435 +1,359 @@
 /**
  * The simulator: the real core and engine on a seeded scheduler, a virtual clock and a faulty disk.
  *
- * Operations on several workspaces run at once; wherever the disk would take time, the scheduler picks
- * who goes on. The process may die at any step and is started again; the clock may step back. After
- * every operation the auditor checks what must always hold. One seed, one run.
+ * Several processes work on many workspaces, sometimes two on one; wherever the disk or a lock would
+ * take time, others go on. A process may die at any step and is started again; the wall clock may step
+ * back. After every operation, failure and death the auditor checks the workspaces it was about, so
+ * that a step costs the same however many workspaces there are. One seed, one run.
  */
-import { strict as assert } from 'node:assert';
 import type { WorkspaceRef } from '../../src/backend/backend.ts';
 import { GhostsnapError } from '../../src/core/errors.ts';
-import { emptyState, encodeState, foldEvents } from '../../src/core/fold-event.ts';
-import { nextUlid, type SnapshotId, type WorkspaceId, workspaceId } from '../../src/core/ids.ts';
-import { CALLS_IN_FLIGHT_MAX } from '../../src/core/limits.ts';
+import type { Event } from '../../src/core/event.ts';
+import { nextUlid, type Ulid, type WorkspaceId, workspaceId } from '../../src/core/ids.ts';
+import type { RetentionPolicy } from '../../src/core/retention/policy.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
-import type { Locks } from '../../src/engine/ports.ts';
 import { WorkspaceSession } from '../../src/engine/workspace-session.ts';
-import { changedPaths, SimBackend, type SimTree } from './sim-backend.ts';
-import { SimCatalog } from './sim-catalog.ts';
+import { SimAuditor } from './sim-auditor.ts';
+import { SimBackend, SimDisk } from './sim-backend.ts';
+import { SimCatalog, SimCatalogStore } from './sim-catalog.ts';
+import { SimDigest } from './sim-digest.ts';
 import { SimCrash, SimFaults } from './sim-faults.ts';
+import { SimLocks } from './sim-locks.ts';
+import { OPERATIONS, type OperationName, pickOperation } from './sim-operation.ts';
+import { FAULTLESS, SimProcess } from './sim-process.ts';
 import { SimRandom } from './sim-random.ts';
+import { SimScheduler } from './sim-scheduler.ts';
+import { CONTENTS, FILES, withContent } from './sim-tree.ts';
+import type { SimWorkload } from './sim-workload.ts';
 
 export interface SimOptions {
   readonly seed: number;
-  readonly steps: number;
   readonly workspaces: number;
+  readonly workload: SimWorkload;
   readonly crashOneIn: number;
   readonly failOneIn: number;
+  /** Called now and then with the virtual time in milliseconds. */
+  readonly onProgress?: (nowMs: number, operations: number) => void;
 }
 
 export interface SimReport {
+  readonly virtualMs: number;
   readonly operations: Readonly<Record<string, number>>;
   readonly crashes: number;
   readonly failures: number;
-  readonly refused: number;
+  readonly refused: Readonly<Record<string, number>>;
   readonly snapshotsAcknowledged: number;
   readonly events: number;
-  /** Of all final states: the same seed gives the same text. */
+  readonly longestLockWaitMs: number;
+  /** Of every event in order and of all final states: the same seed gives the same text. */
   readonly digest: string;
 }
 
 interface Known {
   readonly ref: WorkspaceRef;
-  open: EngineWorkspace;
-  busy: boolean;
-  lastId: string;
-  /** What the engine acknowledged and nobody deleted since. */
-  readonly acknowledged: Map<SnapshotId, SimTree>;
-  /** Deletion was begun: may be there or not until it is acknowledged. */
-  readonly doomed: Set<SnapshotId>;
+  readonly auditor: SimAuditor;
+  /** Processes with a call under way on it. */
+  readonly busy: Set<Process>;
 }
 
-/** What a turn finds when it is called, outside the lock. */
-interface BeforeTurn {
-  readonly tree: SimTree;
-  readonly isInterrupted: boolean;
-}
+/** A process, and the workspaces that it has a call under way on. */
+type Process = SimProcess<Known>;
 
-const POLICY = { keepLast: 6, keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 };
-/** Audits between two full replays of a workspace's log, which grows with the run. */
-const AUDITS_PER_REPLAY = 32;
-const FILES = 12;
+const POLICY: RetentionPolicy = {
+  ...{ keepLast: 6, keepWithinMs: 0 },
+  ...{ hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 },
+};
+const EPOCH_MS = 1_700_000_000_000;
+const PROCESSES = 3;
+/** Workspaces that one process keeps open. */
+const OPEN_MAX = 64;
+const PROGRESS_EVERY = 10_000;
 
 export class Simulator {
   readonly #options: SimOptions;
   readonly #random: SimRandom;
   readonly #faults: SimFaults;
-  readonly #backend: SimBackend;
+  readonly #scheduler = new SimScheduler();
+  readonly #disk = new SimDisk();
+  readonly #store: SimCatalogStore;
   readonly #catalog: SimCatalog;
-  readonly #pending: (() => void)[] = [];
-  readonly #known: Known[] = [];
-  readonly #counts: Record<string, number> = {};
-  #nowMs = 1_700_000_000_000;
-  #refused = 0;
+  readonly #locks: SimLocks;
+  readonly #processes: Process[] = [];
+  readonly #known = new Map<WorkspaceId, Known>();
+  readonly #digest = new SimDigest();
+  readonly #operations: Record<string, number> = {};
+  readonly #refused: Record<string, number> = {};
+  #clockOffsetMs = 0;
+  #begun = 0;
+  #events = 0;
   #acknowledged = 0;
-  #running = 0;
-  #audits = 0;
+  #failure: Error | null = null;
+  /** Nobody calls any more and no process is started again. */
+  #isEnding = false;
 
   constructor(options: SimOptions) {
     this.#options = options;
     this.#random = new SimRandom(options.seed);
     this.#faults = new SimFaults(this.#random, options);
-    this.#backend = new SimBackend(this.#faults, () => this.#pause());
-    this.#catalog = new SimCatalog(this.#faults);
-  }
-
-  async run(): Promise<SimReport> {
-    this.#faults.disarm();
-    for (let i = 0; i < this.#options.workspaces; i += 1) await this.#create();
-    this.#faults.rearm();
-    for (let done = 0; done < this.#options.steps; done += 1) {
-      this.#tick();
-      const idle = this.#known.filter((known) => !known.busy);
-      if (idle.length > 0 && !this.#faults.isDown) this.#begin(this.#random.pick(idle));
-      await this.#letSomeGoOn();
-      if (this.#faults.isDown) await this.#restart();
-    }
-    while (this.#running > 0) {
-      await this.#letSomeGoOn();
-      if (this.#faults.isDown) await this.#restart();
-    }
-    await this.#restart();
-    return this.#report();
-  }
-
-  /** Mostly forward, sometimes not at all, now and then back: clocks are like that. */
-  #tick(): void {
-    if (this.#random.oneIn(50)) this.#nowMs -= this.#random.below(5000);
-    else this.#nowMs += this.#random.below(3);
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#pending.push(resolve);
+    this.#store = new SimCatalogStore({
+      onEvent: (event, text) => this.#onEvent(event, text),
+      keepEvents: 'since-replay',
+    });
+    this.#catalog = new SimCatalog(this.#store, FAULTLESS);
+    this.#locks = new SimLocks({
+      nowMs: () => this.#scheduler.nowMs,
+      onAcquired: (name, process) => this.#of(name as WorkspaceId).auditor.onAcquired(process),
     });
   }
 
-  async #letSomeGoOn(): Promise<void> {
-    const count = 1 + this.#random.below(4);
-    for (let i = 0; i < count && this.#pending.length > 0; i += 1) {
-      const at = this.#random.below(this.#pending.length);
-      const [resume] = this.#pending.splice(at, 1);
-      resume?.();
-      await settled();
+  async run(): Promise<SimReport> {
+    const { workload } = this.#options;
+    this.#create();
+    for (let slot = 0; slot < PROCESSES; slot += 1) this.#startProcess(slot);
+    for (const known of this.#known.values())
+      this.#scheduleNext(known, workload.first(this.#random));
+    this.#scheduleClockStep();
+    while (await this.#scheduler.step(workload.endMs)) {
+      this.#rethrow();
+      if (this.#begun >= workload.operationsMax) break;
     }
-    await settled();
+    await this.#end();
+    return this.#report();
   }
 
-  async #create(): Promise<void> {
-    const id = workspaceId(nextUlid('', this.#nowMs, this.#random.bytes(10)));
-    const ref = { id, path: `/sim/${id}`, poolRoot: '/sim/pool' };
-    const session = this.#session(ref);
-    session.decide(
-      { type: 'create-workspace', path: ref.path, backend: 'memory', pool: 'sim' },
-      'power-loss',
-    );
-    session.decide({ type: 'activate-workspace' }, 'power-loss');
-    const open = this.#wrap(ref, session);
-    const known = { ref, open, busy: false, lastId: '', doomed: new Set<SnapshotId>() };
-    this.#known.push({ ...known, acknowledged: new Map<SnapshotId, SimTree>() });
+  /** Before anything may fail: creation has tests of its own, with real kills. */
+  #create(): void {
+    this.#faults.disarm();
+    const process = this.#newProcess(() => {});
+    let ulid: Ulid | '' = '';
+    for (let i = 0; i < this.#options.workspaces; i += 1) {
+      ulid = nextUlid(ulid, EPOCH_MS, this.#random.bytes(10));
+      const id = workspaceId(ulid);
+      const ref = { id, path: `/sim/${id}`, poolRoot: '/sim/pool' };
+      const parts = { disk: this.#disk, catalog: this.#catalog, policy: POLICY };
+      this.#known.set(id, { ref, auditor: new SimAuditor(id, parts), busy: new Set() });
+      const session = this.#session(ref, process);
+      session.runSync({ purpose: 'init' }, () => {
+        session.decide(
+          { type: 'create-workspace', path: ref.path, backend: 'memory', pool: 'sim' },
+          'power-loss',
+        );
+        session.decide({ type: 'activate-workspace' }, 'power-loss');
+      });
+    }
+    process.die();
+    this.#faults.rearm();
   }
 
-  #session(ref: WorkspaceRef): WorkspaceSession {
-    const nowMs = (): number => this.#nowMs;
+  #newProcess(onDeath: (process: Process) => void): Process {
+    const process: Process = new SimProcess<Known>({
+      scheduler: this.#scheduler,
+      random: this.#random,
+      faults: this.#faults,
+      locks: this.#locks,
+      pauseMsMax: this.#options.workload.pauseMsMax,
+      onDeath: () => onDeath(process),
+    });
+    return process;
+  }
+
+  #startProcess(slot: number): void {
+    if (this.#isEnding) return;
+    this.#processes[slot] = this.#newProcess((process) => {
+      for (const known of process.busyWith) {
+        known.busy.delete(process);
+        this.#audit(known, process, 'a death');
+      }
+      process.busyWith.clear();
+      const downMs = this.#random.below(this.#options.workload.downMsMax);
+      this.#scheduler.after(downMs, () => this.#startProcess(slot));
+    });
+  }
+
+  #session(ref: WorkspaceRef, process: Process): WorkspaceSession {
     return new WorkspaceSession(ref, {
-      backend: this.#backend,
-      catalog: this.#catalog,
-      locks: FREE_LOCKS,
-      clock: { nowMs, monotonicMs: nowMs },
+      backend: new SimBackend(this.#disk, process),
+      catalog: new SimCatalog(this.#store, process),
+      locks: this.#locks.forProcess(process),
+      clock: { nowMs: () => this.#wallMs(), monotonicMs: () => this.#scheduler.nowMs },
       entropy: { ulidRandom: () => this.#random.bytes(10) },
     });
   }
 
-  #wrap(ref: WorkspaceRef, session: WorkspaceSession): EngineWorkspace {
+  #wallMs(): number {
+    return EPOCH_MS + Math.floor(this.#scheduler.nowMs) + this.#clockOffsetMs;
+  }
+
+  /** Mostly forward, now and then back: clocks are like that. */
+  #scheduleClockStep(): void {
+    const everyMs = this.#random.below(this.#options.workload.clockStepMsMax);
+    this.#scheduler.after(everyMs, () => {
+      if (this.#isEnding) return;
+      this.#clockOffsetMs += this.#random.below(5000) - 3000;
+      this.#scheduleClockStep();
+    });
+  }
+
+  #scheduleNext(known: Known, delayMs: number): void {
+    this.#scheduler.after(delayMs, () => {
+      if (this.#isEnding) return;
+      this.#begin(known);
+      this.#scheduleNext(known, this.#options.workload.next(this.#random));
+    });
+  }
+
+  /** A tool call and the call of ghostsnap after it; now and then another process calls as well. */
+  #begin(known: Known): void {
+    if (known.busy.size === 0) this.#edit(known);
+    const calls = this.#random.oneIn(this.#options.workload.contendOneIn) ? 2 : 1;
+    const first = this.#random.below(PROCESSES);
+    for (let call = 0; call < calls; call += 1) {
+      const process = this.#processes[(first + call) % PROCESSES] as Process;
+      if (!process.isAlive || known.busy.has(process)) continue;
+      this.#call(known, process);
+    }
+  }
+
+  #call(known: Known, process: Process): void {
+    const name = pickOperation(this.#random, known.auditor.acknowledged.size > 0);
+    this.#operations[name] = (this.#operations[name] ?? 0) + 1;
+    this.#begun += 1;
+    known.busy.add(process);
+    process.busyWith.add(known);
+    if (this.#begun % PROGRESS_EVERY === 0) {
+      this.#options.onProgress?.(this.#scheduler.nowMs, this.#begun);
+    }
+    this.#carryOut(known, process, name)
+      .catch((error: unknown) => this.#onError(error))
+      .then(() => {
+        // Whose process died has been audited at its death.
+        if (!known.busy.delete(process)) return;
+        process.busyWith.delete(known);
+        this.#audit(known, process, name);
+      })
+      .catch((error: unknown) => this.#broken(error, name));
+  }
+
+  async #carryOut(known: Known, process: Process, name: OperationName): Promise<void> {
+    const { auditor, ref } = known;
+    const workspace = await this.#open(ref, process);
+    const volume = this.#disk.volume(ref.id);
+    const before = auditor.acknowledged.size;
+    await OPERATIONS[name]({
+      ...{ workspace, volume, auditor, random: this.#random },
+      edit: () => {
+        if (known.busy.size === 1) this.#edit(known);
+      },
+    });
+    this.#acknowledged += Math.max(0, auditor.acknowledged.size - before);
+  }
+
+  async #open(ref: WorkspaceRef, process: Process): Promise<EngineWorkspace> {
+    const found = process.open.get(ref.id);
+    if (found !== undefined) {
+      process.open.delete(ref.id);
+      process.open.set(ref.id, found);
+      return found;
+    }
+    const workspace = this.#wrap(ref, process);
+    await workspace.open();
+    process.open.set(ref.id, workspace);
+    for (const [oldest] of process.open) {
+      if (process.open.size <= OPEN_MAX) break;
+      process.open.delete(oldest);
+    }
+    return workspace;
+  }
+
+  #wrap(ref: WorkspaceRef, process: Process): EngineWorkspace {
     return new EngineWorkspace({
-      session,
+      session: this.#session(ref, process),
       info: { workspace: ref.id, path: ref.path, backend: 'memory', pool: 'sim', poolRoot: '/sim' },
       policy: POLICY,
       release: async () => {},
       releaseSync: () => {},
+      judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
       onPruneDue: () => {},
       forget: () => {},
     });
   }
 
-  #begin(known: Known): void {
-    known.busy = true;
-    this.#running += 1;
-    this.#edit(known);
-    const [name, work] = this.#chooseOperation(known);
-    this.#counts[name] = (this.#counts[name] ?? 0) + 1;
-    work()
-      .then(
-        () => this.#faults.quietly(() => this.#audit(known)),
-        (error: unknown) => this.#onError(error),
-      )
-      .catch((error: unknown) => this.#broken(error, name))
-      .finally(() => {
-        known.busy = false;
-        this.#running -= 1;
-      });
-  }
-
-  #failure: unknown = null;
-
-  #broken(error: unknown, name: string): void {
-    this.#failure ??= new Error(`seed ${this.#options.seed}: ${name} broke an invariant`, {
-      cause: error,
-    });
-  }
-
   /** What a tool call does between snapshots. */
   #edit(known: Known): void {
-    const { live } = this.#backend.of(known.ref.id);
+    const volume = this.#disk.volume(known.ref.id);
+    known.auditor.onEdit();
     const edits = this.#random.below(4);
     for (let i = 0; i < edits; i += 1) {
-      const path = `f${this.#random.below(FILES)}`;
-      if (this.#random.oneIn(4)) live.delete(path);
-      else live.set(path, this.#random.below(1000));
+      const content = this.#random.oneIn(4) ? 0 : 1 + this.#random.below(CONTENTS);
+      volume.live = withContent(volume.live, this.#random.below(FILES), content);
     }
   }
 
-  #chooseOperation(known: Known): [string, () => Promise<void>] {
-    const ids = [...known.acknowledged.keys()];
-    const roll = this.#random.below(20);
-    if (roll < 5 || ids.length === 0) return ['snapshot', () => this.#snapshot(known)];
-    if (roll < 9) return ['call', () => this.#call(known)];
-    const target = this.#random.pick(ids);
-    if (roll < 12) return ['rollback', () => this.#rollback(known, target)];
-    if (roll < 14) return ['undo', () => this.#undoRedo(known, 'undo')];
-    if (roll < 15) return ['redo', () => this.#undoRedo(known, 'redo')];
-    if (roll < 16) return ['restore', () => this.#restore(known, target)];
-    if (roll < 17) return ['pin', () => this.#pin(known, target)];
-    if (roll < 19) return ['prune', () => this.#prune(known)];
-    return ['recover', () => known.open.recover().then(() => undefined)];
+  #onEvent(event: Event, text: string): void {
+    this.#events += 1;
+    this.#digest.add(text);
+    this.#of(event.workspace).auditor.onEvent(event);
   }
 
-  async #snapshot(known: Known): Promise<void> {
-    const { id } = await known.open.snapshot({ label: 'sim' });
-    assert.ok(id > known.lastId, 'ids are ordered');
-    known.lastId = id;
-    this.#acknowledge(known, id);
-  }
-
-  /** A tool call as a hook reports it; sometimes its end is never reported. */
-  async #call(known: Known): Promise<void> {
-    const session = `session-${this.#random.below(3)}`;
-    const begun = await known.open.beginCall({
-      ...{ session, harness: 'sim', tool: 'edit', key: String(this.#random.below(1000)) },
-    });
-    assert.ok(begun.snapshot !== null, 'a call that may change things has a snapshot');
-    if (!begun.repeated) this.#acknowledge(known, begun.snapshot);
-    if (begun.snapshot > known.lastId) known.lastId = begun.snapshot;
-    this.#edit(known);
-    if (this.#random.oneIn(4)) return;
-    if (this.#random.oneIn(8)) await known.open.submitPrompt({ session, harness: 'sim', text: '' });
-    else await known.open.endCall({ call: begun.call, outcome: 'ok' });
-    await known.open.measureCall(begun.call);
-    await known.open.findUnattributed(begun.call);
-  }
-
-  async #rollback(known: Known, target: SnapshotId): Promise<void> {
-    const wanted = known.acknowledged.get(target) ?? new Map();
-    const before = this.#beforeTurn(known);
-    const mode = this.#random.pick(['auto', 'swap', 'in-place'] as const);
-    const done = await known.open.rollback(target, { mode });
-    assertTree(this.#backend.of(known.ref.id).live, wanted, 'a rollback gives the target');
-    this.#assertLeft(known, before, done.precautionary);
-    known.lastId = done.precautionary;
-    this.#acknowledge(known, done.precautionary);
-  }
-
-  #beforeTurn(known: Known): BeforeTurn {
-    const state = this.#catalog.loadState(known.ref.id);
-    assert.ok(state !== null);
-    return {
-      tree: new Map(this.#backend.of(known.ref.id).live),
-      isInterrupted: state.inFlight !== null,
-    };
-  }
-
-  /**
-   * The tree that a turn began with is its precautionary snapshot. Where it had to end an interrupted
-   * operation first, the tree may have been turned in between: then any snapshot may hold it.
-   */
-  #assertLeft(known: Known, before: BeforeTurn, precautionary: SnapshotId): void {
-    const what = 'the state before a turn is held by a snapshot';
-    if (!before.isInterrupted) {
-      assertTree(this.#backend.tree(known.ref.id, precautionary), before.tree, what);
-      return;
+  #audit(known: Known, process: Process, after: string): void {
+    try {
+      known.auditor.checkTreeIsHeld(process);
+      known.auditor.check();
+    } catch (error) {
+      this.#broken(error, after);
     }
-    const held = [...this.#backend.of(known.ref.id).snapshots.values()];
-    assert.ok(
-      held.some((tree) => changedPaths(tree, before.tree).length === 0),
-      what,
-    );
-  }
-
-  async #undoRedo(known: Known, kind: 'undo' | 'redo'): Promise<void> {
-    const before = this.#beforeTurn(known);
-    const done = await known.open[kind]({ mode: 'in-place' });
-    const { live } = this.#backend.of(known.ref.id);
-    assertTree(live, this.#backend.tree(known.ref.id, done.target), `${kind} gives its target`);
-    this.#assertLeft(known, before, done.precautionary);
-    // What it left is its precautionary snapshot, not `before`: the end of an interrupted rollback may
-    // turn the tree first, and then undo rightly leads back to where the caller began.
-    const left = this.#backend.tree(known.ref.id, done.precautionary);
-    assert.ok(changedPaths(live, left).length > 0, `${kind} changes something`);
-    this.#acknowledge(known, done.precautionary);
-    if (kind === 'undo' && this.#random.oneIn(2)) {
-      const again = await known.open.redo();
-      assert.equal(again.kind, 'redo');
-      this.#acknowledge(known, again.precautionary);
-    }
-  }
-
-  async #restore(known: Known, target: SnapshotId): Promise<void> {
-    // The simulated backend has no tree readers, so the whole tree's root is what is restored.
-    const done = await known.open.rollback(target, { mode: 'in-place' });
-    this.#acknowledge(known, done.precautionary);
-  }
-
-  async #pin(known: Known, target: SnapshotId): Promise<void> {
-    if (this.#random.oneIn(2)) known.open.pin(target);
-    else known.open.unpin(target);
-  }
-
-  async #prune(known: Known): Promise<void> {
-    const plan = await known.open.prune({ apply: false });
-    for (const decision of plan.decisions) if (!decision.keep) known.doomed.add(decision.id);
-    const done = await known.open.prune();
-    for (const id of done.deleted) {
-      assert.ok(!this.#backend.of(known.ref.id).pins.has(id), 'a pinned snapshot is never deleted');
-      assert.ok(!this.#backend.of(known.ref.id).snapshots.has(id), 'what was deleted is gone');
-    }
-    this.#settleDoomed(known);
-  }
-
-  #acknowledge(known: Known, id: SnapshotId): void {
-    this.#acknowledged += 1;
-    known.acknowledged.set(id, new Map(this.#backend.tree(known.ref.id, id)));
   }
 
   #onError(error: unknown): void {
-    if (error instanceof SimCrash || this.#faults.isDown) return;
+    if (error instanceof SimCrash) return;
     if (!(error instanceof GhostsnapError)) throw error;
-    this.#refused += 1;
+    this.#refused[error.code] = (this.#refused[error.code] ?? 0) + 1;
   }
 
-  /** The process starts again: everything it had in memory is gone, recovery may die as well. */
-  async #restart(): Promise<void> {
-    while (this.#running > 0) await this.#letSomeGoOn();
-    this.#rethrow();
-    this.#faults.restart();
-    for (const known of this.#known) await this.#reopen(known);
-  }
-
-  async #reopen(known: Known): Promise<void> {
-    for (;;) {
-      this.#faults.restart();
-      known.open = this.#wrap(known.ref, this.#session(known.ref));
-      let isOpen = false;
-      const opening = known.open.recover().then(
-        () => {
-          isOpen = true;
-        },
-        (error: unknown) => this.#onError(error),
-      );
-      let isSettled = false;
-      const watched = opening.finally(() => {
-        isSettled = true;
-      });
-      while (!isSettled) await this.#letSomeGoOn();
-      await watched;
-      if (isOpen) break;
-    }
-    this.#settleDoomed(known);
-    const newest = this.#catalog.snapshotIds(known.ref.id).at(-1);
-    if (newest !== undefined && newest > known.lastId) known.lastId = newest;
-    this.#faults.quietly(() => this.#audit(known));
-  }
-
-  /** A deletion that failed half-way may have been ended by recovery since: the disk says. */
-  #settleDoomed(known: Known): void {
-    for (const id of known.doomed) {
-      if (!this.#backend.of(known.ref.id).snapshots.has(id)) known.acknowledged.delete(id);
-    }
-    known.doomed.clear();
-  }
-
-  #audit(known: Known): void {
-    const id: WorkspaceId = known.ref.id;
-    const onDisk = this.#backend.of(id).snapshots;
-    for (const [snapshot, tree] of known.acknowledged) {
-      if (known.doomed.has(snapshot)) continue;
-      const found = onDisk.get(snapshot);
-      assert.ok(found !== undefined, `the acknowledged snapshot ${snapshot} is on disk`);
-      assertTree(found, tree, 'a snapshot never changes');
-    }
-    const state = this.#catalog.loadState(id);
-    assert.ok(state !== null);
-    assert.ok(encodeState(state).length < 8192, 'the state is bounded');
-    assert.ok(state.calls.length <= CALLS_IN_FLIGHT_MAX, 'calls in flight are bounded');
-    this.#audits += 1;
-    if (this.#audits % AUDITS_PER_REPLAY !== 0) return;
-    const events = this.#catalog.events(id, 0, Number.MAX_SAFE_INTEGER);
-    const replayed = foldEvents(emptyState(id), events);
-    assert.equal(encodeState(replayed), encodeState(state), 'replay gives the identical state');
+  #broken(error: unknown, what: string): void {
+    this.#failure ??= new Error(
+      `seed ${this.#options.seed}: ${what} broke an invariant at ${this.#scheduler.nowMs} ms`,
+      { cause: error },
+    );
   }
 
   #rethrow(): void {
     if (this.#failure !== null) throw this.#failure;
   }
 
+  /** The power goes; a process that never fails opens everything, and all must be whole. */
+  async #end(): Promise<void> {
+    this.#isEnding = true;
+    this.#faults.disarm();
+    for (const process of this.#processes) process.die();
+    const process = this.#newProcess(() => {});
+    for (const known of this.#known.values()) {
+      await this.#scheduler.untilSettled(this.#wrap(known.ref, process).open());
+      known.auditor.checkTreeIsHeld(process);
+      known.auditor.checkAtRest();
+      this.#store.replay(this.#store.book(known.ref.id));
+      this.#digest.add(this.#store.book(known.ref.id).checkpoint);
+    }
+  }
+
+  #of(id: WorkspaceId): Known {
+    const known = this.#known.get(id);
+    if (known === undefined) throw new Error(`There is no workspace ${id}.`);
+    return known;
+  }
+
   #report(): SimReport {
     this.#rethrow();
-    let digest = 0;
-    let events = 0;
-    for (const known of this.#known) {
-      const state = this.#catalog.loadState(known.ref.id);
-      assert.ok(state !== null);
-      assert.equal(state.inFlight, null, 'nothing is in flight at the end');
-      events += state.sequence;
-      for (const character of encodeState(state)) {
-        digest = Math.imul(digest ^ character.charCodeAt(0), 0x01000193) >>> 0;
-      }
-    }
     return {
-      operations: this.#counts,
+      virtualMs: Math.round(this.#scheduler.nowMs),
+      operations: this.#operations,
       crashes: this.#faults.crashes,
       failures: this.#faults.failures,
       refused: this.#refused,
       snapshotsAcknowledged: this.#acknowledged,
-      events,
-      digest: digest.toString(16).padStart(8, '0'),
+      events: this.#events,
+      longestLockWaitMs: Math.round(this.#locks.longestWaitMs),
+      digest: this.#digest.text,
     };
   }
-}
-
-/** One process, one engine: the lock between processes has its own tests with real processes. */
-const FREE_LOCKS: Locks = {
-  acquire: (name) => Promise.resolve({ name, [Symbol.dispose]() {} }),
-  acquireSync: (name) => ({ name, [Symbol.dispose]() {} }),
-};
-
-function assertTree(actual: SimTree, expected: SimTree, what: string): void {
-  const changed = changedPaths(actual, expected);
-  assert.equal(changed.length, 0, `${what}; these differ: ${changed.join(', ')}`);
-}
-
-/** All promise reactions that can run have run. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -1,0 +1,34 @@
+/**
+ * What stands between an agent and its tools, whatever way the call comes: a snapshot before, the end
+ * told afterwards.
+ *
+ * Invariant: `begin` resolves only when the state before the call is safe, or when the policy says that
+ * the call may go without. It rejects otherwise, and then the call must not run.
+ */
+import type { CallId, SnapshotId } from '../core/ids.ts';
+
+export interface GuardedCall {
+  readonly tool: string;
+  /** The caller's own name for the call, unique in its session. */
+  readonly key: string;
+  /** The tool's input; redacted and bounded before anything keeps it. */
+  readonly input: unknown;
+  /** Declared free of effects, by somebody who is believed. */
+  readonly readOnly: 'yes' | 'no';
+}
+
+export interface BegunCall {
+  readonly id: CallId;
+  /** The state before the call; null when it went without one, or a read-only call found none. */
+  readonly snapshot: SnapshotId | null;
+  /** Tells the end; never fails. A second time does nothing. */
+  end(outcome: 'ok' | 'failed' | 'unknown'): void;
+}
+
+export interface CallGuard {
+  /** @throws GhostsnapError why no snapshot could be taken */
+  begin(call: GuardedCall): Promise<BegunCall>;
+}
+
+/** What happens to a call whose snapshot failed. */
+export type OnSnapshotFailure = 'block' | 'warn';

@@ -1,0 +1,57 @@
+/**
+ * One line of a tool call's input, for people: the command, the path, or what else says most.
+ *
+ * The input is redacted, bounded JSON from an agent; its text is made safe for a terminal by whoever
+ * prints it.
+ */
+import type { CallInfo } from '../engine/call-results.ts';
+
+/** Fields that say what a call is about, the best first, across the agents in use. */
+const TELLING = [
+  ...[
+    'command',
+    'cmd',
+    'script',
+    'file_path',
+    'filePath',
+    'path',
+    'absolute_path',
+    'notebook_path',
+  ],
+  ...['pattern', 'query', 'url', 'description', 'prompt'],
+];
+
+/** The command line of a call that runs one; null for every other call. */
+export function commandOf(call: Pick<CallInfo, 'input'>): string | null {
+  const input = fieldsOf(call.input);
+  for (const key of ['command', 'cmd', 'script']) {
+    const value = input[key];
+    if (typeof value === 'string') return value;
+    if (Array.isArray(value)) return value.filter((one) => typeof one === 'string').join(' ');
+  }
+  return null;
+}
+
+/** '' when the input says nothing. */
+export function inputLine(call: Pick<CallInfo, 'input'>): string {
+  const command = commandOf(call);
+  if (command !== null) return oneLine(command);
+  const input = fieldsOf(call.input);
+  const key = TELLING.find((one) => typeof input[one] === 'string');
+  if (key !== undefined) return oneLine(String(input[key]));
+  return Object.keys(input).length === 0 ? '' : oneLine(call.input);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
+
+function fieldsOf(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    // Written by another version, perhaps: an input that cannot be read says nothing.
+    return {};
+  }
+}
