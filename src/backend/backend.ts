@@ -148,6 +148,21 @@ export interface Backend extends AsyncDisposable {
   identify(ref: WorkspaceRef): WorkspaceIdentity;
 
   /**
+   * Notes that the workspace is at `ref.path` from now on, where it was moved by a rename. The caller
+   * has identified it there. Idempotent, durable on return.
+   */
+  rebindWorkspace(ref: WorkspaceRef): void;
+
+  /**
+   * Ends a workspace whose tree is gone for good: its snapshots and all of the backend's own files for
+   * it are removed. What stands at the path, if anything, is not touched. Finished by calling it again.
+   */
+  abandonWorkspace(
+    ref: WorkspaceRef,
+    options?: { readonly onStep?: (label: string) => void },
+  ): Promise<void>;
+
+  /**
    * Takes a snapshot, durable on return. The id is new: an existing one is an error. On failure
    * nothing is left that `listSnapshots` lists.
    * @throws GhostsnapError POOL_FULL, SWAP_FILE_ACTIVE, CAPTURE_FAILED, WORKSPACE_GONE

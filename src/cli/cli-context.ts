@@ -8,7 +8,7 @@ import { realpathSync } from 'node:fs';
 import type { Command } from 'commander';
 import { displayPath, rawFromText } from '../core/raw-path.ts';
 import type { RecoveryReport } from '../engine/results.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
+import type { Workspace, WorkspaceInfo } from '../engine/workspace-api.ts';
 import type { Composition, Environment } from './composition.ts';
 import { abortReason, catchInterrupt } from './interrupt.ts';
 import type { Output } from './output.ts';
@@ -96,19 +96,21 @@ export function summarizeList(items: readonly string[]): string {
  */
 export function typedPaths(
   context: CliContext,
-  workspacePath: string,
+  info: WorkspaceInfo,
   paths: readonly string[],
 ): readonly string[] {
-  const inside = insideWorkspace(context.environment.cwd, workspacePath);
+  const inside = insideWorkspace(context.environment.cwd, info);
   if (inside === '') return paths;
   const below = displayPath(rawFromText(inside));
   return paths.map((path) => (path.startsWith('/') ? path : `${below}/${path}`));
 }
 
 /** The current directory below the workspace; '' when it is the root or elsewhere. */
-function insideWorkspace(cwd: string, workspacePath: string): string {
-  // The kernel names the current directory without symlinks, the workspace may be reached by one.
-  for (const root of [workspacePath, realPathOf(workspacePath)]) {
+function insideWorkspace(cwd: string, { path, poolRoot, workspace }: WorkspaceInfo): string {
+  // The kernel names the current directory without symlinks, the workspace may be reached by one, and
+  // its tree may lie in the pool.
+  const inPool = `${realPathOf(poolRoot)}/work/${workspace}`;
+  for (const root of [path, realPathOf(path), inPool]) {
     if (cwd.startsWith(`${root}/`)) return cwd.slice(root.length + 1);
   }
   return '';

@@ -65,13 +65,33 @@ export interface PoolRequest {
   readonly environment?: Environment;
 }
 
+export interface RecoverReport extends RecoveryReport {
+  /** The workspace was found at another path, or after it had been forgotten. */
+  readonly rebound: { readonly from: string; readonly to: string } | null;
+  /** False: no directory, or another one, is at its path; its snapshots are whole all the same. */
+  readonly isThere: boolean;
+}
+
+export interface ForgetReport {
+  readonly workspace: string;
+  readonly path: string;
+  readonly removedSnapshots: number;
+  /** The directory that still holds its snapshots; null: none does. */
+  readonly keptAt: string | null;
+}
+
 export interface Composition {
   openWorkspace(request: OpenRequest): Promise<Workspace>;
   initWorkspace(request: InitRequest): Promise<InitReport>;
   recoverWorkspace(request: {
     readonly workspace?: string;
     readonly environment?: Environment;
-  }): Promise<RecoveryReport>;
+  }): Promise<RecoverReport>;
+  forgetWorkspace(request: {
+    readonly workspace?: string;
+    readonly snapshots: 'keep' | 'delete';
+    readonly environment?: Environment;
+  }): Promise<ForgetReport>;
   createPool(
     request: PoolRequest & { readonly sizeBytes?: number; readonly directory?: string },
   ): Promise<PoolInfo>;

@@ -12,7 +12,7 @@ import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, poolId } from '../core/ids.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Home, poolDirectory } from './home.ts';
-import { listPoolRecords, parsePoolName, readPool, writePool } from './registry.ts';
+import { isInside, listPoolRecords, parsePoolName, readPool, writePool } from './registry.ts';
 import { systemClock, systemEntropy } from './system-ports.ts';
 
 /** What the choice needs to know of a path's filesystem. */
@@ -105,11 +105,6 @@ function freeName(options: ChoosePoolOptions, filesystemId: string): string {
     const name = n === 1 ? base : `${base}-${n}`;
     if (readPool(options.home, name) === null) return name;
   }
-}
-
-export function isInside(inner: string, outer: string): boolean {
-  const relative = path.relative(outer, inner);
-  return relative === '' || (!relative.startsWith(`..${path.sep}`) && relative !== '..');
 }
 
 function tryMakeDirectory(directory: string): boolean {

@@ -5,12 +5,12 @@
  */
 import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
 import type { PolicyInForce } from '../engine/judge-call.ts';
-import type { RecoveryReport } from '../engine/results.ts';
+import type { ForgetWorkspaceOptions, ForgottenWorkspace } from './forget-workspace.ts';
 import { type Environment, resolveHome } from './home.ts';
 import type { InitWorkspaceOptions, InitWorkspaceResult } from './init-workspace.ts';
 import type { McpToken } from './mcp-token.ts';
 import type { PoolInfo, PoolOptions } from './pools.ts';
-import type { RecoverWorkspaceOptions } from './recover-workspace.ts';
+import type { RecoverWorkspaceOptions, RecoverWorkspaceReport } from './recover-workspace.ts';
 import { systemEnvironment } from './system-ports.ts';
 
 export { openWorkspace } from './open-workspace.ts';
@@ -19,8 +19,16 @@ export async function initWorkspace(options: InitWorkspaceOptions): Promise<Init
   return await (await import('./init-workspace.ts')).initWorkspace(options);
 }
 
-export async function recoverWorkspace(options: RecoverWorkspaceOptions): Promise<RecoveryReport> {
+export async function recoverWorkspace(
+  options: RecoverWorkspaceOptions,
+): Promise<RecoverWorkspaceReport> {
   return await (await import('./recover-workspace.ts')).recoverWorkspace(options);
+}
+
+export async function forgetWorkspace(
+  options: ForgetWorkspaceOptions,
+): Promise<ForgottenWorkspace> {
+  return await (await import('./forget-workspace.ts')).forgetWorkspace(options);
 }
 
 export async function createPool(

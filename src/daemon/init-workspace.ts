@@ -13,13 +13,15 @@ import { probeFilesystem } from '../backend/probe.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, workspaceId } from '../core/ids.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
-import { choosePool, isInside, makePool } from './choose-pool.ts';
+import { choosePool, makePool } from './choose-pool.ts';
 import { checkWorkspacePath } from './dangerous-paths.ts';
+import { findMoved } from './find-moved.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, type OpenPool, openPool } from './open-pool.ts';
 import { buildWorkspace } from './open-workspace.ts';
 import {
   findWorkspaceAround,
+  isInside,
   listPoolRecords,
   listWorkspaceRecords,
   readPool,
@@ -72,6 +74,7 @@ export async function initWorkspace(options: InitWorkspaceOptions): Promise<Init
     force,
   });
   assertNotNested(home, workspacePath, known);
+  await assertNotMoved(home, workspacePath);
   const pool = poolFor(home, environment, workspacePath, options);
   const id = workspaceId(nextUlid('', systemClock.nowMs(), systemEntropy.ulidRandom()));
   const backend = pool.kind === 'store' ? 'store' : 'btrfs';
@@ -192,6 +195,21 @@ function realDirectory(asked: string): string {
     });
   }
   return fs.realpathSync(asked);
+}
+
+/** A workspace that was moved here keeps its snapshots: it is bound to its new path, not made anew. */
+async function assertNotMoved(home: Home, workspacePath: string): Promise<void> {
+  const moved = await findMoved(home, workspacePath);
+  if (moved === null) return;
+  const { path: from } = moved.record;
+  throw new GhostsnapError(
+    'WORKSPACE_EXISTS',
+    `${moved.path} is the workspace that was at ${from} before`,
+    {
+      hint: `Bind it to where it is now with "ghostsnap recover -w ${moved.path}".`,
+      data: { path: moved.path, from, workspace: moved.record.id },
+    },
+  );
 }
 
 /** Two workspaces that overlap would each roll back the other's work. */

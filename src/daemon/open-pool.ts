@@ -45,13 +45,15 @@ export function requirePool(home: Home, name: string): PoolRecord {
 export async function openPool(options: OpenPoolOptions): Promise<OpenPool> {
   const { pool } = options;
   assertReachable(pool);
-  const backend =
-    pool.kind === 'store'
-      ? (await import('../backend/store/store-backend.ts')).createStoreBackend({
-          watch: options.watch,
-        })
-      : (await import('../backend/btrfs/btrfs-backend.ts')).createBtrfsBackend();
+  const backend = await makeBackend(pool, options.watch);
   return { ...openIndex(options), backend };
+}
+
+/** The backend for a pool, its code loaded on use. */
+export async function makeBackend(pool: PoolRecord, watch: 'on' | 'off'): Promise<Backend> {
+  return pool.kind === 'store'
+    ? (await import('../backend/store/store-backend.ts')).createStoreBackend({ watch })
+    : (await import('../backend/btrfs/btrfs-backend.ts')).createBtrfsBackend();
 }
 
 /** The parts that do not depend on the kind of pool. */

@@ -16,7 +16,13 @@ import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, type OpenPool, openPool, requirePool } from './open-pool.ts';
 import { policySource } from './policy-files.ts';
-import { findWorkspaceAround, removeWorkspace, type WorkspaceRecord } from './registry.ts';
+import {
+  findWorkspaceAround,
+  isInside,
+  listWorkspaceRecords,
+  removeWorkspace,
+  type WorkspaceRecord,
+} from './registry.ts';
 import { systemEnvironment } from './system-ports.ts';
 
 export interface OpenWorkspaceOptions {
@@ -61,12 +67,26 @@ export function findRecord(
   directory: string | undefined,
 ): WorkspaceRecord {
   const asked = path.resolve(environment.cwd, directory ?? '.');
-  const found = findWorkspaceAround(home, asked) ?? findWorkspaceAround(home, realPathOf(asked));
+  const real = realPathOf(asked);
+  const found =
+    findWorkspaceAround(home, asked) ??
+    findWorkspaceAround(home, real) ??
+    findMovedIntoPool(home, real);
   if (found !== null) return found;
+  const isSomeGone = listWorkspaceRecords(home).some((record) => !fs.existsSync(record.path));
   throw new GhostsnapError('WORKSPACE_NOT_FOUND', `No workspace is at or around ${asked}`, {
-    hint: 'Protect a directory with "ghostsnap init DIR", or name one with -w.',
+    hint: isSomeGone
+      ? 'If a workspace was moved here, run "ghostsnap recover" here; else "ghostsnap init".'
+      : 'Protect a directory with "ghostsnap init DIR", or name one with -w.',
     data: { path: asked },
   });
+}
+
+/** A directory that was reached by a symlink into a pool is named, by the kernel, as it lies there. */
+function findMovedIntoPool(home: Home, real: string): WorkspaceRecord | null {
+  const isAround = ({ movedTo }: WorkspaceRecord): boolean =>
+    movedTo !== null && isInside(real, realPathOf(movedTo));
+  return listWorkspaceRecords(home).find(isAround) ?? null;
 }
 
 export interface BuildWorkspaceOptions {

@@ -18,11 +18,13 @@ import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Environment, type Home, poolDirectory, resolveHome } from './home.ts';
 import { requirePool } from './open-pool.ts';
 import {
+  listForgotten,
   listPoolRecords,
   listWorkspaceRecords,
   parsePoolName,
   readPool,
   removePool,
+  type WorkspaceRecord,
   writePool,
 } from './registry.ts';
 import { systemClock, systemEntropy, systemEnvironment } from './system-ports.ts';
@@ -120,7 +122,7 @@ export async function destroyPool(
 ): Promise<{ readonly name: string }> {
   const home = homeOf(options);
   const record = requirePool(home, options.name);
-  const users = listWorkspaceRecords(home).filter((workspace) => workspace.pool === record.name);
+  const users = usersOf(home, record);
   const living = users.filter((workspace) => workspace.movedTo !== null);
   const refusing = options.force === 'yes' ? living : users;
   if (refusing.length > 0) {
@@ -164,13 +166,19 @@ function assertRemovable(record: PoolRecord): void {
 function describe(home: Home, record: PoolRecord): PoolInfo {
   const mounted = record.kind !== 'image' || isImagePoolMounted(record.root);
   const space = mounted && fs.existsSync(record.root) ? fs.statfsSync(record.root) : null;
-  const workspaces = listWorkspaceRecords(home).filter((row) => row.pool === record.name).length;
+  const workspaces = usersOf(home, record).length;
   const { id, name, kind, root, image } = record;
   return {
     ...{ id, name, kind, root, image, mounted, workspaces },
     totalBytes: space === null ? 0 : space.blocks * space.bsize,
     freeBytes: space === null ? 0 : space.bavail * space.bsize,
   };
+}
+
+/** Forgotten workspaces count: their snapshots are in the pool. */
+function usersOf(home: Home, pool: PoolRecord): WorkspaceRecord[] {
+  const records = [...listWorkspaceRecords(home), ...listForgotten(home)];
+  return records.filter((record) => record.pool === pool.name);
 }
 
 function imageOf(record: PoolRecord): string {

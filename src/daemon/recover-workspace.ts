@@ -2,32 +2,140 @@
  * `ghostsnap recover`: recovery asked for, also when an ordinary open cannot.
  *
  * A catalog that cannot be read is moved aside, never deleted, and a new one is filled from the disk:
- * everything but labels comes back.
+ * everything but labels comes back. A workspace whose directory was moved is bound to where it is now.
+ *
+ * Order of a rebinding, and why: pool and log first, the register's new entry next, the old entry last.
+ * Nothing is destroyed, so no intent is needed: cut off before the new entry, the next `recover` finds
+ * the directory again and repeats; cut off before the old one went, the workspace works at its new path
+ * and the next `recover` removes the rest.
  */
 import path from 'node:path';
 import { mendCatalog } from '../catalog/mend-catalog.ts';
+import { GhostsnapError } from '../core/errors.ts';
+import type { EngineWorkspace } from '../engine/engine-workspace.ts';
 import type { RecoveryReport } from '../engine/results.ts';
-import { type Environment, poolDirectory, resolveHome } from './home.ts';
-import { findRecord, openWorkspace } from './open-workspace.ts';
+import { findMoved, isInPlace, type MovedWorkspace } from './find-moved.ts';
+import { type Environment, type Home, poolDirectory, resolveHome } from './home.ts';
+import { openPool, requirePool } from './open-pool.ts';
+import { buildWorkspace, findRecord, openWorkspace } from './open-workspace.ts';
+import {
+  listForgotten,
+  listWorkspaceRecords,
+  readWorkspace,
+  removeForgotten,
+  removeWorkspace,
+  type WorkspaceRecord,
+  writeWorkspace,
+} from './registry.ts';
 import { systemEnvironment } from './system-ports.ts';
 
 export interface RecoverWorkspaceOptions {
+  /** A directory in the workspace, also in one that was moved there. */
   readonly workspace?: string;
   readonly environment?: Environment;
+  /** Labelled steps of a rebinding, for tests that kill the process there. */
+  readonly onStep?: (label: string) => void;
 }
 
-/** @throws GhostsnapError WORKSPACE_NOT_FOUND, and what the mending itself throws */
+export interface RecoverWorkspaceReport extends RecoveryReport {
+  /** The workspace was found at another path, or after it had been forgotten. */
+  readonly rebound: { readonly from: string; readonly to: string } | null;
+  /** False: no directory, or another one, is at its path; its snapshots are whole all the same. */
+  readonly isThere: boolean;
+}
+
+/** Labels of `onStep` that follow those of the engine. */
+export const REGISTER_STEPS = ['rebind:registered', 'rebind:done'] as const;
+
+/**
+ * @throws GhostsnapError WORKSPACE_NOT_FOUND, WORKSPACE_GONE, WORKSPACE_REPLACED, WORKSPACE_EXISTS when
+ *   another workspace is registered for the path; what the mending itself throws
+ */
 export async function recoverWorkspace(
   options: RecoverWorkspaceOptions = {},
-): Promise<RecoveryReport> {
+): Promise<RecoverWorkspaceReport> {
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
-  const record = findRecord(home, environment, options.workspace);
+  const asked = path.resolve(environment.cwd, options.workspace ?? '.');
+  const known = knownRecord(home, environment, options.workspace);
+  const isThere = known !== null && (await isInPlace(home, known));
+  const moved = isThere ? null : await findMoved(home, asked);
+  if (moved !== null) return await rebind(home, environment, moved, options);
+  const record = known ?? (await remembered(home, asked)) ?? findRecord(home, environment, asked);
   mendCatalog(path.join(poolDirectory(home, record.pool), 'catalog.db'));
-  return await recoverOpened(options);
+  const report = await recoverOpened({ environment, workspace: record.path });
+  removeOldEntries(home, record);
+  return { ...report, rebound: null, isThere: isThere || (await isInPlace(home, record)) };
 }
 
-async function recoverOpened(options: RecoverWorkspaceOptions): Promise<RecoveryReport> {
+function knownRecord(
+  home: Home,
+  environment: Environment,
+  directory: string | undefined,
+): WorkspaceRecord | null {
+  try {
+    return findRecord(home, environment, directory);
+  } catch (error) {
+    if (error instanceof GhostsnapError && error.code === 'WORKSPACE_NOT_FOUND') return null;
+    throw error;
+  }
+}
+
+/** One that was forgotten, asked for by its path: it is registered again, whatever stands there. */
+async function remembered(home: Home, asked: string): Promise<WorkspaceRecord | null> {
+  const record = listForgotten(home).find((forgotten) => forgotten.path === asked);
+  if (record === undefined) return null;
+  writeWorkspace(home, record);
+  removeForgotten(home, record.id);
+  return record;
+}
+
+async function rebind(
+  home: Home,
+  environment: Environment,
+  moved: MovedWorkspace,
+  options: RecoverWorkspaceOptions,
+): Promise<RecoverWorkspaceReport> {
+  const record = { ...moved.record, path: moved.path };
+  const other = readWorkspace(home, record.path);
+  if (other !== null && other.id !== record.id) throw takenPath(record.path, other);
+  const pool = requirePool(home, record.pool);
+  mendCatalog(path.join(poolDirectory(home, record.pool), 'catalog.db'));
+  const parts = await openPool({ home, pool, watch: 'off' });
+  await using workspace: EngineWorkspace = buildWorkspace({ home, environment, record, parts });
+  const report = await workspace.rebind(options.onStep);
+  writeWorkspace(home, record);
+  options.onStep?.('rebind:registered');
+  removeOldEntries(home, record);
+  options.onStep?.('rebind:done');
+  return { ...report, rebound: { from: moved.record.path, to: record.path }, isThere: true };
+}
+
+/** What a rebinding that was cut off left: other entries of the same workspace. */
+function removeOldEntries(home: Home, record: WorkspaceRecord): void {
+  for (const { id, path: old } of listWorkspaceRecords(home)) {
+    if (id === record.id && old !== record.path) removeWorkspace(home, old);
+  }
+  removeForgotten(home, record.id);
+}
+
+function takenPath(at: string, other: WorkspaceRecord): GhostsnapError {
+  return new GhostsnapError(
+    'WORKSPACE_EXISTS',
+    `Another workspace, ${other.id}, is registered for ${at}`,
+    {
+      hint:
+        'If that one was moved as well, run "ghostsnap recover" where it is now; if it is gone, ' +
+        `"ghostsnap recover --forget -w ${at}". Then run this again.`,
+      data: { path: at, other: other.id },
+    },
+  );
+}
+
+async function recoverOpened(options: {
+  readonly workspace: string;
+  readonly environment: Environment;
+}): Promise<RecoveryReport> {
   await using workspace = await openWorkspace(options);
   const opening = workspace.openReport;
   const report = await workspace.recover();

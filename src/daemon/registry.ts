@@ -69,12 +69,25 @@ export function removeWorkspace(home: Home, workspacePath: string): void {
 }
 
 export function listWorkspaceRecords(home: Home): WorkspaceRecord[] {
-  const directory = path.join(home.data, 'workspaces');
-  if (!fs.existsSync(directory)) return [];
-  const files = fs.readdirSync(directory).filter((name) => name.endsWith('.json'));
-  return files
-    .sort()
-    .flatMap((name) => readRecord(path.join(directory, name), parseWorkspace) ?? []);
+  return recordsIn(path.join(home.data, 'workspaces'));
+}
+
+/**
+ * Takes a workspace off the register and remembers it apart: its snapshots are still there, and a
+ * directory that turns out to be it is bound again. First remembered, then taken off.
+ */
+export function setForgotten(home: Home, record: WorkspaceRecord): void {
+  writeRecord(forgottenFile(home, record.id), record);
+  removeWorkspace(home, record.path);
+}
+
+/** For good. One that is already gone counts as removed. */
+export function removeForgotten(home: Home, id: WorkspaceId): void {
+  removeRecord(forgottenFile(home, id));
+}
+
+export function listForgotten(home: Home): WorkspaceRecord[] {
+  return recordsIn(path.join(home.data, 'forgotten'));
 }
 
 /** The record of the nearest workspace that `directory` is or lies in; null when there is none. */
@@ -84,6 +97,24 @@ export function findWorkspaceAround(home: Home, directory: string): WorkspaceRec
     if (record !== null) return record;
     if (at === path.dirname(at)) return null;
   }
+}
+
+/** Whether `inner` is `outer` or lies below it; by name. */
+export function isInside(inner: string, outer: string): boolean {
+  const relative = path.relative(outer, inner);
+  return relative === '' || (!relative.startsWith(`..${path.sep}`) && relative !== '..');
+}
+
+function recordsIn(directory: string): WorkspaceRecord[] {
+  if (!fs.existsSync(directory)) return [];
+  const files = fs.readdirSync(directory).filter((name) => name.endsWith('.json'));
+  return files
+    .sort()
+    .flatMap((name) => readRecord(path.join(directory, name), parseWorkspace) ?? []);
+}
+
+function forgottenFile(home: Home, id: WorkspaceId): string {
+  return path.join(home.data, 'forgotten', `${id}.json`);
 }
 
 function workspaceFile(home: Home, workspacePath: string): string {

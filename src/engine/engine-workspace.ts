@@ -32,6 +32,7 @@ import { type Judgement, type JudgeOptions, judgeCall, type PolicySource } from 
 import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
+import { abandonSession, rebindSession, type StepHook } from './rebind.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverSession } from './recover.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
@@ -413,6 +414,8 @@ export class EngineWorkspace implements Workspace {
   ): Promise<{ path: string; removedSnapshots: number }> {
     const removedSnapshots = await this.#exclusive({ purpose: 'destroy' }, async () => {
       const { backend, entropy } = this.#session.ports;
+      // Without a tree no directory would remain, and the snapshots are all there is.
+      backend.identify(this.#session.ref);
       const count = this.#session.state.snapshotCount;
       this.#session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
       await backend.releaseWorkspace(this.#session.ref, request);
@@ -422,6 +425,22 @@ export class EngineWorkspace implements Workspace {
     this.#options.forget();
     await this.close();
     return { path: this.info.path, removedSnapshots };
+  }
+
+  /** As `rebindSession`: the workspace was found at the path it was opened with. */
+  async rebind(onStep?: StepHook): Promise<RecoveryReport> {
+    return await this.#session.run({ purpose: 'rebind' }, async () => {
+      this.#session.ports.backend.identify(this.#session.ref);
+      this.#openReport = await this.#recoverIfNeeded();
+      rebindSession(this.#session, onStep);
+      return this.#openReport;
+    });
+  }
+
+  /** As `abandonSession`. The number of snapshots that went. */
+  async abandon(onStep?: StepHook): Promise<number> {
+    const on = { purpose: 'abandon' };
+    return await this.#session.run(on, () => abandonSession(this.#session, onStep));
   }
 
   async close(): Promise<void> {

@@ -274,6 +274,8 @@ describe.each(['store', 'btrfs'] as const)('commands on a %s workspace', (backen
       torn: [],
       finished: [],
       abandoned: [],
+      rebound: null,
+      isThere: true,
     });
   });
 

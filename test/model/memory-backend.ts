@@ -83,6 +83,14 @@ export class MemoryBackend implements Backend {
     return { token: `root ${this.live(ref).root.ino}` };
   }
 
+  rebindWorkspace(ref: WorkspaceRef): void {
+    this.live(ref);
+  }
+
+  abandonWorkspace(ref: WorkspaceRef): Promise<void> {
+    return this.releaseWorkspace(ref);
+  }
+
   async createSnapshot(ref: WorkspaceRef, id: SnapshotId): Promise<CreateResult> {
     return this.createSnapshotSync(ref, id);
   }

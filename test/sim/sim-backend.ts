@@ -100,6 +100,14 @@ export class SimBackend implements Backend {
     return { token: ref.id };
   }
 
+  rebindWorkspace(): void {
+    // The model's tree has no path that could change.
+  }
+
+  abandonWorkspace(): Promise<void> {
+    return this.releaseWorkspace();
+  }
+
   async createSnapshot(ref: WorkspaceRef, id: SnapshotId): Promise<CreateResult> {
     await this.#host.pause();
     return this.createSnapshotSync(ref, id);

@@ -38,7 +38,7 @@ import { moveTreeOutOfPool } from './move-out-of-pool.ts';
 import { assertPoolFits, assertPoolIsBtrfs, makeGhostDirectory } from './pool-directory.ts';
 import { recoverWorkspaceOnDisk } from './recover-workspace.ts';
 import { recreateFrom } from './recreate-workspace.ts';
-import { RELEASE_STEPS, releaseInPlace } from './release-workspace.ts';
+import { abandonOnDisk, isAbandoned, RELEASE_STEPS, releaseInPlace } from './release-workspace.ts';
 import {
   listPins,
   listSnapshotsOnDisk,
@@ -133,6 +133,16 @@ export function createBtrfsBackend(): BtrfsBackend {
       return { token: directory.record.anchor };
     },
 
+    rebindWorkspace(ref) {
+      const directory = directories.of(ref);
+      closeFd(directory.openLive());
+      if (directory.record.path !== ref.path) {
+        directory.saveRecord({ ...directory.record, path: ref.path });
+      }
+    },
+
+    abandonWorkspace: (ref, options = {}) => abandonOnDisk(directories.of(ref), options.onStep),
+
     async createSnapshot(ref, id) {
       await takeSnapshot(directories.of(ref), id);
       return CREATED;
@@ -187,7 +197,8 @@ export function createBtrfsBackend(): BtrfsBackend {
         await recoverWorkspaceOnDisk(directory);
         return;
       }
-      if (directory.record.reachedBy === 'place') await releaseInPlace(directory, options);
+      if (isAbandoned(directory)) await abandonOnDisk(directory, options.onStep);
+      else if (directory.record.reachedBy === 'place') await releaseInPlace(directory, options);
       else await moveTreeOutOfPool(directory, options);
     },
 

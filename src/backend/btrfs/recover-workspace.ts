@@ -10,7 +10,13 @@ import { sweepWorkingNames } from './delete-snapshots.ts';
 import { finishInit, takeBackInit } from './init-workspace.ts';
 import { recoverMove } from './move-into-pool.ts';
 import { openPlace, uuidAt } from './place.ts';
-import { dissolve, isReleased, takeBackRelease } from './release-workspace.ts';
+import {
+  abandonOnDisk,
+  dissolve,
+  isAbandoned,
+  isReleased,
+  takeBackRelease,
+} from './release-workspace.ts';
 import { openExisting } from './snapshots.ts';
 import { keepInterruptedSwap, removeReplacedTrees } from './swap.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
@@ -34,6 +40,10 @@ export async function recoverWorkspaceOnDisk(directory: WorkspaceDirectory): Pro
 async function recoverInPlace(directory: WorkspaceDirectory): Promise<void> {
   const { phase } = directory.record;
   if (phase === 'active') return;
+  if (isAbandoned(directory)) {
+    await abandonOnDisk(directory);
+    return;
+  }
   using place = openPlace(directory.ref.path);
   switch (phase) {
     case 'converting': {

@@ -9,7 +9,7 @@
  *   releasing, path is the copy         goes on: late writes are carried over
  *   dissolving                          goes on: subvolume, snapshots, record are removed
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { removeTree } from '../remove-tree.ts';
@@ -22,6 +22,7 @@ import { entryKind, exchange, openPlace, type Place, uuidAt } from './place.ts';
 import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
+import { readRecord } from './workspace-record.ts';
 
 /** Labels in order; tests kill the process at each. */
 export const RELEASE_STEPS = [
@@ -68,6 +69,28 @@ export async function releaseInPlace(
     options.onStep?.('release:exchanged');
   }
   await dissolve(directory, place, options.onStep);
+}
+
+/**
+ * Ends a workspace whose tree is gone: the snapshots and the record go, and nothing at the path is
+ * touched. `dissolving` with no directory at the path says so after a crash. Idempotent.
+ */
+export async function abandonOnDisk(
+  directory: WorkspaceDirectory,
+  onStep?: StepHook,
+): Promise<void> {
+  directory.forget();
+  if (readRecord(directory.path) === null) return;
+  directory.saveRecord({ ...directory.record, phase: 'dissolving' });
+  onStep?.('release:intent-written');
+  await removeWorkspaceDirectory(directory, onStep);
+  onStep?.('release:done');
+}
+
+/** Whether an `abandonOnDisk` was cut off. */
+export function isAbandoned(directory: WorkspaceDirectory): boolean {
+  const { phase, reachedBy } = directory.record;
+  return phase === 'dissolving' && reachedBy === 'place' && !existsSync(directory.ref.path);
 }
 
 /** From here on the record names the one subvolume that is being released. */

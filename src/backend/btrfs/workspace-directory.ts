@@ -239,7 +239,9 @@ export function replaced(ref: WorkspaceRef): GhostsnapError {
     `Another directory now stands at ${ref.path}: it is not the workspace ${ref.id} any more`,
     {
       data: { path: ref.path, workspace: ref.id },
-      hint: 'Move it aside and put the workspace back, or run "ghostsnap init" on the new one.',
+      hint:
+        'If the workspace was moved, run "ghostsnap recover" where it is now. To give up its path, ' +
+        'run "ghostsnap recover --forget" here.',
     },
   );
 }

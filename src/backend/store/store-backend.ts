@@ -25,6 +25,7 @@ import { workspacePaths } from './store-layout.ts';
 import {
   deleteStoreSnapshots,
   initStoreWorkspace,
+  rebindStoreWorkspace,
   recoverStoreWorkspace,
   recreateStoreWorkspace,
   releaseStoreWorkspace,
@@ -80,6 +81,13 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
     isLeftHalfWay: (ref) => existsSync(workspacePaths(ref.poolRoot, ref.id).openedModes),
     recreateWorkspace: async (ref, target) => recreateStoreWorkspace(ref, target),
     identify: (ref) => ({ token: requireWorkspace(ref).anchor }),
+
+    rebindWorkspace: (ref) => rebindStoreWorkspace(ref),
+    // A release touches nothing at the path either.
+    abandonWorkspace: async (ref, work = {}) => {
+      states.drop(ref.id);
+      await releaseStoreWorkspace(ref, work.onStep ?? onStep);
+    },
 
     createSnapshot: (ref, id, work: WorkOptions = {}) => takeSnapshot(request(ref, id), work),
     createSnapshotSync: (ref, id) => takeSnapshotSync(request(ref, id)),

@@ -149,6 +149,12 @@ export async function releaseStoreWorkspace(ref: WorkspaceRef, onStep: StepHook)
   syncDirectory(dirname(paths.root));
 }
 
+/** The identities are of the directory, not of its path: they hold at the new one. */
+export function rebindStoreWorkspace(ref: WorkspaceRef): void {
+  const record = requireWorkspace(ref);
+  if (record.path !== ref.path) writeWorkspaceRecord(ref, { ...record, path: ref.path });
+}
+
 function comebackName(ref: WorkspaceRef): string {
   return `.ghostsnap-${ref.id}`;
 }

@@ -40,7 +40,7 @@ export function identityAt(path: string): string {
   if (isGone) {
     throw new GhostsnapError('WORKSPACE_GONE', `No directory is at the workspace's path: ${path}`, {
       data: { path },
-      hint: 'Roll back to bring it back, or move it back to its path.',
+      hint: 'If it was moved, run "ghostsnap recover" there; if deleted, roll back a snapshot.',
     });
   }
   if (errno !== 0) {
@@ -143,6 +143,8 @@ export function replaced(ref: WorkspaceRef): GhostsnapError {
   const message = `Something else is at the workspace's path: ${ref.path}`;
   return new GhostsnapError('WORKSPACE_REPLACED', message, {
     data: { path: ref.path },
-    hint: 'Move it aside, then put the workspace back or roll back again.',
+    hint:
+      'If the workspace was moved, run "ghostsnap recover" where it is now. To give up its path, ' +
+      'run "ghostsnap recover --forget" here.',
   });
 }

@@ -84,7 +84,7 @@ function typed(
   workspace: Workspace,
   paths: readonly string[],
 ): { readonly paths?: readonly string[] } {
-  return paths.length === 0 ? {} : { paths: typedPaths(context, workspace.info.path, paths) };
+  return paths.length === 0 ? {} : { paths: typedPaths(context, workspace.info, paths) };
 }
 
 /** One object, written as it comes, so that a diff of a million paths needs no memory for them. */

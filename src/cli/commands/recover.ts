@@ -1,5 +1,7 @@
 /** `ghostsnap recover`: the disk is the truth; the list of snapshots is made to agree with it. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { GhostsnapError } from '../../core/errors.ts';
 import {
   type CliContext,
   type CommandModule,
@@ -9,28 +11,49 @@ import {
   type WorkspaceOptions,
   workspaceOption,
 } from '../cli-context.ts';
+import { confirmOrThrow } from '../confirm.ts';
 
 const EXAMPLES = `
 Finishes or takes back what a crash interrupted, adopts snapshots that the
 catalog does not know, drops those that are gone. Every open does the same for
 what it notices; this looks at everything, also when the catalog is broken.
 
+Run where a workspace was moved to, it binds the workspace to its new path.
+--forget gives up the path of a workspace whose directory is gone for good.
+
 Examples:
   $ ghostsnap recover
-  $ ghostsnap recover -w ~/project --json`;
+  $ mv ~/project ~/shop && ghostsnap recover -w ~/shop
+  $ ghostsnap recover --forget -w ~/old`;
+
+interface Options extends WorkspaceOptions {
+  readonly forget?: true;
+  readonly deleteSnapshots?: true;
+  readonly yes?: true;
+}
 
 export const command: CommandModule = {
   register(program, context) {
     workspaceOption(jsonOption(program))
+      .option('--forget', 'forget a workspace whose directory is gone; its snapshots stay')
+      .option('--delete-snapshots', 'with --forget: delete its snapshots, too')
+      .option('--yes', 'do not ask')
       .addHelpText('after', EXAMPLES)
-      .action((_: WorkspaceOptions, self: Command) =>
-        recover(context, self.optsWithGlobals<WorkspaceOptions>()),
-      );
+      .action(async (_: Options, self: Command) => {
+        const options = self.optsWithGlobals<Options>();
+        if (options.forget === true) await forget(context, options);
+        else await recover(context, options);
+      });
   },
 };
 
-async function recover(context: CliContext, options: WorkspaceOptions): Promise<void> {
+async function recover(context: CliContext, options: Options): Promise<void> {
   const { output, environment } = context;
+  if (options.deleteSnapshots === true) {
+    throw new GhostsnapError('BAD_ARGUMENT', '--delete-snapshots goes with --forget.', {
+      hint: 'Give both, or delete single snapshots with "ghostsnap prune".',
+    });
+  }
   const { recoverWorkspace } = await context.composition();
   const report = await recoverWorkspace({
     environment,
@@ -44,6 +67,41 @@ async function recover(context: CliContext, options: WorkspaceOptions): Promise<
     const ids = report[part];
     return ids.length === 0 ? [] : [`${ids.length} ${meaning}: ${summarizeList(ids)}`];
   });
+  const { rebound } = report;
+  if (rebound !== null) lines.unshift(`The workspace ${rebound.from} is now at ${rebound.to}`);
   for (const line of lines) output.line(line);
   if (lines.length === 0) output.line('Nothing to mend.');
+  if (report.isThere) return;
+  output.warn('The directory of the workspace is not at its path.');
+  output.note(
+    'If it was moved, run "ghostsnap recover" where it is now; "ghostsnap rollback" makes it',
+  );
+  output.note('again from a snapshot; "ghostsnap recover --forget" gives the path up.');
+}
+
+async function forget(context: CliContext, options: Options): Promise<void> {
+  const { output, environment } = context;
+  const isDeletion = options.deleteSnapshots === true;
+  const path = resolve(environment.cwd, options.workspace ?? '.');
+  if (isDeletion && options.yes !== true) {
+    await confirmOrThrow(context, {
+      question: `Delete every snapshot of ${path}? They cannot be brought back.`,
+      what: `Deleting the snapshots of ${path}`,
+    });
+  }
+  const { forgetWorkspace } = await context.composition();
+  const report = await forgetWorkspace({
+    environment,
+    snapshots: isDeletion ? 'delete' : 'keep',
+    ...(options.workspace === undefined ? {} : { workspace: options.workspace }),
+  });
+  if (options.json === true) {
+    output.json(report);
+    return;
+  }
+  output.line(`Forgot the workspace ${report.path}`);
+  if (isDeletion) output.line(`  ${report.removedSnapshots} snapshots deleted`);
+  if (report.keptAt === null) return;
+  output.line(`  its snapshots are kept in ${report.keptAt}`);
+  output.line(`  "ghostsnap recover -w ${report.path}" takes it back`);
 }

@@ -53,7 +53,7 @@ async function restore(context: CliContext, named: Named, options: Options): Pro
   const { output } = context;
   const format = options.json === true ? 'json' : 'text';
   await withWorkspace(context, options, async (workspace, signal) => {
-    const paths = typedPaths(context, workspace.info.path, named.paths);
+    const paths = typedPaths(context, workspace.info, named.paths);
     if (options.dryRun === true) {
       const plan = await workspace.planRestore(named.spec, paths);
       await printPlan(output, plan, format);
