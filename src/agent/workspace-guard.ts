@@ -106,7 +106,7 @@ export class WorkspaceGuard implements CallGuard {
 }
 
 /** Untrusted text as a name: one line, no control characters, bounded, not empty. */
-function nameOf(text: string): string {
+export function nameOf(text: string): string {
   const line = text.replace(/\p{Cc}/gu, '\uFFFD').toWellFormed();
   const bytes = Buffer.from(line === '' ? '-' : line);
   if (bytes.length <= NAME_BYTES_MAX) return bytes.toString('utf8');

@@ -2,7 +2,7 @@
  * Answers that the proxy gives in place of the server, as bytes: the id is the client's own, byte for
  * byte, so that 2^53+1 comes back as 2^53+1.
  */
-import { GhostsnapError } from '../../core/errors.ts';
+import { failureText } from '../failure-text.ts';
 import type { ClientMessage } from './client-message.ts';
 
 /** JSON-RPC's "internal error" and "invalid request", and the first code that is free for servers. */
@@ -37,14 +37,6 @@ export function refuseTooLong(sizeBytes: number, limitBytes: number): Buffer {
   const message = `A message of ${sizeBytes} bytes was not passed on: ghostsnap mcp-proxy holds at most ${limitBytes}.`;
   const data = { code: 'LIMIT_EXCEEDED' };
   return Buffer.from(`${answer(NULL_ID, 'error', { code: INVALID_REQUEST, message, data })}\n`);
-}
-
-/** Why, and what to do, for a model and for a person. */
-export function failureText(failure: unknown): string {
-  const start = 'The tool was not run: ghostsnap could not take a snapshot before it.';
-  if (!(failure instanceof GhostsnapError)) return `${start} ${String(failure)}`;
-  const { message, code, hint } = failure;
-  return [start, `${message} [${code}]`, hint].filter((part) => part !== undefined).join(' ');
 }
 
 const NULL_ID = Buffer.from('null');

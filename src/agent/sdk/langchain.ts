@@ -1,0 +1,77 @@
+/**
+ * Tools of LangChain (`@langchain/core`), each preceded by a snapshot.
+ *
+ * A wrapped tool is the tool itself in everything but the step that runs it, after its input was parsed:
+ * schemas, callbacks, artifacts and messages stay LangChain's. Anything that is no structured tool is
+ * left as it is.
+ */
+import type { BegunCall } from '../call-guard.ts';
+import {
+  createProtection,
+  endedWith,
+  type Handle,
+  type Protection,
+  type ProtectOptions,
+} from './protection.ts';
+
+export type { Handle, ProtectOptions } from './protection.ts';
+
+type Run = (input: unknown, runManager?: unknown, config?: RunConfig) => unknown;
+
+interface RunConfig {
+  readonly toolCall?: { readonly id?: string };
+}
+
+/**
+ * Wraps a list of tools; their types stay the same.
+ *
+ * ```ts
+ * const { tools, handle } = protectTools([bash, edit], { workspace });
+ * const agent = createAgent({ model, tools });
+ * await handle.undo(toolCallId);
+ * ```
+ */
+export function protectTools<const TOOLS extends readonly object[]>(
+  tools: TOOLS,
+  options: ProtectOptions,
+): { readonly tools: { -readonly [K in keyof TOOLS]: TOOLS[K] }; readonly handle: Handle } {
+  const protection = createProtection(options, 'langchain');
+  const wrapped = tools.map((tool) => wrap(tool, protection));
+  return {
+    tools: wrapped as { -readonly [K in keyof TOOLS]: TOOLS[K] },
+    handle: protection.handle,
+  };
+}
+
+function wrap(tool: object, protection: Protection): object {
+  const run: unknown = Reflect.get(tool, '_call');
+  const name: unknown = Reflect.get(tool, 'name');
+  if (typeof run !== 'function' || typeof name !== 'string') return tool;
+  const protectedRun: Run = async (input, runManager, config) => {
+    const begun = await protection.begin({ tool: name, key: config?.toolCall?.id ?? null, input });
+    return await finish(begun, () => Reflect.apply(run, tool, [input, runManager, config]));
+  };
+  // Made from the tool, so that it is an instance of the same classes and follows later changes of it.
+  return Object.create(tool, {
+    _call: { value: protectedRun, writable: true, configurable: true },
+  });
+}
+
+async function finish(begun: BegunCall, work: () => unknown): Promise<unknown> {
+  try {
+    const result = await work();
+    // A tool that reports events: it ends when its generator does.
+    if (isAsyncGenerator(result)) return endedWith(begun, result);
+    begun.end('ok');
+    return result;
+  } catch (error) {
+    begun.end('failed');
+    throw error;
+  }
+}
+
+function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown> {
+  return (
+    typeof value === 'object' && value !== null && Symbol.asyncIterator in value && 'next' in value
+  );
+}
