@@ -17,6 +17,7 @@ import type { TreeChange } from '../../core/tree-change.ts';
 import type { ApplyOptions, ApplyResult, CompareOptions, TreeRef } from '../backend.ts';
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
+import { provenSubtrees } from '../proven-subtrees.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
 import {
   closeFd,
@@ -28,6 +29,7 @@ import {
 } from '../syscalls-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
+import type { TreeEvidence } from '../tree-evidence.ts';
 import { changedPaths } from './changed-paths.ts';
 import { commitTransaction, createSubvolumeSnapshot } from './ioctl.ts';
 import { uuidAt } from './place.ts';
@@ -56,10 +58,12 @@ export async function* compareWorkspaceTrees(
   using from = openWorkspaceTree(directory, trees.from);
   using to = openWorkspaceTree(directory, trees.to);
   const candidates = await candidatesFor(directory, trees);
+  const evidence = familyEvidence(directory, [trees.from, trees.to]);
+  const isWhole = candidates === null && (options.paths ?? []).length === 0;
   yield* compareTrees({
     from,
     to,
-    ...familyEvidence(directory, [trees.from, trees.to]),
+    ...(isWhole ? await withProvenSubtrees(evidence, { from, to }, options.signal) : evidence),
     ...(candidates === null ? {} : { candidates }),
     ...rootsOf(options.paths),
     ...(options.mtimes === undefined ? {} : { mtimes: options.mtimes }),
@@ -105,12 +109,18 @@ export async function applySnapshotInPlace(
   const { since, paths, ...work } = options;
   const fd = await openLiveOrRecreate(directory, target, paths);
   try {
+    const livePath = `/proc/self/fd/${fd}`;
     const candidates =
       since === undefined ? null : await changedPaths(directory, { from: since, to: target });
+    const evidence = familyEvidence(directory, [target]);
+    const isWhole = candidates === null && (paths ?? []).length === 0;
+    using live = openDirectoryTree(livePath, 'live');
     const applied = await applyTree({
-      livePath: `/proc/self/fd/${fd}`,
+      livePath,
       source,
-      ...familyEvidence(directory, [target]),
+      ...(isWhole
+        ? await withProvenSubtrees(evidence, { from: live, to: source }, work.signal)
+        : evidence),
       ...(candidates === null ? {} : { candidates }),
       ...rootsOf(paths),
       ...work,
@@ -121,6 +131,19 @@ export async function applySnapshotInPlace(
   } finally {
     closeFd(fd);
   }
+}
+
+/** The evidence, and the subtrees in which it leaves nothing to compare: found on every processor. */
+async function withProvenSubtrees(
+  evidence: TreeEvidence,
+  trees: { readonly from: DirectoryTree; readonly to: DirectoryTree },
+  signal: AbortSignal | undefined,
+): Promise<TreeEvidence> {
+  const trustedBeforeMs = evidence.inodesTrustedBeforeMs;
+  if (trustedBeforeMs === undefined) return evidence;
+  const cancel = signal === undefined ? {} : { signal };
+  const proven = await provenSubtrees({ ...trees, trustedBeforeMs, ...cancel });
+  return { ...evidence, sameSubtree: (path) => proven.has(path) };
 }
 
 /**

@@ -15,6 +15,7 @@ import { RESOLVE_INSIDE } from '../directory-fds.ts';
 import { DirectoryListing, RawStat } from '../directory-listing.ts';
 import { addressOf } from '../syscalls-inode-linux.ts';
 import { closeFd, O_DIRECTORY, O_RDONLY, openBeneath, SyscallError } from '../syscalls-linux.ts';
+import { type LotMemory, SharedLots } from '../work-lots.ts';
 import { IndexBlock } from './index-block.ts';
 import { formatOf, isRecordOf, RACY_MS, S_IFDIR, S_IFSOCK } from './stat-record.ts';
 
@@ -24,32 +25,22 @@ export const TASK_WORDS = 3;
 /** Directories in one lot: about a millisecond's work, which is what the last to end is waited for. */
 const LOT = 16;
 
-/** Words of `counters`: the next directory to be claimed, and how many are done. */
-const NEXT = 0;
-const DONE = 1;
-
 /** All of it is shared between threads, or numbers. */
-export interface CheckJob {
+export interface CheckJob extends LotMemory {
   readonly index: SharedArrayBuffer;
   readonly tasks: SharedArrayBuffer;
-  readonly counters: SharedArrayBuffer;
-  readonly verdicts: SharedArrayBuffer;
   readonly rootFd: number;
   readonly rootMountId: number;
   /** Whether a directory whose names changed has surely another ctime. */
   readonly listings: 'vouched by ctime' | 'read';
 }
 
-/** 1 for a directory that is proven. */
-export const PROVEN = 1;
-
 export class IndexChecker {
   readonly #job: CheckJob;
   readonly #file: Buffer;
   readonly #address: number;
   readonly #tasks: Int32Array;
-  readonly #counters: Int32Array;
-  readonly #verdicts: Uint8Array;
+  readonly #lots: SharedLots;
   readonly #stat = new RawStat();
   readonly #listing = new DirectoryListing();
 
@@ -58,37 +49,17 @@ export class IndexChecker {
     this.#file = Buffer.from(job.index);
     this.#address = addressOf(this.#file);
     this.#tasks = new Int32Array(job.tasks);
-    this.#counters = new Int32Array(job.counters);
-    this.#verdicts = new Uint8Array(job.verdicts);
-  }
-
-  get count(): number {
-    return this.#verdicts.length;
+    this.#lots = new SharedLots(job, LOT);
   }
 
   /** Claims a lot and checks it. False: everything is claimed. */
   checkLot(): boolean {
-    const start = Atomics.add(this.#counters, NEXT, LOT);
-    if (start >= this.count) return false;
-    const end = Math.min(start + LOT, this.count);
-    try {
-      for (let i = start; i < end; i += 1) {
-        if (this.#isProven(i)) this.#verdicts[i] = PROVEN;
-      }
-    } finally {
-      Atomics.add(this.#counters, DONE, end - start);
-      Atomics.notify(this.#counters, DONE);
-    }
-    return true;
+    return this.#lots.judgeSome((task) => this.#isProven(task));
   }
 
-  /** Waits until every lot is done, whoever claimed it. False: somebody did not end in time. */
+  /** False: a thread that had claimed something did not end in time. */
   waitForOthers(timeoutMs: number): boolean {
-    for (;;) {
-      const done = Atomics.load(this.#counters, DONE);
-      if (done >= this.count) return true;
-      if (Atomics.wait(this.#counters, DONE, done, timeoutMs) === 'timed-out') return false;
-    }
+    return this.#lots.waitForOthers(timeoutMs);
   }
 
   #isProven(task: number): boolean {

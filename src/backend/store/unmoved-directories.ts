@@ -10,8 +10,9 @@ import type { DirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
 import { dismissHelpers, giveToHelpers } from '../side-threads.ts';
 import { filesystemMagic } from '../syscalls-inode-linux.ts';
+import { makeLotMemory, PROVEN } from '../work-lots.ts';
 import type { IndexBlock } from './index-block.ts';
-import { IndexChecker, PROVEN, TASK_WORDS } from './index-check.ts';
+import { IndexChecker, TASK_WORDS } from './index-check.ts';
 import { isLocalFilesystem } from './local-filesystems.ts';
 import type { StatIndex } from './stat-index.ts';
 import { formatOf, S_IFDIR } from './stat-record.ts';
@@ -47,12 +48,11 @@ export function* directoriesToLookAt(
     dismissHelpers();
     return null;
   }
-  const verdicts = new SharedArrayBuffer(tasks.blocks.length);
+  const memory = makeLotMemory(tasks.blocks.length);
   const job = {
+    ...memory,
     index: file,
     tasks: tasks.words,
-    counters: new SharedArrayBuffer(8),
-    verdicts,
     rootFd: tree.rootFd,
     rootMountId: tree.identity.rootMountId,
     listings: isLocalFilesystem(filesystemMagic(tree.rootFd)) ? 'vouched by ctime' : 'read',
@@ -63,7 +63,7 @@ export function* directoriesToLookAt(
   const checker = new IndexChecker(job);
   while (checker.checkLot()) yield 'pause';
   if (!checker.waitForOthers(HELPER_MS_MAX)) return null;
-  return unproven(tasks, new Uint8Array(verdicts));
+  return unproven(tasks, new Uint8Array(memory.verdicts));
 }
 
 /** null: a directory that no other one holds, so the index is not of one tree. */
