@@ -17,6 +17,7 @@ import {
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Environment, type Home, poolDirectory, resolveHome } from './home.ts';
 import { requirePool } from './open-pool.ts';
+import { recoverWorkspace } from './recover-workspace.ts';
 import {
   listForgotten,
   listPoolRecords,
@@ -102,14 +103,36 @@ export async function poolStatus(options: PoolOptions): Promise<PoolInfo> {
   return describe(home, requirePool(home, options.name));
 }
 
-/** Mounts an image pool; one that is mounted already is left as it is. @throws GhostsnapError NEEDS_ROOT */
+/**
+ * Mounts an image pool; one that is mounted already is left as it is. Workspaces that moved into it are
+ * shown at their paths again: their mounts went with the pool's, at a reboot.
+ * @throws GhostsnapError NEEDS_ROOT, and what a workspace that could not be shown throws, after the others
+ */
 export async function mountPool(options: PoolOptions): Promise<PoolInfo> {
   const home = homeOf(options);
   const record = requirePool(home, options.name);
   if (record.kind === 'image' && !isImagePoolMounted(record.root)) {
     await mountImagePool({ imagePath: imageOf(record), mountPath: record.root });
   }
+  await showMovedWorkspaces(home, record.name, options.environment);
   return describe(home, record);
+}
+
+async function showMovedWorkspaces(
+  home: Home,
+  pool: string,
+  environment: Environment = systemEnvironment(),
+): Promise<void> {
+  const failures: unknown[] = [];
+  for (const workspace of listWorkspaceRecords(home)) {
+    if (workspace.pool !== pool || workspace.movedTo === null) continue;
+    try {
+      await recoverWorkspace({ workspace: workspace.path, environment });
+    } catch (failure) {
+      failures.push(failure);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /**

@@ -81,7 +81,7 @@ function takeDown(directory: string, mountPath: string): void {
 }
 
 /** Mount points at or below `path`, the last mounted first. */
-function mountsWithin(path: string): string[] {
+export function mountsWithin(path: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')

@@ -240,8 +240,8 @@ export function replaced(ref: WorkspaceRef): GhostsnapError {
     {
       data: { path: ref.path, workspace: ref.id },
       hint:
-        'If the workspace was moved, run "ghostsnap recover" where it is now. To give up its path, ' +
-        'run "ghostsnap recover --forget" here.',
+        'If its mount is missing, or it was moved, run "ghostsnap recover" where it is now. To give ' +
+        'up its path, run "ghostsnap recover --forget" here.',
     },
   );
 }
