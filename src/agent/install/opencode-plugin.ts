@@ -75,8 +75,10 @@ export const Ghostsnap = async ({ directory }) => {
       const reply = await ask("tool.execute.before", { ...place(sessionID), ...call });
       if (reply.block) throw new Error(reply.block);
     },
-    "tool.execute.after": async ({ sessionID, callID }) => {
-      await ask("tool.execute.after", { ...place(sessionID), call: callID });
+    "tool.execute.after": async ({ sessionID, callID }, output) => {
+      const exit = output?.metadata?.exit;
+      const call = { call: callID, failed: typeof exit === "number" && exit !== 0 };
+      await ask("tool.execute.after", { ...place(sessionID), ...call });
     },
     "chat.message": async ({ sessionID }, output) => {
       const texts = (output.parts ?? []).filter((part) => part.type === "text");

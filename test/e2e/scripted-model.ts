@@ -1,0 +1,115 @@
+/**
+ * A model on loopback that says what a script says, in the words of Gemini's API and of OpenAI's.
+ *
+ * A request holds the whole conversation, so what comes next follows from how many turns the model has
+ * had: no state, whatever the harness retries. A conversation of a subagent is known by a word in it.
+ */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface ToolRequest {
+  readonly tool: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+/** Turn by turn, the tools that are asked for at once; after the last one the model says "done". */
+export type Script = readonly (readonly ToolRequest[])[];
+
+export interface ScriptedModel extends AsyncDisposable {
+  readonly url: string;
+}
+
+export interface Scripts {
+  readonly main: Script;
+  readonly subagent: Script;
+  /** In a subagent's conversation and in no other. */
+  readonly subagentWord: string;
+}
+
+type Json = Record<string, unknown>;
+
+/** `POST .../models/NAME:generateContent` and `:streamGenerateContent`. */
+export function startGemini(scripts: Scripts): Promise<ScriptedModel> {
+  return start((request, url) => {
+    const contents = (request.contents ?? []) as readonly Json[];
+    const turn = contents.filter(({ role }) => role === 'model').length;
+    const first = JSON.stringify(contents.filter(({ role }) => role === 'user').slice(0, 2));
+    const calls = request.tools === undefined ? [] : callsOf(scripts, first, turn);
+    const parts =
+      calls.length === 0
+        ? [{ text: 'done' }]
+        : calls.map(({ tool, input }) => ({ functionCall: { name: tool, args: input } }));
+    const answer = {
+      candidates: [{ index: 0, finishReason: 'STOP', content: { role: 'model', parts } }],
+      usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 },
+    };
+    return url.includes('stream') ? [answer] : answer;
+  });
+}
+
+/** `POST /v1/chat/completions`, streamed or not. */
+export function startOpenAi(scripts: Scripts): Promise<ScriptedModel> {
+  return start((request) => {
+    const messages = (request.messages ?? []) as readonly Json[];
+    const turn = messages.filter(({ role }) => role === 'assistant').length;
+    const first = JSON.stringify(messages.find(({ role }) => role === 'user') ?? null);
+    const isChat = Array.isArray(request.tools) && request.tools.length > 0;
+    const calls = isChat ? callsOf(scripts, first, turn) : [];
+    const toolCalls = calls.map(({ tool, input }, index) => ({
+      ...{ index, id: `call_${turn}_${index}`, type: 'function' },
+      function: { name: tool, arguments: JSON.stringify(input) },
+    }));
+    const said =
+      calls.length === 0
+        ? { role: 'assistant', content: 'done' }
+        : { role: 'assistant', content: null, tool_calls: toolCalls };
+    const reason = calls.length === 0 ? 'stop' : 'tool_calls';
+    const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
+    const head = { id: 'x', created: 1, model: 'scripted' };
+    if (request.stream !== true) {
+      return { ...head, usage, choices: [{ index: 0, message: said, finish_reason: reason }] };
+    }
+    return [
+      { ...head, choices: [{ index: 0, delta: said, finish_reason: null }] },
+      { ...head, usage, choices: [{ index: 0, delta: {}, finish_reason: reason }] },
+      '[DONE]',
+    ];
+  });
+}
+
+function callsOf(scripts: Scripts, first: string, turn: number): readonly ToolRequest[] {
+  const script = first.includes(scripts.subagentWord) ? scripts.subagent : scripts.main;
+  return script[turn] ?? [];
+}
+
+/** @param answer a list is sent as server-sent events */
+async function start(answer: (request: Json, url: string) => unknown): Promise<ScriptedModel> {
+  const server = http.createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    const text = Buffer.concat(chunks).toString();
+    const said = answer(text === '' ? {} : (JSON.parse(text) as Json), request.url ?? '');
+    if (!Array.isArray(said)) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (const event of said) {
+      response.write(`data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`);
+    }
+    response.end();
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, '127.0.0.1', resolve);
+  await promise;
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      const closed = Promise.withResolvers<void>();
+      server.close(() => closed.resolve());
+      await closed.promise;
+    },
+  };
+}

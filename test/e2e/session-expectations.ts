@@ -1,0 +1,86 @@
+/**
+ * What must hold after a harness was made to run the same little story, whichever harness it is: remove a
+ * folder, write a file, fail, do two things at once, send a subagent, read.
+ */
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { CallInfo } from '../../src/engine/call-results.ts';
+import { assertSameDigest, digestTree, type TreeDigest } from '../checker/tree-digest.ts';
+import type { HookWorld } from '../daemon/hook-world.ts';
+
+/** Things that tools lose: a mode, an ignored file, an empty folder, a symlink. */
+export function fillProject(path: string): TreeDigest {
+  writeFileSync(join(path, '.env'), 'SECRET=1\n', { mode: 0o600 });
+  writeFileSync(join(path, '.gitignore'), '.env\nignored\n');
+  mkdirSync(join(path, 'src', 'empty'));
+  mkdirSync(join(path, 'ignored'));
+  writeFileSync(join(path, 'ignored', 'data.bin'), Buffer.from([0, 1, 2, 255]));
+  symlinkSync('src/main.ts', join(path, 'link'));
+  return digestTree(path);
+}
+
+export interface Story {
+  readonly shell: string;
+  readonly write: string;
+  readonly read: string;
+  /** Input of the calls, as in the script. */
+  readonly subagentDid: string;
+  readonly hasSubSession: boolean;
+}
+
+export async function expectStory(
+  world: HookWorld,
+  before: TreeDigest,
+  story: Story,
+): Promise<void> {
+  const { path } = world;
+  expect(existsSync(join(path, 'src'))).toBe(false);
+  // The daemon counts when nobody waits: ended, it has nothing left to do.
+  await world.program(['daemon', 'stop']);
+  const { calls, sessions, prompts } = await world.read((workspace) => ({
+    calls: workspace.listCalls().toReversed(),
+    sessions: workspace.listSessions(),
+    prompts: workspace.listPrompts(),
+  }));
+  const find = (tool: string, input: string): CallInfo => {
+    const call = calls.find((one) => one.tool === tool && one.input.includes(input));
+    if (call !== undefined) return call;
+    throw new Error(`no call of ${tool} with ${input} in ${JSON.stringify(calls, null, 1)}`);
+  };
+  const removal = find(story.shell, 'rm -rf');
+  const write = find(story.write, 'new.txt');
+  const failing = find(story.shell, 'exit 3');
+  const [one, two] = [find(story.shell, 'p1'), find(story.shell, 'p2')];
+  const inside = find(story.shell, story.subagentDid);
+  const read = find(story.read, 'new.txt');
+  for (const call of [removal, write, failing, one, two, inside]) {
+    expect(call).toMatchObject({ readOnly: false, unprotected: null });
+    expect(call.snapshot).not.toBe(null);
+  }
+  expect(new Set([removal, write, failing, one, two, inside].map((c) => c.snapshot)).size).toBe(6);
+  expect([removal, write, failing, one, two, inside, read].map((c) => c.outcome)).toEqual([
+    ...['ok', 'ok', 'failed', 'ok', 'ok', 'ok', 'ok'],
+  ]);
+  expect(one.overlaps).toEqual([two.call]);
+  expect(two.overlaps).toEqual([one.call]);
+  expect(read.readOnly).toBe(true);
+  expect(removal.changes?.deleted).toBeGreaterThanOrEqual(3);
+  expect(prompts.map(({ text }) => text).join()).toContain('please tidy');
+  expect(removal.prompt).not.toBe(null);
+  const main = sessions.find(({ session }) => session === removal.session);
+  expect(main?.parent).toBe(null);
+  if (story.hasSubSession) {
+    const sub = sessions.find(({ session }) => session === inside.session);
+    expect(sub?.parent).toBe(main?.session);
+  }
+  await goBack(world, removal, before);
+}
+
+/** After the whole session, one command: the tree is what it was, by a comparison of its own. */
+async function goBack(world: HookWorld, to: CallInfo, before: TreeDigest): Promise<void> {
+  const went = await world.program(['rollback', String(to.snapshot)]);
+  expect(went.stderr + went.stdout).not.toBe('');
+  expect(went.status).toBe(0);
+  assertSameDigest(before, digestTree(world.path), 'the workspace before the session');
+}
