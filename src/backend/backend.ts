@@ -94,6 +94,17 @@ export interface ApplyResult {
   readonly notes: readonly { readonly path: RawPath; readonly what: string }[];
 }
 
+/** One path of the live tree as it shall be; nothing below it is meant. */
+export interface PlannedPath {
+  readonly path: RawPath;
+  /** null: it shall be gone; a directory only when everything in it shall. */
+  readonly entry: TreeEntry | null;
+  /** Whose content: the live file's own, the same path in the snapshot, or these bytes. */
+  readonly content: 'live' | 'snapshot' | Uint8Array;
+  /** Whose extended attributes. */
+  readonly xattrs: { readonly of: 'live' | 'snapshot'; readonly path: RawPath };
+}
+
 /** Reads one tree. Directories are read whole, in byte order of names. Close it. */
 export interface TreeReader extends Disposable {
   readonly ref: TreeRef;
@@ -204,6 +215,19 @@ export interface Backend extends AsyncDisposable {
    * @throws GhostsnapError SNAPSHOT_NOT_FOUND, RESTORE_FAILED, POOL_FULL
    */
   applyInPlace(ref: WorkspaceRef, target: SnapshotId, options?: ApplyOptions): Promise<ApplyResult>;
+
+  /**
+   * Turns exactly these paths of the live tree, durable on return; every other path stays untouched.
+   * Idempotent, as `applyInPlace`; a directory that shall be gone goes when all that is in it shall.
+   * @param snapshot what 'snapshot' in the plan means
+   * @throws GhostsnapError SNAPSHOT_NOT_FOUND, RESTORE_FAILED, POOL_FULL, INTERRUPTED
+   */
+  applyPlanned(
+    ref: WorkspaceRef,
+    snapshot: SnapshotId,
+    planned: readonly PlannedPath[],
+    options?: Pick<ApplyOptions, 'onStep' | 'onProgress' | 'signal'>,
+  ): Promise<ApplyResult>;
 
   /** Writes single paths of a snapshot under another directory (absolute), which must not hold them yet. */
   extract(

@@ -118,6 +118,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/undo.ts'),
   },
   {
+    name: 'undo-call',
+    summary: 'take one tool call back and keep what came later',
+    group: GOING_BACK,
+    load: () => import('./commands/undo-call.ts'),
+  },
+  {
     name: 'redo',
     summary: 'take an undo back',
     group: GOING_BACK,

@@ -20,6 +20,7 @@ const TITLES: Readonly<Record<TurnResult['kind'], string>> = {
   restore: 'Restored from',
   undo: 'Undone: the workspace is at',
   redo: 'Redone: the workspace is at',
+  'undo-call': 'Taken back, alone, what was done after',
 };
 
 /** Prints what a turn would do, path by path, and does nothing. */

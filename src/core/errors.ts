@@ -61,6 +61,7 @@ export const ERROR_CODES = {
   SNAPSHOT_NEEDED: 'conflict',
   TREE_CHANGED: 'conflict',
   TARGET_EXISTS: 'conflict',
+  MERGE_CONFLICT: 'conflict',
   DANGEROUS_WORKSPACE: 'denied',
   NOT_PERMITTED: 'denied',
   NEEDS_ROOT: 'denied',

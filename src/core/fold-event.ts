@@ -143,7 +143,9 @@ function turnOf(event: Extract<Event, { type: 'turn.started' }>): InFlight {
 function completeTurn(draft: Draft): void {
   const turn = draft.inFlight;
   assert(turn?.type === 'turn', 'a turn that completes was started');
-  draft.head = turn.kind === 'restore' ? turn.precautionary : turn.target;
+  // These two turn some paths only: the tree still comes from what it was.
+  const isPartial = turn.kind === 'restore' || turn.kind === 'undo-call';
+  draft.head = isPartial ? turn.precautionary : turn.target;
   if (turn.cursor !== null) draft.cursor = turn.cursor;
   draft.inFlight = null;
 }

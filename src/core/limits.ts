@@ -44,6 +44,21 @@ export const LINE_DIFF_BYTES_MAX = 1_048_576;
 /** Differing lines after which a line diff gives up on a file: its cost grows with their square. */
 export const LINE_DIFF_EDITS_MAX = 5000;
 
+/** Paths of one tool call that are held to take it back alone (about 100 MB). */
+export const UNDO_CALL_PATHS_MAX = 200_000;
+
+/** Paths that the event of a turn names; more are the whole tree: an event stays below 64 KiB. */
+export const TURN_PATHS_MAX = 256;
+
+/** Lines of the three versions of a file that are merged: a library keeps them all as strings. */
+export const MERGE_LINES_MAX = 150_000;
+
+/** Steps that comparing the versions of one file may take, estimated from above: about a second. */
+export const MERGE_WORK_MAX = 500_000_000;
+
+/** Bytes of merged files that one operation holds until they are written. */
+export const MERGED_BYTES_MAX = 67_108_864;
+
 /** Bytes at the start of a file in which a NUL means that it is binary. */
 export const BINARY_PROBE_BYTES = 8192;
 

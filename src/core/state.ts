@@ -11,7 +11,7 @@ import type { CallId, OperationId, SnapshotId, Ulid, WorkspaceId } from './ids.t
 export type TurnMode = 'in-place' | 'swap';
 
 /** Operations that turn the live tree. Each starts with a precautionary snapshot. */
-export type TurnKind = 'rollback' | 'restore' | 'undo' | 'redo';
+export type TurnKind = 'rollback' | 'restore' | 'undo' | 'redo' | 'undo-call';
 
 /** An operation whose intent is written and whose end is not. At most one a workspace. */
 export type InFlight =

@@ -50,6 +50,13 @@ import { createdAtOf, snapshotInfo } from './snapshot-info.ts';
 import { type TakenSnapshot, takeSnapshot, takeSnapshotSync } from './take-snapshot.ts';
 import { beginCall, endCall, findUnattributed, measureCall, requireCall } from './tool-calls.ts';
 import { turnTree } from './turn-tree.ts';
+import {
+  planUndoCall,
+  type UndoCallPlan,
+  type UndoCallRequest,
+  type UndoCallResult,
+  undoCall,
+} from './undo-call.ts';
 import { findRedoTarget, findUndoTarget } from './undo-redo.ts';
 import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './workspace-api.ts';
 import { parseWorkspacePaths } from './workspace-paths.ts';
@@ -346,6 +353,16 @@ export class EngineWorkspace implements Workspace {
         paths: [],
       });
     });
+  }
+
+  planUndoCall(call: string, options: { signal?: AbortSignal } = {}): Promise<UndoCallPlan> {
+    return planUndoCall(this.#session, call, options.signal);
+  }
+
+  async undoCall(call: string, request: UndoCallRequest = {}): Promise<UndoCallResult> {
+    return await this.#exclusive({ purpose: 'undo a tool call', signal: request.signal }, () =>
+      undoCall(this.#session, call, request),
+    );
   }
 
   async redo(request: RollbackRequest = {}): Promise<TurnResult> {

@@ -63,6 +63,12 @@ async function endTurn(session: WorkspaceSession, turn: Turn, draft: RecoveryDra
   await takeSnapshot(session, 'precautionary', { ...NO_LABELS, label });
   const paths = intent.paths.map((path) => parseDisplayPath(path) as RawPath);
   const within = paths.length === 0 ? {} : { paths };
+  // What was to be written was merged in the memory of the process that died.
+  if (turn.kind === 'undo-call') {
+    await backend.applyInPlace(session.ref, turn.precautionary, within);
+    abandon(session, turn, draft, 'merged contents are not kept');
+    return;
+  }
   // A target that was removed by hand meanwhile cannot be reached any more: then the way is back.
   if (session.ports.catalog.snapshot(session.ref.id, turn.target) === null) {
     await backend.applyInPlace(session.ref, turn.precautionary, within);

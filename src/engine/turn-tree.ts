@@ -111,7 +111,7 @@ async function chooseTurnMode(
   return await chooseMode(backend, session.ref, request.target, request.mode ?? 'auto');
 }
 
-async function takePrecautionary(
+export async function takePrecautionary(
   session: WorkspaceSession,
   request: TurnRequest,
 ): Promise<SnapshotId> {
@@ -155,7 +155,7 @@ async function carryOut(
 }
 
 /** Turns back to the precautionary snapshot and records why. A failure here leaves the intent in flight. */
-async function takeBack(
+export async function takeBack(
   session: WorkspaceSession,
   request: TurnRequest,
   turning: Turning,
@@ -199,7 +199,7 @@ function pathsOf(request: TurnRequest): { paths?: readonly RawPath[] } {
   return request.paths.length === 0 ? {} : { paths: request.paths };
 }
 
-function workOf(request: RollbackRequest): {
+export function workOf(request: RollbackRequest): {
   onProgress?: (done: number, total: number | null) => void;
   signal?: AbortSignal;
 } {

@@ -34,6 +34,9 @@ import type {
   SnapshotResult,
   TurnResult,
 } from './results.ts';
+import type { UndoCallPlan, UndoCallRequest, UndoCallResult } from './undo-call.ts';
+
+export type { UndoCallPlan, UndoCallRequest, UndoCallResult };
 
 export interface WorkspaceInfo {
   readonly workspace: WorkspaceId;
@@ -160,6 +163,15 @@ export interface Workspace extends AsyncDisposable, Disposable {
     paths: readonly string[],
     directory: string,
   ): Promise<{ changes: number; notes: TurnResult['notes'] }>;
+  /** What `undoCall` would do, conflicts included. Reads only. @throws GhostsnapError as `undoCall` */
+  planUndoCall(call: string, options?: { readonly signal?: AbortSignal }): Promise<UndoCallPlan>;
+  /**
+   * Takes back what one tool call did and keeps what came later: a three-way merge a path. All of it or
+   * nothing, unless `conflicts: 'partial'`. A turn like any other: undo takes it back.
+   * @throws GhostsnapError CALL_NOT_FOUND, NOTHING_TO_UNDO, MERGE_CONFLICT (nothing was written),
+   *   WORKSPACE_BUSY (the call runs), SNAPSHOT_NOT_FOUND (its states are not kept), LIMIT_EXCEEDED
+   */
+  undoCall(call: string, request?: UndoCallRequest): Promise<UndoCallResult>;
   /** @throws GhostsnapError NOTHING_TO_UNDO */
   undo(request?: RollbackRequest): Promise<TurnResult>;
   /** @throws GhostsnapError NOTHING_TO_REDO */

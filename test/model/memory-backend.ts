@@ -168,6 +168,10 @@ export class MemoryBackend implements Backend {
     return { changes: changes.length, notes: [] };
   }
 
+  applyPlanned(): Promise<ApplyResult> {
+    return Promise.reject(new Error('The model merges nothing.'));
+  }
+
   async extract(
     ref: WorkspaceRef,
     target: SnapshotId,

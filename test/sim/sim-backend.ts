@@ -170,6 +170,10 @@ export class SimBackend implements Backend {
     return { ref: tree, lookup, ...UNREADABLE, [Symbol.dispose]() {} };
   }
 
+  applyPlanned(): Promise<ApplyResult> {
+    return Promise.reject(new Error('The simulated backend merges nothing.'));
+  }
+
   async *compare(
     ref: WorkspaceRef,
     from: TreeRef,

@@ -31,7 +31,12 @@ import { toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd } from '../syscalls-linux.ts';
 import { extractTree } from '../tree-extract.ts';
 import { DELETE_STEPS, deleteSnapshotsOnDisk, type StepHook } from './delete-snapshots.ts';
-import { applySnapshotInPlace, compareWorkspaceTrees, openWorkspaceTree } from './going-back.ts';
+import {
+  applyPlannedToLive,
+  applySnapshotInPlace,
+  compareWorkspaceTrees,
+  openWorkspaceTree,
+} from './going-back.ts';
 import { INIT_STEPS, initWorkspaceOnDisk } from './init-workspace.ts';
 import { MOVE_STEPS, moveTreeIntoPool } from './move-into-pool.ts';
 import { moveTreeOutOfPool } from './move-out-of-pool.ts';
@@ -168,6 +173,9 @@ export function createBtrfsBackend(): BtrfsBackend {
 
     applyInPlace: (ref, target, options: ApplyOptions = {}) =>
       applySnapshotInPlace(directories.of(ref), target, options),
+
+    applyPlanned: (ref, snapshot, planned, options = {}) =>
+      applyPlannedToLive(directories.of(ref), snapshot, planned, options),
 
     async extract(ref, target, paths, toDirectory, options = {}) {
       snapshotPath(directories.of(ref), target);

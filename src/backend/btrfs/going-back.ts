@@ -14,7 +14,14 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import type { RawPath } from '../../core/raw-path.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
-import type { ApplyOptions, ApplyResult, CompareOptions, TreeRef } from '../backend.ts';
+import { applyPlannedPaths } from '../apply-planned.ts';
+import type {
+  ApplyOptions,
+  ApplyResult,
+  CompareOptions,
+  PlannedPath,
+  TreeRef,
+} from '../backend.ts';
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
 import { provenSubtrees } from '../proven-subtrees.ts';
@@ -144,6 +151,28 @@ async function withProvenSubtrees(
   const cancel = signal === undefined ? {} : { signal };
   const proven = await provenSubtrees({ ...trees, trustedBeforeMs, ...cancel });
   return { ...evidence, sameSubtree: (path) => proven.has(path) };
+}
+
+/** @throws GhostsnapError as `Backend.applyPlanned` */
+export async function applyPlannedToLive(
+  directory: WorkspaceDirectory,
+  snapshot: SnapshotId,
+  planned: readonly PlannedPath[],
+  options: ApplyOptions,
+): Promise<ApplyResult> {
+  using source = openDirectoryTree(snapshotPath(directory, snapshot), snapshot);
+  const fd = directory.openLive();
+  try {
+    const livePath = `/proc/self/fd/${fd}`;
+    using live = openDirectoryTree(livePath, 'live');
+    const trees = { live, snapshot: source };
+    const applied = await applyPlannedPaths({ livePath, ...trees, planned, ...options });
+    // As with a whole tree: the caller records the end next.
+    if (applied.changes > 0) await syncFsAsync(fd);
+    return applied;
+  } finally {
+    closeFd(fd);
+  }
 }
 
 /**

@@ -31,7 +31,13 @@ import {
   releaseStoreWorkspace,
 } from './store-workspace.ts';
 import { type SnapshotRequest, takeSnapshot, takeSnapshotSync } from './take-snapshot.ts';
-import { applyInPlace, compareStoreTrees, openManifestTree, openStoreTree } from './turn-live.ts';
+import {
+  applyInPlace,
+  applyPlannedInStore,
+  compareStoreTrees,
+  openManifestTree,
+  openStoreTree,
+} from './turn-live.ts';
 import { requireWorkspace } from './workspace-record.ts';
 
 export interface StoreBackendOptions {
@@ -106,6 +112,9 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
     compare: (ref, from, to, work = {}) =>
       compareStoreTrees(ref, states.of(ref), { from, to }, work),
     applyInPlace: (ref, target, work = {}) => applyInPlace(ref, states.of(ref), target, work),
+
+    applyPlanned: (ref, snapshot, planned, work = {}) =>
+      applyPlannedInStore(ref, snapshot, planned, work),
 
     async extract(ref, target, paths, toDirectory, work = {}) {
       using source = openManifestTree(ref, target);

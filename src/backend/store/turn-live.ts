@@ -9,10 +9,12 @@
 import type { SnapshotId } from '../../core/ids.ts';
 import { baseOf, parentOf, type RawPath } from '../../core/raw-path.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
+import { applyPlannedPaths } from '../apply-planned.ts';
 import type {
   ApplyOptions,
   ApplyResult,
   CompareOptions,
+  PlannedPath,
   TreeReader,
   TreeRef,
   WorkspaceRef,
@@ -136,6 +138,30 @@ export async function applyInPlace(
   });
   if (paths === undefined || paths.length === 0) opened.settleRoot(source.root().mode);
   // The caller records the end next: a power loss after that may not bring back a half-turned tree.
+  if (applied.changes > 0) await syncFsAsync(liveFd);
+  return applied;
+}
+
+/** @throws GhostsnapError as `Backend.applyPlanned` */
+export async function applyPlannedInStore(
+  ref: WorkspaceRef,
+  snapshot: SnapshotId,
+  planned: readonly PlannedPath[],
+  options: ApplyOptions,
+): Promise<ApplyResult> {
+  using held = new DisposableStack();
+  requireWorkspace(ref);
+  const { openedModes: announcement } = workspacePaths(ref.poolRoot, ref.id);
+  giveBackLeftOpen({ announcement, livePath: ref.path });
+  held.use(new OpenedModes({ announcement, livePath: ref.path })).openRoot();
+  const liveFd = openAt(AT_FDCWD, rawPathOf(ref.path), O_RDONLY | O_DIRECTORY);
+  held.defer(() => closeFd(liveFd));
+  const trees = {
+    live: held.use(openDirectoryTree(ref.path, 'live')),
+    snapshot: held.use(openManifestTree(ref, snapshot)),
+  };
+  const applied = await applyPlannedPaths({ livePath: ref.path, ...trees, planned, ...options });
+  // As with a whole tree: the caller records the end next.
   if (applied.changes > 0) await syncFsAsync(liveFd);
   return applied;
 }

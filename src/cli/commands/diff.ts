@@ -4,6 +4,7 @@ import type { TreeRef } from '../../backend/backend.ts';
 import { createChangeCounter } from '../../core/change-stats.ts';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
+import { withRenames } from '../../engine/rename-stream.ts';
 import type { Workspace } from '../../engine/workspace-api.ts';
 import { changeJson } from '../change-json.ts';
 import { nameStatusLine, statLine, summaryLine } from '../change-lines.ts';
@@ -17,7 +18,6 @@ import {
   workspaceOption,
 } from '../cli-context.ts';
 import type { Output } from '../output.ts';
-import { withRenames } from '../rename-stream.ts';
 
 interface Options extends WorkspaceOptions {
   readonly stat?: true;

@@ -9,6 +9,7 @@ import { createChangeCounter } from '../../core/change-stats.ts';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import type { ChangeStats } from '../../core/tree-change.ts';
+import { withRenames } from '../../engine/rename-stream.ts';
 import type { Workspace } from '../../engine/workspace-api.ts';
 import { statLine, summaryLine } from '../change-lines.ts';
 import {
@@ -20,7 +21,6 @@ import {
 } from '../cli-context.ts';
 import { askChoice } from '../confirm.ts';
 import { progressBar } from '../progress-bar.ts';
-import { withRenames } from '../rename-stream.ts';
 import { runChild } from '../run-child.ts';
 import { warnNotes } from '../turn-output.ts';
 import { warnUncovered } from '../uncovered-notes.ts';

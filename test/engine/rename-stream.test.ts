@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TreeReader, TreeRef } from '../../src/backend/backend.ts';
-import { withRenames } from '../../src/cli/rename-stream.ts';
 import type { TreeChange } from '../../src/core/tree-change.ts';
+import { withRenames } from '../../src/engine/rename-stream.ts';
 import type { Workspace } from '../../src/engine/workspace-api.ts';
 import { change, entry } from '../core/change-samples.ts';
 

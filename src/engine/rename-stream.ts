@@ -11,7 +11,7 @@ import type { RawPath } from '../core/raw-path.ts';
 import { detectRenames, needsContentEvidence, type SameContent } from '../core/rename-detection.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
+import type { Workspace } from './workspace-api.ts';
 
 const READ_BYTES = 65_536;
 

@@ -1,0 +1,28 @@
+/**
+ * Turning single paths of a live tree as a plan says, path by path, with what turning a whole tree has:
+ * nothing is followed out of the tree, a file changes in one rename, a second run finishes a first.
+ */
+import type { ApplyOptions, ApplyResult, PlannedPath, TreeReader } from './backend.ts';
+import { PathSet } from './path-set.ts';
+import { PlannedTree } from './planned-tree.ts';
+import { applyTree } from './tree-apply.ts';
+
+export interface ApplyPlannedRequest
+  extends Pick<ApplyOptions, 'onStep' | 'onProgress' | 'signal'> {
+  readonly livePath: string;
+  readonly live: TreeReader;
+  readonly snapshot: TreeReader;
+  readonly planned: readonly PlannedPath[];
+}
+
+/** @throws GhostsnapError as `applyTree` */
+export async function applyPlannedPaths(request: ApplyPlannedRequest): Promise<ApplyResult> {
+  const { live, snapshot, planned, ...rest } = request;
+  const source = new PlannedTree({ live, snapshot }, planned);
+  return await applyTree({
+    ...rest,
+    source,
+    sameContent: (path) => (source.isLive(path) ? true : 'unknown'),
+    candidates: new PathSet(planned.map(({ path }) => path)),
+  });
+}
