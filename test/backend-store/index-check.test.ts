@@ -22,6 +22,7 @@ import type { Backend } from '../../src/backend/backend.ts';
 import { openDirectoryTree } from '../../src/backend/directory-tree.ts';
 import { loadIndex } from '../../src/backend/store/stat-index.ts';
 import { directoriesToLookAt } from '../../src/backend/store/unmoved-directories.ts';
+import type { SnapshotId } from '../../src/core/ids.ts';
 import { assertSameDigest, digestTree } from '../checker/tree-digest.ts';
 import { StoreStage } from './store-stage.ts';
 
@@ -81,6 +82,18 @@ async function expectCaptured(backend: Backend): Promise<void> {
   assertSameDigest(before, digestTree(stage.live), 'after the check');
 }
 
+async function changesSince(
+  backend: Backend,
+  from: SnapshotId,
+  to: SnapshotId | 'live' = 'live',
+): Promise<readonly string[]> {
+  const changes: string[] = [];
+  for await (const { path, kind } of backend.compare(stage.ref, from, to)) {
+    changes.push(`${kind} ${path}`);
+  }
+  return changes;
+}
+
 test('a tree in which nothing moved has nothing to be looked at', async () => {
   makeTree(5, 4);
   symlinkSync('d0', inLive('link'));
@@ -114,14 +127,21 @@ const CHANGES: readonly (readonly [string, readonly string[], () => void])[] = [
   ['a directory gone', ['d1'], () => rmSync(inLive('d1'), { recursive: true })],
 ];
 
-describe('every change is noticed, and captured', () => {
+describe('every change is noticed, shown and captured', () => {
   test.each(CHANGES)('%s', async (_, atLeast, change) => {
     makeTree(4, 3);
     await using backend = await stage.open();
     await takeSettled(backend);
+    const before = stage.take(backend);
+    expect(await changesSince(backend, before)).toEqual([]);
     change();
     expect(suspects()).toEqual(expect.arrayContaining([...atLeast]));
+    const shown = await changesSince(backend, before);
     await expectCaptured(backend);
+    // What two snapshots differ in comes from what they hold, so the two answers are independent.
+    const after = backend.listSnapshots(stage.ref).at(-1)?.id ?? before;
+    expect(shown).toEqual(await changesSince(backend, before, after));
+    expect(shown.length).toBeGreaterThan(0);
   });
 });
 

@@ -5,7 +5,7 @@
  * between a snapshot and the live tree. With `since`, the snapshot that was just taken, only the paths
  * in which it differs from the target are looked at, so the cost is that of the difference.
  */
-
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SnapshotId } from '../../core/ids.ts';
 import { baseOf, parentOf, type RawPath } from '../../core/raw-path.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
@@ -19,7 +19,7 @@ import type {
   TreeRef,
   WorkspaceRef,
 } from '../backend.ts';
-import { openDirectoryTree } from '../directory-tree.ts';
+import { DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { giveBackLeftOpen, OpenedModes } from '../opened-modes.ts';
 import { PathSet } from '../path-set.ts';
 import {
@@ -42,6 +42,7 @@ import { ObjectFiles } from './object-files.ts';
 import type { StatIndex } from './stat-index.ts';
 import { inoOf } from './stat-record.ts';
 import { objectsPath, workspacePaths } from './store-layout.ts';
+import { directoriesToLookAt } from './unmoved-directories.ts';
 import { requireWorkspace } from './workspace-record.ts';
 
 /** @throws GhostsnapError SNAPSHOT_NOT_FOUND, SNAPSHOT_CORRUPT, FORMAT_TOO_NEW */
@@ -71,7 +72,7 @@ export async function* compareStoreTrees(
   const from = held.use(openStoreTree(ref, trees.from));
   const to = held.use(openStoreTree(ref, trees.to));
   const { paths, ...rest } = options;
-  const evidence = evidenceFor(ref, state, held, from, to);
+  const evidence = await evidenceFor(ref, state, held, from, to);
   yield* compareTrees({ from, to, ...evidence, ...rootsOf(paths), ...rest });
 }
 
@@ -79,20 +80,47 @@ function rootsOf(paths: readonly RawPath[] | undefined): { subtreeRoots?: PathSe
   return paths === undefined || paths.length === 0 ? {} : { subtreeRoots: new PathSet(paths) };
 }
 
-function evidenceFor(
+async function evidenceFor(
   ref: WorkspaceRef,
   state: LiveState,
   held: DisposableStack,
   from: TreeReader,
   to: TreeReader,
-): TreeEvidence {
+): Promise<TreeEvidence> {
   if (from instanceof ManifestTree && to instanceof ManifestTree) return evidenceOfTwo(from, to);
   const other = from instanceof ManifestTree ? from : to;
   if (!(other instanceof ManifestTree)) return NO_EVIDENCE;
   const index = state.usableIndex();
   if (index === null) return NO_EVIDENCE;
   const captured = held.use(openManifestTree(ref, index.snapshot));
-  return evidenceOfLive({ index, captured, other, live: other === from ? 'to' : 'from' });
+  const live = other === from ? to : from;
+  const evidence = evidenceOfLive({ index, captured, other, live: live === to ? 'to' : 'from' });
+  if (!(live instanceof DirectoryTree)) return evidence;
+  const suspects = await suspectsIn(live, index);
+  return suspects === null ? evidence : { ...evidence, ...subtreesOf(index, suspects, other) };
+}
+
+/** Directories of the live tree that are not proven to be as indexed; null: nothing is known. */
+async function suspectsIn(live: DirectoryTree, index: StatIndex): Promise<PathSet | null> {
+  const steps = directoriesToLookAt(live, index);
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done === true) return step.value;
+    await nextTurn();
+  }
+}
+
+/** A subtree without a suspect is what the index's snapshot has there: one object, or another. */
+function subtreesOf(
+  index: StatIndex,
+  suspects: PathSet,
+  other: ManifestTree,
+): Pick<TreeEvidence, 'sameSubtree'> {
+  const isAsIndexed = (path: RawPath): boolean =>
+    path === '' ? suspects.size === 0 : suspects.find(path) === undefined;
+  return {
+    sameSubtree: (path) =>
+      isAsIndexed(path) && index.blocks.get(path)?.id === (other.stored(path)?.child ?? ''),
+  };
 }
 
 /** @throws GhostsnapError as `Backend.applyInPlace` */
