@@ -38,7 +38,8 @@ export interface HookHost {
     why: HookReason,
   ): Promise<{ readonly workspace: Workspace | null; readonly notice: string | null }>;
   callBegun(workspace: Workspace, call: CallId): void;
-  callEnded(workspace: Workspace, call: CallId): void;
+  /** Judges the call by the policy. @returns what the agent is to be told; null: nothing */
+  callEnded(workspace: Workspace, call: CallId): Promise<string | null>;
   note(harness: HarnessName, note: HookNote): void;
 }
 
@@ -153,8 +154,8 @@ async function report(
       return { type: 'ok' };
     case 'end-call': {
       const call = await endCall(workspace, action);
-      if (call !== null) host.callEnded(workspace, call);
-      return { type: 'ok' };
+      const message = call === null ? null : await host.callEnded(workspace, call);
+      return message === null ? { type: 'ok' } : { type: 'feedback', message };
     }
   }
 }

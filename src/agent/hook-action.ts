@@ -39,6 +39,8 @@ export type HookOutcome =
   | { readonly type: 'ok' }
   /** The tool may run; the person should read this once. */
   | { readonly type: 'notice'; readonly message: string }
+  /** The tool has run; the agent should read this, and the person as well. */
+  | { readonly type: 'feedback'; readonly message: string }
   /** The tool must not run. */
   | { readonly type: 'block'; readonly reason: string }
   /** Something went wrong that stops no tool: a report that could not be recorded. */

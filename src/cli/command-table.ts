@@ -65,7 +65,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'log',
-    summary: 'list snapshots, newest first',
+    summary: 'list what happened: sessions, tool calls, snapshots',
     group: SNAPSHOTS,
     load: () => import('./commands/log.ts'),
   },

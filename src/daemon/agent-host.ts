@@ -1,7 +1,7 @@
 /**
  * The host of hooks: gives them workspaces, and does afterwards what nobody waits for.
  *
- * After a call has ended: what it changed is counted, then the next snapshot is armed. After one has
+ * After a call has ended the policy judges it, which counts its change; then the next snapshot is armed. After one has
  * begun: changes that no call made are looked for. At most one such work a workspace is under way; the
  * next tool call stops the counting, never waits for it.
  */
@@ -81,11 +81,16 @@ export class AgentHost implements HookHost, AsyncDisposable {
     });
   }
 
-  callEnded(workspace: Workspace, call: CallId): void {
+  /**
+   * The agent waits for the verdict: a rollback must be done before its next tool runs, and it must be told.
+   * Judging counts the change as well, so that only the next snapshot is left for when nobody waits.
+   */
+  async callEnded(workspace: Workspace, call: CallId): Promise<string | null> {
+    const { message } = await judged(workspace, call);
     this.#inBackground(workspace, async (signal) => {
-      await workspace.measureCall(call, { signal });
       if (!signal.aborted) await workspace.arm();
     });
+    return message;
   }
 
   note(harness: HarnessName, note: HookNote): void {
@@ -155,6 +160,21 @@ export class AgentHost implements HookHost, AsyncDisposable {
       this.#options.onError(error);
     }
     return this.#config;
+  }
+}
+
+/** States that are not kept any more cannot be judged: nothing is known, and nothing is said. */
+async function judged(
+  workspace: Workspace,
+  call: CallId,
+): Promise<{ readonly message: string | null }> {
+  try {
+    return await workspace.judgeCall(call);
+  } catch (error) {
+    if (error instanceof GhostsnapError && error.code === 'SNAPSHOT_NOT_FOUND') {
+      return { message: null };
+    }
+    throw error;
   }
 }
 

@@ -58,6 +58,7 @@ describe.each(HARNESS_NAMES)('%s', (name) => {
       { type: 'ok' },
       { type: 'notice', message: 'm' },
       { type: 'error', reason: 'e' },
+      { type: 'feedback', message: 'f' },
     ];
     for (const outcome of outcomes) {
       const { stdout, exitCode } = harness.reply(harness.beforeTool, outcome);

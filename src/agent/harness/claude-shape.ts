@@ -80,6 +80,15 @@ export function replyClaudeShape(event: string, outcome: HookOutcome): HookReply
       return json({});
     case 'notice':
       return json({ systemMessage: outcome.message });
+    case 'feedback':
+      // Read by the model beside the tool's result; the person sees the other one.
+      return json({
+        systemMessage: outcome.message,
+        hookSpecificOutput: {
+          hookEventName: event === '' ? 'PostToolUse' : event,
+          additionalContext: outcome.message,
+        },
+      });
     case 'block':
       return json({
         hookSpecificOutput: {

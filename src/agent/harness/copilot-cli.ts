@@ -97,6 +97,7 @@ function parsedArgs(args: unknown): unknown {
 }
 
 function reply(_event: string, outcome: HookOutcome): HookReply {
+  if (outcome.type === 'feedback') return json({ additionalContext: outcome.message });
   if (outcome.type !== 'block') return json({});
   return json({ permissionDecision: 'deny', permissionDecisionReason: outcome.reason });
 }

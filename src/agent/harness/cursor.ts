@@ -101,6 +101,7 @@ function callOf(fields: Fields): { tool: string; input: unknown; key: string } {
 
 /** Both spellings that versions of Cursor read. */
 function reply(_event: string, outcome: HookOutcome): HookReply {
+  if (outcome.type === 'feedback') return json({ additional_context: outcome.message });
   if (outcome.type !== 'block') return json({});
   const { reason } = outcome;
   return json({

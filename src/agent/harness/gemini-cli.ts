@@ -77,12 +77,21 @@ function parse(payload: unknown): HookAction {
   }
 }
 
-function reply(_event: string, outcome: HookOutcome): HookReply {
+function reply(event: string, outcome: HookOutcome): HookReply {
   switch (outcome.type) {
     case 'ok':
       return json({});
     case 'notice':
       return json({ systemMessage: outcome.message });
+    case 'feedback':
+      // Appended to the tool's result.
+      return json({
+        systemMessage: outcome.message,
+        hookSpecificOutput: {
+          hookEventName: event === '' ? 'AfterTool' : event,
+          additionalContext: outcome.message,
+        },
+      });
     case 'block':
       return json({ decision: 'deny', reason: outcome.reason });
     case 'error':

@@ -88,6 +88,8 @@ function reply(_event: string, outcome: HookOutcome): HookReply {
       return json({});
     case 'notice':
       return json({ notice: outcome.message });
+    case 'feedback':
+      return json({ feedback: outcome.message });
     case 'block':
       return json({ block: outcome.reason });
     case 'error':

@@ -78,7 +78,10 @@ export const Ghostsnap = async ({ directory }) => {
     "tool.execute.after": async ({ sessionID, callID }, output) => {
       const exit = output?.metadata?.exit;
       const call = { call: callID, failed: typeof exit === "number" && exit !== 0 };
-      await ask("tool.execute.after", { ...place(sessionID), ...call });
+      const reply = await ask("tool.execute.after", { ...place(sessionID), ...call });
+      if (reply.feedback && typeof output?.output === "string") {
+        output.output += "\n" + reply.feedback;
+      }
     },
     "chat.message": async ({ sessionID }, output) => {
       const texts = (output.parts ?? []).filter((part) => part.type === "text");

@@ -1,5 +1,6 @@
-/** `ghostsnap log`: snapshots newest first, operations between them when asked. */
+/** `ghostsnap log`: sessions, prompts and tool calls, newest first; or the bare list of snapshots. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { GhostsnapError } from '../../core/errors.ts';
 import type { ChangeStats } from '../../core/tree-change.ts';
 import type { OperationRow } from '../../engine/ports.ts';
 import type { SnapshotInfo } from '../../engine/results.ts';
@@ -14,14 +15,18 @@ import {
   workspaceOption,
 } from '../cli-context.ts';
 import { countChanges } from '../count-changes.ts';
+import { followCalls } from '../follow-calls.ts';
 import { formatAge } from '../human-units.ts';
-import type { Colors } from '../output.ts';
+import type { Colors, Output } from '../output.ts';
 import { printableLine } from '../printable-text.ts';
+import { callLine, sessionLog } from '../session-log.ts';
 
 interface Options extends WorkspaceOptions {
   readonly number?: number;
   readonly operations?: true;
   readonly changes?: true;
+  readonly flat?: true;
+  readonly follow?: true;
 }
 
 type SnapshotLine = SnapshotInfo & { readonly changes?: ChangeStats | null };
@@ -29,17 +34,24 @@ type SnapshotLine = SnapshotInfo & { readonly changes?: ChangeStats | null };
 const SHOWN_BY_DEFAULT = 30;
 
 const EXAMPLES = `
+Where agents work, the log is grouped by session and by what was asked: each tool
+call with a line of its input and what it added (+), modified (~) and deleted (-).
+--flat, --operations, --changes and --json list the snapshots one by one.
+
 Examples:
   $ ghostsnap log -n 5
+  $ ghostsnap log --follow
   $ ghostsnap log --changes
   $ ghostsnap log --operations --json`;
 
 export const command: CommandModule = {
   register(program, context) {
     workspaceOption(jsonOption(program))
-      .option('-n, --number <count>', 'list at most this many snapshots', parseCount)
+      .option('-n, --number <count>', 'list at most this many entries', parseCount)
       .option('--operations', 'list rollbacks, restores, undos and redos between them')
       .option('--changes', 'count what changed since the snapshot before each')
+      .option('--flat', 'list the snapshots, also where agents work')
+      .option('-f, --follow', 'then print each tool call as it ends, until interrupted')
       .addHelpText('after', EXAMPLES)
       .action((_: Options, self: Command) => log(context, self.optsWithGlobals<Options>()));
   },
@@ -48,7 +60,16 @@ export const command: CommandModule = {
 async function log(context: CliContext, options: Options): Promise<void> {
   const { output } = context;
   const isJson = options.json === true;
+  if (options.follow === true && isJson) {
+    throw new GhostsnapError('BAD_ARGUMENT', '--follow and --json exclude each other.', {
+      hint: 'Give one of them.',
+    });
+  }
   await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
+    if (isGrouped(workspace, options)) {
+      await printSessions(output, workspace, { ...options, signal });
+      return;
+    }
     const limit = options.number ?? (isJson ? undefined : SHOWN_BY_DEFAULT);
     const snapshots = await snapshotLines(workspace, { limit, signal, changes: options.changes });
     const operations = options.operations === true ? operationsAmong(workspace, snapshots) : [];
@@ -69,6 +90,35 @@ async function log(context: CliContext, options: Options): Promise<void> {
     const isCut = snapshots.length === limit && options.number === undefined;
     if (isCut) output.note(`The newest ${limit}; list more with -n.`);
   });
+}
+
+/** The story is told where there is one, unless something about snapshots was asked for. */
+function isGrouped(workspace: Workspace, options: Options): boolean {
+  if (options.follow === true) return true;
+  const { json, flat, operations, changes } = options;
+  const isFlat = [json, flat, operations, changes].some((option) => option === true);
+  return !isFlat && workspace.listCalls({ limit: 1 }).length > 0;
+}
+
+async function printSessions(
+  output: Output,
+  workspace: Workspace,
+  options: Options & { readonly signal: AbortSignal },
+): Promise<void> {
+  const { colors } = output;
+  const nowMs = Date.now();
+  const limit = options.number ?? SHOWN_BY_DEFAULT;
+  const { lines, isCut } = sessionLog(workspace, {
+    ...{ limit, nowMs, colors },
+    snapshotText: (snapshot) => snapshotText(snapshot, colors, nowMs),
+    operationText: (operation) => operationText(operation, colors, nowMs),
+  });
+  for (const line of lines) output.line(line);
+  if (isCut && options.number === undefined) output.note(`The newest ${limit}; list more with -n.`);
+  if (options.follow !== true) return;
+  for await (const call of followCalls(workspace, options.signal)) {
+    output.line(callLine(call, Date.now(), colors));
+  }
 }
 
 /** One more than asked is read, so that the oldest one shown has something to be compared with. */

@@ -1,0 +1,40 @@
+/** What the policy says of a call reaches the agent, in its hook's own channel. */
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type HookWorld, makeHookWorld } from './hook-world.ts';
+
+let world: HookWorld;
+
+beforeEach(async () => {
+  world = await makeHookWorld({ config: { agents: { daemon: 'off' } } });
+});
+
+afterEach(() => world[Symbol.asyncDispose]());
+
+const policy = (action: string): void =>
+  writeFileSync(
+    join(world.path, 'ghostsnap.json'),
+    JSON.stringify({ policy: { rules: [{ rule: 'deleted-files', max: 0, action }] } }),
+  );
+
+it.each(['warn', 'rollback'] as const)('a call that the policy answers with %s', async (action) => {
+  policy(action);
+  await world.hook('PreToolUse');
+  rmSync(join(world.path, 'src'), { recursive: true });
+  const { status, stdout } = await world.hook('PostToolUse');
+  const reply = JSON.parse(stdout);
+  expect(status).toBe(0);
+  expect(reply.hookSpecificOutput).toMatchObject({ hookEventName: 'PostToolUse' });
+  expect(reply.hookSpecificOutput.additionalContext).toContain('It deleted 1 file');
+  expect(existsSync(join(world.path, 'src', 'main.ts'))).toBe(action === 'rollback');
+  const [call] = await world.read((workspace) => workspace.listCalls());
+  expect(call?.judged).toMatchObject({ action });
+});
+
+it('an ordinary call is not talked about', async () => {
+  policy('ask');
+  await world.hook('PreToolUse');
+  writeFileSync(join(world.path, 'new'), 'x');
+  expect((await world.hook('PostToolUse')).stdout).toBe('{}');
+});
