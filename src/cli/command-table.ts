@@ -82,6 +82,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/diff.ts'),
   },
   {
+    name: 'blame',
+    summary: 'show which tool call last wrote each line of a file',
+    group: SNAPSHOTS,
+    load: () => import('./commands/blame.ts'),
+  },
+  {
     name: 'label',
     summary: 'name a snapshot',
     group: SNAPSHOTS,

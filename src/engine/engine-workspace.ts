@@ -14,6 +14,7 @@ import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
+import { type Blame, blameFile } from './blame.ts';
 import type {
   BeginCallRequest,
   BegunCall,
@@ -283,6 +284,11 @@ export class EngineWorkspace implements Workspace {
       ...(options.mtimes === undefined ? {} : { mtimes: options.mtimes }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+  }
+
+  async blame(path: string, options: { signal?: AbortSignal } = {}): Promise<Blame> {
+    const [raw = ROOT_PATH] = this.#paths([path]);
+    return await blameFile(this.#session, raw, options.signal);
   }
 
   openTree(tree: TreeRef): Promise<TreeReader> {

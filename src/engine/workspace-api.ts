@@ -10,6 +10,7 @@ import type { TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
 import type { CallId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { TurnMode } from '../core/state.ts';
 import type { TreeChange } from '../core/tree-change.ts';
+import type { Blame, BlamedLine, BlameOrigin } from './blame.ts';
 import type {
   BeginCallRequest,
   BegunCall,
@@ -36,7 +37,7 @@ import type {
 } from './results.ts';
 import type { UndoCallPlan, UndoCallRequest, UndoCallResult } from './undo-call.ts';
 
-export type { UndoCallPlan, UndoCallRequest, UndoCallResult };
+export type { Blame, BlamedLine, BlameOrigin, UndoCallPlan, UndoCallRequest, UndoCallResult };
 
 export interface WorkspaceInfo {
   readonly workspace: WorkspaceId;
@@ -146,6 +147,12 @@ export interface Workspace extends AsyncDisposable, Disposable {
     to?: string,
     options?: { paths?: readonly string[]; mtimes?: boolean; signal?: AbortSignal },
   ): AsyncIterable<TreeChange>;
+  /**
+   * Who last wrote each line of a file as it is now, from the snapshots that are kept.
+   * @throws GhostsnapError PATH_NOT_IN_SNAPSHOT (no such file now), BAD_ARGUMENT (binary, no file),
+   *   LIMIT_EXCEEDED (too large)
+   */
+  blame(path: string, options?: { readonly signal?: AbortSignal }): Promise<Blame>;
   /** For line diffs and for looking into a snapshot. */
   openTree(tree: TreeRef): Promise<TreeReader>;
 

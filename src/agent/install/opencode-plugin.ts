@@ -80,7 +80,7 @@ export const Ghostsnap = async ({ directory }) => {
       const call = { call: callID, failed: typeof exit === "number" && exit !== 0 };
       const reply = await ask("tool.execute.after", { ...place(sessionID), ...call });
       if (reply.feedback && typeof output?.output === "string") {
-        output.output += "\n" + reply.feedback;
+        output.output += "\\n" + reply.feedback;
       }
     },
     "chat.message": async ({ sessionID }, output) => {
