@@ -1,5 +1,6 @@
 /** `ghostsnap rollback SPEC`: turns the whole workspace back. */
 import { type Command, Option } from 'commander';
+import type { Workspace } from '../../engine/workspace-api.ts';
 import {
   type CliContext,
   type CommandModule,
@@ -33,21 +34,26 @@ export const command: CommandModule = {
       .choices(['auto', 'in-place', 'swap'])
       .default('auto');
     workspaceOption(jsonOption(program))
-      .argument('<spec>', 'snapshot: id, beginning of an id, label, "@" or "@~N"')
+      .argument('[spec]', 'snapshot: id, beginning of an id, label, "@" or "@~N"; asks without')
       .addOption(mode)
       .option('--dry-run', 'print what would happen and change nothing')
       .addHelpText('after', EXAMPLES)
-      .action((spec: string, _: Options, self: Command) =>
+      .action((spec: string | undefined, _: Options, self: Command) =>
         rollback(context, spec, self.optsWithGlobals<Options>()),
       );
   },
 };
 
-async function rollback(context: CliContext, spec: string, options: Options): Promise<void> {
+async function rollback(
+  context: CliContext,
+  named: string | undefined,
+  options: Options,
+): Promise<void> {
   const { output } = context;
   const format = options.json === true ? 'json' : 'text';
   const { mode } = options;
   await withWorkspace(context, options, async (workspace, signal) => {
+    const spec = named ?? (await pick(context, workspace));
     if (options.dryRun === true) {
       await printPlan(output, await workspace.planRollback(spec, { mode, signal }), format);
       return;
@@ -57,4 +63,10 @@ async function rollback(context: CliContext, spec: string, options: Options): Pr
     printTurn(output, await workspace.rollback(spec, { mode, signal, onProgress }), format);
     noteIfLeftBehind(context);
   });
+}
+
+/** Loaded on use: a rollback to a named snapshot asks nobody. */
+async function pick(context: CliContext, workspace: Workspace): Promise<string> {
+  const { pickSnapshot } = await import('../pick-snapshot.ts');
+  return await pickSnapshot(context, workspace);
 }
