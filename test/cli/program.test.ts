@@ -37,14 +37,14 @@ describe('the command line', () => {
   });
 
   it('reports a usage error as JSON on standard error when JSON was asked for', async () => {
-    const { status, stdout, stderr } = await runMain(['rollback', '--json']);
+    const { status, stdout, stderr } = await runMain(['show', '--json']);
     expect([status, stdout]).toEqual([64, '']);
     expect(JSON.parse(stderr)).toEqual({
       error: {
         code: 'BAD_ARGUMENT',
         kind: 'usage',
         message: "Missing required argument 'spec'.",
-        hint: 'See "ghostsnap rollback --help".',
+        hint: 'See "ghostsnap show --help".',
         data: {},
       },
     });
