@@ -12,7 +12,7 @@ import {
 } from './cli-context.ts';
 import { noteIfLeftBehind } from './left-behind.ts';
 import { progressBar } from './progress-bar.ts';
-import { printTurn } from './turn-output.ts';
+import { printPlan, printTurn } from './turn-output.ts';
 
 const HELP: Readonly<Record<'undo' | 'redo', string>> = {
   undo: `
@@ -34,24 +34,34 @@ export function registerWalk(
   direction: 'undo' | 'redo',
 ): void {
   workspaceOption(jsonOption(program))
+    .option('--dry-run', 'print what would happen and change nothing')
     .addHelpText('after', HELP[direction])
-    .action((_: WorkspaceOptions, self: Command) =>
-      walk(context, direction, self.optsWithGlobals<WorkspaceOptions>()),
+    .action((_: Options, self: Command) =>
+      walk(context, direction, self.optsWithGlobals<Options>()),
     );
+}
+
+interface Options extends WorkspaceOptions {
+  readonly dryRun?: true;
 }
 
 async function walk(
   context: CliContext,
   direction: 'undo' | 'redo',
-  options: WorkspaceOptions,
+  options: Options,
 ): Promise<void> {
   const { output } = context;
+  const format = options.json === true ? 'json' : 'text';
   await withWorkspace(context, options, async (workspace, signal) => {
+    if (options.dryRun === true) {
+      await printPlan(output, await workspace.planWalk(direction, { signal }), format);
+      return;
+    }
     using bar = progressBar(output, direction === 'undo' ? 'Undoing' : 'Redoing');
     const request = { signal, onProgress: bar.onProgress };
     const result =
       direction === 'undo' ? await workspace.undo(request) : await workspace.redo(request);
-    printTurn(output, result, options.json === true ? 'json' : 'text');
+    printTurn(output, result, format);
     noteIfLeftBehind(context);
   });
 }

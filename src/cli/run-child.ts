@@ -34,23 +34,36 @@ export async function runChild(options: {
   readonly env: Readonly<Record<string, string | undefined>>;
 }): Promise<number> {
   const [file = '', ...args] = options.command;
-  const child = spawn(file, args, { stdio: 'inherit', env: { ...options.env } });
-  using _signals = passSignals(child);
-  return await exitStatusOf(child, file);
+  using passed = passSignals(() => {
+    return spawn(file, args, { stdio: 'inherit', env: { ...options.env } });
+  });
+  return await exitStatusOf(passed.child, file);
 }
 
-/** Passes signals on to `child` while it lives. */
-export function passSignals(child: ChildProcess): Disposable {
+/**
+ * Starts a child and passes signals on to it while it lives. Listening begins before the child is made:
+ * one that arrived between the two would end us and leave the child alone, running.
+ */
+export function passSignals<Child extends ChildProcess>(
+  start: () => Child,
+): Disposable & { readonly child: Child } {
   const hasTerminal = [process.stdin, process.stdout, process.stderr].some((one) => one.isTTY);
   const passOn = (signal: NodeJS.Signals): void => {
+    // Listeners run between two turns of the event loop, so the child is there by then.
     if (!hasTerminal || !TERMINAL_SIGNALS.has(signal)) child.kill(signal);
   };
   for (const signal of PASSED_SIGNALS) process.on(signal, passOn);
-  return {
-    [Symbol.dispose]: () => {
-      for (const signal of PASSED_SIGNALS) process.off(signal, passOn);
-    },
+  const stop = (): void => {
+    for (const signal of PASSED_SIGNALS) process.off(signal, passOn);
   };
+  let child: Child;
+  try {
+    child = start();
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  return { child, [Symbol.dispose]: stop };
 }
 
 /**

@@ -52,7 +52,8 @@ export async function openWorkspace(options: OpenWorkspaceOptions = {}): Promise
   const parts = await openPool({ home, pool, watch });
   const workspace = buildWorkspace({ home, environment, record, parts });
   try {
-    if (options.readOnly !== 'yes') await workspace.open();
+    // A catalog that knows nothing shows nothing: what is on disk is learnt first, also for a reader.
+    if (options.readOnly !== 'yes' || workspace.isUnknown) await workspace.open();
     return workspace;
   } catch (error) {
     await workspace.close();

@@ -33,7 +33,7 @@ import { type Judgement, type JudgeOptions, judgeCall, type PolicySource } from 
 import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
-import { abandonSession, rebindSession, type StepHook } from './rebind.ts';
+import { abandonSession, assertMade, rebindSession, type StepHook } from './rebind.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverSession } from './recover.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
@@ -98,6 +98,11 @@ export class EngineWorkspace implements Workspace {
     this.info = options.info;
     this.#session = options.session;
     this.#options = options;
+  }
+
+  /** The catalog was lost, or never got so far: it says nothing of the workspace. */
+  get isUnknown(): boolean {
+    return this.#session.ports.catalog.loadState(this.#session.ref.id) === null;
   }
 
   get openReport(): RecoveryReport {
@@ -348,17 +353,18 @@ export class EngineWorkspace implements Workspace {
     return await backend.extract(this.#session.ref, target, parsed, directory);
   }
 
-  async undo(request: RollbackRequest = {}): Promise<TurnResult> {
-    return await this.#exclusive({ purpose: 'undo', signal: request.signal }, async () => {
-      const { target, position } = await findUndoTarget(this.#session);
-      return await turnTree(this.#session, {
-        ...request,
-        kind: 'undo',
-        target,
-        cursor: position,
-        paths: [],
-      });
-    });
+  async planWalk(
+    direction: 'undo' | 'redo',
+    request: { readonly signal?: AbortSignal } = {},
+  ): Promise<RollbackPlan> {
+    const find = direction === 'undo' ? findUndoTarget : findRedoTarget;
+    const on = { purpose: `plan ${direction}`, signal: request.signal };
+    const { target } = await this.#exclusive(on, () => find(this.#session));
+    return await this.planRollback(target);
+  }
+
+  undo(request: RollbackRequest = {}): Promise<TurnResult> {
+    return this.#walk('undo', request);
   }
 
   planUndoCall(call: string, options: { signal?: AbortSignal } = {}): Promise<UndoCallPlan> {
@@ -371,17 +377,8 @@ export class EngineWorkspace implements Workspace {
     );
   }
 
-  async redo(request: RollbackRequest = {}): Promise<TurnResult> {
-    return await this.#exclusive({ purpose: 'redo', signal: request.signal }, async () => {
-      const { target, position } = await findRedoTarget(this.#session);
-      return await turnTree(this.#session, {
-        ...request,
-        kind: 'redo',
-        target,
-        cursor: position,
-        paths: [],
-      });
-    });
+  redo(request: RollbackRequest = {}): Promise<TurnResult> {
+    return this.#walk('redo', request);
   }
 
   pin(spec: string): SnapshotInfo {
@@ -484,6 +481,15 @@ export class EngineWorkspace implements Workspace {
     await this.close();
   }
 
+  async #walk(kind: 'undo' | 'redo', request: RollbackRequest): Promise<TurnResult> {
+    const find = kind === 'undo' ? findUndoTarget : findRedoTarget;
+    return await this.#exclusive({ purpose: kind, signal: request.signal }, async () => {
+      const { target, position } = await find(this.#session);
+      const turn = { ...request, kind, target, cursor: position, paths: [] };
+      return await turnTree(this.#session, turn);
+    });
+  }
+
   /** Alone on the workspace, after ending what an earlier failure or another process's crash left in flight. */
   #exclusive<T>(on: WorkOn, work: () => Promise<T>): Promise<T> {
     return this.#session.run(on, async () => {
@@ -507,7 +513,7 @@ export class EngineWorkspace implements Workspace {
     }
     if (this.#session.state.status === 'creating') {
       await backend.recoverWorkspace(this.#session.ref);
-      backend.identify(this.#session.ref);
+      assertMade(backend, this.#session.ref);
       this.#session.decide({ type: 'activate-workspace' }, 'power-loss');
     }
     const isWhole = state.inFlight === null && !backend.isLeftHalfWay(this.#session.ref);

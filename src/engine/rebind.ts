@@ -79,3 +79,16 @@ function assertGone(backend: Backend, ref: WorkspaceRef): void {
     hint: 'End it with "ghostsnap destroy", which keeps its directory.',
   });
 }
+
+/**
+ * An init that was cut off before the disk was ready is none. A directory that is gone, with snapshots
+ * on disk, is a workspace: a rollback makes it again.
+ */
+export function assertMade(backend: Backend, ref: WorkspaceRef): void {
+  try {
+    backend.identify(ref);
+  } catch (error) {
+    const isGone = error instanceof GhostsnapError && error.code === 'WORKSPACE_GONE';
+    if (!isGone || backend.listSnapshots(ref).length === 0) throw error;
+  }
+}

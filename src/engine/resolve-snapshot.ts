@@ -9,6 +9,8 @@ import { isSnapshotId, type SnapshotId, type WorkspaceId } from '../core/ids.ts'
 import type { Catalog } from './ports.ts';
 
 const CANDIDATES_MAX = 5;
+/** Snapshots that are read at once while counting back. */
+const PAGE = 64;
 const NEWEST = /^@(?:~(\d{1,6}))?$/;
 const PREFIX = /^(?:ghost_)?([0-7][0-9A-HJKMNP-TV-Z]{3,25})$/i;
 
@@ -59,9 +61,18 @@ function nthNewest(
   spec: string,
   back: number,
 ): SnapshotId {
-  const row = catalog.listSnapshots(workspace, { limit: back + 1 })[back];
-  if (row === undefined) throw notFound(spec);
-  return row.id;
+  let left = back;
+  for (let before: SnapshotId | undefined; ; ) {
+    const from = before === undefined ? {} : { before };
+    const page = catalog.listSnapshots(workspace, { limit: PAGE, ...from });
+    for (const { id, role } of page) {
+      if (role === 'precautionary') continue;
+      if (left === 0) return id;
+      left -= 1;
+    }
+    before = page.at(-1)?.id;
+    if (before === undefined || page.length < PAGE) throw notFound(spec);
+  }
 }
 
 function notFound(spec: string): GhostsnapError {

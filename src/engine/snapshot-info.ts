@@ -3,9 +3,13 @@ import { ulidOf, ulidTimeMs } from '../core/ids.ts';
 import type { SnapshotRow } from './ports.ts';
 import type { SnapshotInfo } from './results.ts';
 
+/**
+ * The time is the id's own, everywhere the same: the record comes a little later, and that of an adopted
+ * snapshot says when it was found.
+ */
 export function snapshotInfo(row: SnapshotRow): SnapshotInfo {
   const { id, role, label, tool, session, call, pinned, parent } = row;
-  const createdAt = isoTime(row.createdAtMs);
+  const createdAt = createdAtOf(id);
   return { id, createdAt, role, label, tool, session, call, pinned, parent };
 }
 

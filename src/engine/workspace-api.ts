@@ -179,6 +179,11 @@ export interface Workspace extends AsyncDisposable, Disposable {
    *   WORKSPACE_BUSY (the call runs), SNAPSHOT_NOT_FOUND (its states are not kept), LIMIT_EXCEEDED
    */
   undoCall(call: string, request?: UndoCallRequest): Promise<UndoCallResult>;
+  /** What `undo` or `redo` would do. @throws GhostsnapError NOTHING_TO_UNDO, NOTHING_TO_REDO */
+  planWalk(
+    direction: 'undo' | 'redo',
+    request?: { readonly signal?: AbortSignal },
+  ): Promise<RollbackPlan>;
   /** @throws GhostsnapError NOTHING_TO_UNDO */
   undo(request?: RollbackRequest): Promise<TurnResult>;
   /** @throws GhostsnapError NOTHING_TO_REDO */

@@ -19,16 +19,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function run(
   command: readonly string[],
+  onLine?: (line: string, kill: (signal: NodeJS.Signals) => void) => void,
 ): Promise<{ readonly status: number | null; readonly stdout: string }> {
   const { promise, resolve } = Promise.withResolvers<{ status: number | null; stdout: string }>();
-  // A shell's background job hands on an ignored SIGINT: the command must begin with none ignored.
-  const child = spawn('env', ['--default-signal', process.execPath, START, ...command], {
+  const child = spawn(process.execPath, [START, ...command], {
     env: { ...process.env, TRACEPARENT: '00-abc-def-01' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
+    onLine?.(text, (signal) => child.kill(signal));
   });
   child.once('close', (status) => resolve({ status, stdout }));
   return await promise;
@@ -50,4 +51,17 @@ describe('runChild()', () => {
     expect((await run(['no-such-command-anywhere'])).status).toBe(127);
     expect((await run([file])).status).toBe(126);
   });
+
+  // The command speaks as soon as it lives, often before spawn() has returned: not even then is a
+  // signal lost.
+  it.each(['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGUSR1'] as const)(
+    'passes %s on to the command and waits for it',
+    async (signal) => {
+      const script = `trap 'echo got; exit 5' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
+      const result = await run(['sh', '-c', script], (line, kill) => {
+        if (line.includes('ready')) kill(signal);
+      });
+      expect(result).toEqual({ status: 5, stdout: 'ready\ngot\n' });
+    },
+  );
 });

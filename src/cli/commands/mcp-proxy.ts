@@ -131,11 +131,13 @@ async function proxyToChild(
   const { childUpstream } = await import('../../agent/mcp/child-upstream.ts');
   const { McpProxy } = await import('../../agent/mcp/proxy.ts');
   const [file = '', ...args] = words;
-  const child: ChildProcessByStdio<Writable, Readable, null> = spawn(file, args, {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...context.environment.env },
-  });
-  const signals = passSignals(child);
+  const start = (): ChildProcessByStdio<Writable, Readable, null> =>
+    spawn(file, args, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...context.environment.env },
+    });
+  const signals = passSignals(start);
+  const { child } = signals;
   try {
     const status = exitStatusOf(child, file);
     const passed = new McpProxy({ ...setting, upstream: childUpstream(child) }).run();
