@@ -36,10 +36,10 @@ const held = [];
 for (let i = 0; i < count; i += 1) {
   const id = workspaceId(nextId());
   const path = join(base, 'work', String(i));
-  const record = {
-    ...{ format: 1 as const, id, path, pool: pool.name },
-    ...{ backend: 'btrfs' as const, movedTo: null },
-  };
+  // Through JSON, as a record is that was read from its file.
+  const record = JSON.parse(
+    JSON.stringify({ format: 1, id, path, pool: pool.name, backend: 'btrfs', movedTo: null }),
+  );
   held.push(buildWorkspace({ home, environment, record, parts }));
 }
 globalThis.gc?.();

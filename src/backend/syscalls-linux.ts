@@ -9,6 +9,7 @@
  */
 import koffi from 'koffi';
 import { GhostsnapError } from '../core/errors.ts';
+import { beginThreaded, configureThreadedCalls, endThreaded } from './threaded-calls.ts';
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -69,6 +70,7 @@ function loadLibc(): ReturnType<typeof koffi.load> {
       { data: { platform: process.platform } },
     );
   }
+  configureThreadedCalls();
   return koffi.load(null);
 }
 
@@ -248,11 +250,15 @@ export function ioctlAsync(
   name: string,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    c.ioctl.async(fd, request, arg, (error: Error | null, result: number) => {
-      if (error !== null) reject(error);
-      // koffi restores the worker's errno before it calls back.
-      else if (result < 0) reject(new SyscallError(name, koffi.errno(), ''));
-      else resolve(result);
+    beginThreaded(() => {
+      c.ioctl.async(fd, request, arg, (error: Error | null, result: number) => {
+        // koffi restores the worker's errno before it calls back.
+        const errno = koffi.errno();
+        endThreaded();
+        if (error !== null) reject(error);
+        else if (result < 0) reject(new SyscallError(name, errno, ''));
+        else resolve(result);
+      });
     });
   });
 }

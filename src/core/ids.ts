@@ -21,7 +21,7 @@ export type PromptId = `prompt_${string}` & { readonly __prompt: true };
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const ULID_PATTERN = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const TIME_LENGTH = 10;
-const RANDOM_LENGTH = 16;
+const ULID_LENGTH = 26;
 const TIME_MAX_MS = 2 ** 48 - 1;
 
 /** Ten bytes of randomness, one id's worth. */
@@ -36,7 +36,7 @@ export function nextUlid(previous: Ulid | '', nowMs: number, random: Uint8Array)
   assert(Number.isInteger(nowMs) && nowMs >= 0 && nowMs <= TIME_MAX_MS, 'ULID time in range');
   assert(random.length === ULID_RANDOM_BYTES, 'ULID randomness has 10 bytes');
   if (previous !== '' && nowMs <= ulidTimeMs(previous)) return incremented(previous);
-  return (encodeTime(nowMs) + encodeRandom(random)) as Ulid;
+  return encode(nowMs, random);
 }
 
 /** The milliseconds since the epoch that a ULID carries. */
@@ -98,15 +98,15 @@ export function parseSnapshotId(text: string): SnapshotId {
 }
 
 function incremented(previous: Ulid): Ulid {
-  const characters = [...previous];
-  for (let i = characters.length - 1; i >= 0; i -= 1) {
-    const value = ALPHABET.indexOf(characters[i] ?? '');
+  for (let i = 0; i < ULID_LENGTH; i += 1) characters[i] = previous.charCodeAt(i);
+  for (let i = ULID_LENGTH - 1; i >= 0; i -= 1) {
+    const value = ALPHABET.indexOf(previous.charAt(i));
     if (value < 31) {
-      characters[i] = ALPHABET.charAt(value + 1);
-      return characters.join('') as Ulid;
+      characters[i] = ALPHABET.charCodeAt(value + 1);
+      return String.fromCharCode(...characters) as Ulid;
     }
     // A carry that leaves the random part moves into the time: still greater, a millisecond early.
-    characters[i] = '0';
+    characters[i] = ALPHABET.charCodeAt(0);
   }
   return assertUnreachable();
 }
@@ -115,18 +115,19 @@ function assertUnreachable(): never {
   throw new Error('Invariant violated: ULID space exhausted.');
 }
 
-function encodeTime(nowMs: number): string {
-  let text = '';
+/**
+ * The ULID under construction, as character codes: made into a text in one step. Built up by appending
+ * it would be a chain of pieces that stay in memory as long as the id does.
+ */
+const characters = new Array<number>(ULID_LENGTH).fill(0);
+
+function encode(nowMs: number, random: Uint8Array): Ulid {
   let rest = nowMs;
-  for (let i = 0; i < TIME_LENGTH; i += 1) {
-    text = ALPHABET.charAt(rest % 32) + text;
+  for (let i = TIME_LENGTH - 1; i >= 0; i -= 1) {
+    characters[i] = ALPHABET.charCodeAt(rest % 32);
     rest = Math.floor(rest / 32);
   }
-  return text;
-}
-
-function encodeRandom(random: Uint8Array): string {
-  let text = '';
+  let at = TIME_LENGTH;
   let bits = 0;
   let held = 0;
   for (const byte of random) {
@@ -134,10 +135,11 @@ function encodeRandom(random: Uint8Array): string {
     bits += 8;
     while (bits >= 5) {
       bits -= 5;
-      text += ALPHABET.charAt((held >> bits) & 31);
+      characters[at] = ALPHABET.charCodeAt((held >> bits) & 31);
+      at += 1;
     }
     held &= (1 << bits) - 1;
   }
-  assert(text.length === RANDOM_LENGTH, 'ULID randomness encodes to 16 characters');
-  return text;
+  assert(at === ULID_LENGTH, 'ULID time and randomness fill 26 characters');
+  return String.fromCharCode(...characters) as Ulid;
 }

@@ -1,18 +1,83 @@
 /**
- * Retention in the background: a process of its own, after the snapshot is acknowledged.
+ * Retention in the background, after the snapshot is acknowledged: a tool call never waits for it.
  *
- * A tool call never waits for a deletion, and a short command does not live long enough to do it
- * itself. The child is detached, says nothing, waits for no lock longer than usual, and a failure is
- * seen by the next `prune` or `status` of a person: nothing is lost by pruning later.
+ * A process that lives on prunes by itself, one workspace at a time and when nothing has asked for a
+ * while: a process for each of many workspaces would take the machine from the snapshots. Who closes a
+ * workspace before its turn has come, as a short command does, hands it to a process of its own, which is
+ * detached, says nothing and waits for no lock longer than usual. A process hands over once: one that
+ * closes many workspaces is a service that ends, and retention asks again after some more snapshots. A
+ * failure is seen by the next `prune` of a person: nothing is lost by pruning later.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { GhostsnapError } from '../core/errors.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
 import type { Environment } from './home.ts';
 
 /** The program's own entry, from `src/daemon` and from `dist/daemon` alike. */
 const PROGRAM = fileURLToPath(new URL('../../bin/ghostsnap.js', import.meta.url));
 
+/** Longer than a command lives after its snapshot, shorter than anybody waits for space. */
+const DELAY_MS = 1000;
+
+const waiting = new Set<Workspace>();
+let active: { readonly workspace: Workspace; readonly abort: AbortController } | null = null;
+let timer: NodeJS.Timeout | null = null;
+
+/** Retention of this workspace should run; returns at once. */
+export function pruneSoon(workspace: Workspace): void {
+  waiting.add(workspace);
+  arrange();
+}
+
+/** The workspace is about to be closed. True: its retention has not run, or was cut off by this. */
+export function takeBackPrune(workspace: Workspace): boolean {
+  if (active?.workspace !== workspace) return waiting.delete(workspace);
+  active.abort.abort();
+  waiting.delete(workspace);
+  return true;
+}
+
+function arrange(): void {
+  if (timer !== null || active !== null || waiting.size === 0) return;
+  timer = setTimeout(() => {
+    timer = null;
+    void pruneNext();
+  }, DELAY_MS);
+  // Retention keeps no process alive.
+  timer.unref();
+}
+
+async function pruneNext(): Promise<void> {
+  const [workspace] = waiting;
+  if (workspace === undefined) return;
+  waiting.delete(workspace);
+  const abort = new AbortController();
+  active = { workspace, abort };
+  try {
+    await workspace.prune({ signal: abort.signal });
+  } catch (error) {
+    warnOf(error, abort.signal);
+  } finally {
+    active = null;
+    arrange();
+  }
+}
+
+function warnOf(error: unknown, signal: AbortSignal): void {
+  if (signal.aborted) return;
+  if (!(error instanceof GhostsnapError)) throw error;
+  // Somebody else is at work there for long: the next snapshots ask again.
+  if (error.kind === 'transient') return;
+  process.emitWarning(`ghostsnap could not prune in the background: ${error.message}`);
+}
+
+let hasHandedOver = false;
+
+/** Retention by a process of its own. */
 export function pruneInBackground(environment: Environment, workspacePath: string): void {
+  if (hasHandedOver) return;
+  hasHandedOver = true;
   const child = spawn(process.execPath, [PROGRAM, 'prune', '-w', workspacePath], {
     detached: true,
     stdio: 'ignore',

@@ -41,19 +41,72 @@ export function requirePool(home: Home, name: string): PoolRecord {
   });
 }
 
-/** @throws GhostsnapError POOL_NOT_MOUNTED, CATALOG_CORRUPT, FORMAT_TOO_NEW */
+/**
+ * Opens a pool, or joins an opening of this process: workspaces of one pool share its catalog's connection,
+ * which each commit of another connection would make read its pages again. A btrfs backend serves them
+ * all as well. A catalog that was set aside meanwhile is not joined: another file has its name.
+ * @throws GhostsnapError POOL_NOT_MOUNTED, CATALOG_CORRUPT, FORMAT_TOO_NEW
+ */
 export async function openPool(options: OpenPoolOptions): Promise<OpenPool> {
   const { pool } = options;
   assertReachable(pool);
-  const backend = await makeBackend(pool, options.watch);
-  return { ...openIndex(options), backend };
+  // Nothing is awaited after this: two callers at once must not both find nothing to join.
+  const createBackend = await loadBackend(options);
+  const opening = joinOpening(options);
+  opening.users += 1;
+  const parts = opening.withBtrfs ?? { ...opening.index, backend: createBackend() };
+  if (pool.kind !== 'store') opening.withBtrfs = parts;
+  openings.set(parts, opening);
+  return parts;
+}
+
+async function loadBackend({
+  pool,
+  watch,
+}: Pick<OpenPoolOptions, 'pool' | 'watch'>): Promise<() => Backend> {
+  if (pool.kind !== 'store') {
+    return (await import('../backend/btrfs/btrfs-backend.ts')).createBtrfsBackend;
+  }
+  const { createStoreBackend } = await import('../backend/store/store-backend.ts');
+  return () => createStoreBackend({ watch });
+}
+
+interface Opening {
+  readonly index: Omit<OpenPool, 'backend'>;
+  readonly catalogInode: number;
+  withBtrfs: OpenPool | null;
+  users: number;
+}
+
+/** By what makes an opening the same one. */
+const joinable = new Map<string, Opening>();
+const openings = new WeakMap<OpenPool, Opening>();
+
+function joinOpening(options: OpenPoolOptions): Opening {
+  const { home, pool } = options;
+  const key = [poolDirectory(home, pool.name), home.config, pool.id, pool.root].join('\0');
+  const known = joinable.get(key);
+  if (known !== undefined && known.users > 0 && known.catalogInode === catalogInode(options)) {
+    return known;
+  }
+  const index = openIndex(options);
+  const opening = { index, catalogInode: catalogInode(options), withBtrfs: null, users: 0 };
+  joinable.set(key, opening);
+  return opening;
+}
+
+function catalogFile({ home, pool }: Pick<OpenPoolOptions, 'home' | 'pool'>): string {
+  return path.join(poolDirectory(home, pool.name), 'catalog.db');
+}
+
+function catalogInode(options: OpenPoolOptions): number {
+  return fs.statSync(catalogFile(options), { throwIfNoEntry: false })?.ino ?? -1;
 }
 
 /** The backend for a pool, its code loaded on use. */
 export async function makeBackend(pool: PoolRecord, watch: 'on' | 'off'): Promise<Backend> {
-  return pool.kind === 'store'
-    ? (await import('../backend/store/store-backend.ts')).createStoreBackend({ watch })
-    : (await import('../backend/btrfs/btrfs-backend.ts')).createBtrfsBackend();
+  const create = await loadBackend({ pool, watch });
+  return create();
 }
 
 /** The parts that do not depend on the kind of pool. */
@@ -61,7 +114,7 @@ export function openIndex(
   options: Pick<OpenPoolOptions, 'home' | 'pool'>,
 ): Omit<OpenPool, 'backend'> {
   const directory = poolDirectory(options.home, options.pool.name);
-  const catalog = openCatalog({ file: path.join(directory, 'catalog.db') });
+  const catalog = openCatalog({ file: catalogFile(options) });
   const locks = createFileLocks(path.join(directory, 'locks'));
   return { record: options.pool, catalog, locks, clock: systemClock, entropy: systemEntropy };
 }
@@ -85,9 +138,28 @@ export function assertReachable(pool: PoolRecord): void {
   );
 }
 
-/** Closes what `openPool` opened. */
+/** Leaves the pool: what the last user of an opening leaves is closed. */
 export async function closePool(pool: OpenPool): Promise<void> {
-  await pool.backend[Symbol.asyncDispose]();
+  const opening = openings.get(pool);
+  if (pool !== opening?.withBtrfs) await pool.backend[Symbol.asyncDispose]();
+  if (opening !== undefined && !leave(opening)) return;
+  if (pool === opening?.withBtrfs) await pool.backend[Symbol.asyncDispose]();
+  closeIndex(pool);
+}
+
+/** The same without waiting; what the backend has open is left to the process's end. */
+export function closePoolSync(pool: OpenPool): void {
+  const opening = openings.get(pool);
+  if (opening === undefined || leave(opening)) closeIndex(pool);
+}
+
+/** True: that was the last user. */
+function leave(opening: Opening): boolean {
+  opening.users -= 1;
+  return opening.users === 0;
+}
+
+function closeIndex(pool: OpenPool): void {
   pool.catalog[Symbol.dispose]();
   pool.locks[Symbol.dispose]();
 }

@@ -7,14 +7,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { GhostsnapError } from '../core/errors.ts';
-import { DEFAULT_RETENTION_POLICY } from '../core/retention/policy.ts';
-import { EngineWorkspace } from '../engine/engine-workspace.ts';
+import { DEFAULT_RETENTION_POLICY, type RetentionPolicy } from '../core/retention/policy.ts';
+import { EngineWorkspace, type WorkspaceHost } from '../engine/engine-workspace.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import { WorkspaceSession } from '../engine/workspace-session.ts';
-import { pruneInBackground } from './background-prune.ts';
+import { pruneInBackground, pruneSoon, takeBackPrune } from './background-prune.ts';
 import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
-import { closePool, type OpenPool, openPool, requirePool } from './open-pool.ts';
+import { closePool, closePoolSync, type OpenPool, openPool, requirePool } from './open-pool.ts';
 import { policySource } from './policy-files.ts';
 import {
   findWorkspaceAround,
@@ -99,32 +99,42 @@ export interface BuildWorkspaceOptions {
 
 /** Puts an engine workspace together; nothing is opened or recovered yet. */
 export function buildWorkspace(options: BuildWorkspaceOptions): EngineWorkspace {
-  const { home, record, parts } = options;
+  const { record, parts } = options;
   const ref = { id: record.id, path: record.path, poolRoot: parts.record.root };
-  const session = new WorkspaceSession(ref, parts);
-  return new EngineWorkspace({
-    session,
-    info: {
-      workspace: record.id,
-      path: record.path,
-      backend: record.backend,
-      pool: record.pool,
-      poolRoot: parts.record.root,
+  return new EngineWorkspace(new WorkspaceSession(ref, parts), hostOf(options));
+}
+
+/** One for all workspaces of an opened pool, which all have the same home and environment. */
+const hosts = new WeakMap<OpenPool, WorkspaceHost>();
+
+function hostOf(options: BuildWorkspaceOptions): WorkspaceHost {
+  const known = hosts.get(options.parts);
+  if (known !== undefined) return known;
+  const host = makeHost(options);
+  hosts.set(options.parts, host);
+  return host;
+}
+
+function makeHost({ home, environment, record, parts }: BuildWorkspaceOptions): WorkspaceHost {
+  const policy = (): RetentionPolicy => loadRetentionPolicy(home, DEFAULT_RETENTION_POLICY);
+  // A file that cannot be used is an error now and not in the background.
+  policy();
+  return {
+    pool: parts.record.name,
+    backend: record.backend,
+    policy,
+    closing: (workspace) => {
+      if (takeBackPrune(workspace)) pruneInBackground(environment, workspace.info.path);
     },
     judging: policySource(home),
-    policy: loadRetentionPolicy(home, DEFAULT_RETENTION_POLICY),
     release: () => closePool(parts),
-    releaseSync: () => {
-      parts.catalog[Symbol.dispose]();
-      parts.locks[Symbol.dispose]();
+    releaseSync: () => closePoolSync(parts),
+    pruneDue: pruneSoon,
+    forget: (workspace) => {
+      takeBackPrune(workspace);
+      removeWorkspace(home, workspace.info.path);
     },
-    onPruneDue: () => {
-      pruneInBackground(options.environment, record.path);
-    },
-    forget: () => {
-      removeWorkspace(home, record.path);
-    },
-  });
+  };
 }
 
 /** The path with symlinks resolved, as far as it exists. */

@@ -63,19 +63,24 @@ import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './
 import { parseWorkspacePaths } from './workspace-paths.ts';
 import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
 
-export interface EngineWorkspaceOptions {
-  readonly session: WorkspaceSession;
-  readonly info: WorkspaceInfo;
-  readonly policy: RetentionPolicy;
+/** Who put the workspace together. One object serves all workspaces of a pool: a host may hold 50,000. */
+export interface WorkspaceHost {
+  /** The pool's name. */
+  readonly pool: string;
+  readonly backend: WorkspaceInfo['backend'];
+  /** The retention rules as they are now. */
+  policy(): RetentionPolicy;
   /** What tool calls are judged by. */
   readonly judging: PolicySource;
-  /** What must be closed with the workspace: catalog, backend. */
-  readonly release: () => Promise<void>;
-  readonly releaseSync: () => void;
+  /** Called first on closing: what goes on in the background has to end. */
+  closing(workspace: Workspace): void;
+  /** Closes what must be closed with the workspace: catalog, backend. */
+  release(): Promise<void>;
+  releaseSync(): void;
   /** Ends the workspace's registration, after `destroy`. */
-  readonly forget: () => void;
+  forget(workspace: Workspace): void;
   /** Called after a snapshot when retention should look again; must return at once. */
-  readonly onPruneDue: () => void;
+  pruneDue(workspace: Workspace): void;
 }
 
 type WorkHooks = WorkOptions & { onStep?: (label: string) => void };
@@ -88,16 +93,20 @@ export interface CreateOptions {
 type DiffOptions = { paths?: readonly string[]; mtimes?: boolean; signal?: AbortSignal };
 
 export class EngineWorkspace implements Workspace {
-  readonly info: WorkspaceInfo;
   readonly #session: WorkspaceSession;
-  readonly #options: EngineWorkspaceOptions;
-  #openReport: RecoveryReport = emptyDraft();
+  readonly #host: WorkspaceHost;
+  #openReport: RecoveryReport | null = null;
   #isClosed = false;
 
-  constructor(options: EngineWorkspaceOptions) {
-    this.info = options.info;
-    this.#session = options.session;
-    this.#options = options;
+  constructor(session: WorkspaceSession, host: WorkspaceHost) {
+    this.#session = session;
+    this.#host = host;
+  }
+
+  get info(): WorkspaceInfo {
+    const { id: workspace, path, poolRoot } = this.#session.ref;
+    const { backend, pool } = this.#host;
+    return { workspace, path, backend, pool, poolRoot };
   }
 
   /** The catalog was lost, or never got so far: it says nothing of the workspace. */
@@ -106,7 +115,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   get openReport(): RecoveryReport {
-    return this.#openReport;
+    return this.#openReport ?? emptyDraft();
   }
 
   /**
@@ -194,7 +203,7 @@ export class EngineWorkspace implements Workspace {
     const startedMs = clock.monotonicMs();
     const on = { purpose: 'begin a tool call', signal: request.signal };
     const begun = await this.#exclusive(on, () => beginCall(this.#session, request));
-    if (isPruneDue(this.#session.state.snapshotCount)) this.#options.onPruneDue();
+    if (isPruneDue(this.#session.state.snapshotCount)) this.#host.pruneDue(this);
     return { ...begun, durationMs: clock.monotonicMs() - startedMs };
   }
 
@@ -211,7 +220,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   judgeCall(call: string, options: JudgeOptions = {}): Promise<Judgement> {
-    return judgeCall(this.#session, this.#options.judging, { ...options, call });
+    return judgeCall(this.#session, this.#host.judging, { ...options, call });
   }
 
   async startSession(request: SessionRequest): Promise<void> {
@@ -413,7 +422,7 @@ export class EngineWorkspace implements Workspace {
     };
     return await this.#exclusive({ purpose: 'prune', signal: request.signal }, async () => {
       if (request.specs !== undefined) return await this.#pruneNamed(request.specs, act, rest);
-      return await prune(this.#session, { policy: this.#options.policy, act, ...rest });
+      return await prune(this.#session, { policy: this.#host.policy(), act, ...rest });
     });
   }
 
@@ -442,7 +451,7 @@ export class EngineWorkspace implements Workspace {
       this.#session.decide({ type: 'complete-destroy' }, 'power-loss');
       return count;
     });
-    this.#options.forget();
+    this.#host.forget(this);
     await this.close();
     return { path: this.info.path, removedSnapshots };
   }
@@ -466,15 +475,17 @@ export class EngineWorkspace implements Workspace {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#host.closing(this);
     await this.#session.close();
-    await this.#options.release();
+    await this.#host.release();
   }
 
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#host.closing(this);
     this.#session.closeSync();
-    this.#options.releaseSync();
+    this.#host.releaseSync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -523,7 +534,7 @@ export class EngineWorkspace implements Workspace {
   #snapshotResult(taken: TakenSnapshot, durationMs: number): SnapshotResult {
     const { id, uncovered } = taken;
     const { workspace } = this.info;
-    if (isPruneDue(this.#session.state.snapshotCount)) this.#options.onPruneDue();
+    if (isPruneDue(this.#session.state.snapshotCount)) this.#host.pruneDue(this);
     return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered, adopted: false };
   }
 

@@ -42,8 +42,10 @@ export class WorkspaceSession {
    */
   isUncertain = false;
   readonly #lockWaitMs: number;
-  #state: WorkspaceState;
-  #tail: Promise<unknown> = Promise.resolve();
+  /** null: not read yet. A host holds thousands of workspaces that nobody asks anything. */
+  #state: WorkspaceState | null = null;
+  /** The end of the last work in the queue; null while it is empty. */
+  #tail: Promise<unknown> | null = null;
   #waiting = 0;
   #isClosed = false;
 
@@ -51,19 +53,20 @@ export class WorkspaceSession {
     this.ref = ref;
     this.ports = ports;
     this.#lockWaitMs = lockWaitMs;
-    this.#state = ports.catalog.loadState(ref.id) ?? emptyState(ref.id);
   }
 
   /** As of the last `run`; inside one it is current. */
   get state(): WorkspaceState {
-    return this.#state;
+    return this.#state ?? this.#refresh();
   }
 
   /** Runs `work` alone on the workspace. @throws GhostsnapError LOCKED, INTERRUPTED, and what `work` throws */
   run<T>(on: WorkOn, work: () => Promise<T> | T): Promise<T> {
     this.#assertOpen();
     this.#waiting += 1;
-    const turn = this.#tail.then(() => this.#runLocked(on, work));
+    const before = this.#tail;
+    const turn =
+      before === null ? this.#runLocked(on, work) : before.then(() => this.#runLocked(on, work));
     // The queue goes on after a failure; the failure itself reaches the caller through `turn`.
     this.#tail = turn.then(
       () => this.#leave(),
@@ -100,7 +103,7 @@ export class WorkspaceSession {
    * @throws GhostsnapError the conflict's code; LOCKED, POOL_FULL from the catalog
    */
   decide(command: Command, durability: Durability): readonly Effect[] {
-    const result = step(this.#state, command, this.ports.clock.nowMs());
+    const result = step(this.state, command, this.ports.clock.nowMs());
     if (!result.ok) {
       const { code, message, hint } = result.conflict;
       throw new GhostsnapError(code, message, { hint, data: { workspace: this.ref.id } });
@@ -164,11 +167,13 @@ export class WorkspaceSession {
 
   #leave(): void {
     this.#waiting -= 1;
+    if (this.#waiting === 0) this.#tail = null;
   }
 
   /** Another process may have worked since: its events are in the catalog. */
-  #refresh(): void {
+  #refresh(): WorkspaceState {
     this.#state = this.ports.catalog.loadState(this.ref.id) ?? emptyState(this.ref.id);
+    return this.#state;
   }
 
   #assertOpen(): void {

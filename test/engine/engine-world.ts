@@ -86,14 +86,15 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     clock: { nowMs: tick, monotonicMs: tick },
     entropy: { ulidRandom: () => random.bytes(10) },
   });
-  const workspace = new EngineWorkspace({
-    session,
-    info: { workspace: id, path: '/sim', backend: 'memory', pool: 'sim', poolRoot: '/pool' },
-    policy: KEEP_EVERYTHING_POLICY,
+  const workspace = new EngineWorkspace(session, {
+    pool: 'sim',
+    backend: 'memory',
+    policy: () => KEEP_EVERYTHING_POLICY,
     judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
+    closing: () => {},
     release: async () => {},
     releaseSync: () => {},
-    onPruneDue: () => {},
+    pruneDue: () => {},
     forget: () => {},
   });
   await workspace.create({ move: null, work: {} });

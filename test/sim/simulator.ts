@@ -266,14 +266,15 @@ export class Simulator {
   }
 
   #wrap(ref: WorkspaceRef, process: Process): EngineWorkspace {
-    return new EngineWorkspace({
-      session: this.#session(ref, process),
-      info: { workspace: ref.id, path: ref.path, backend: 'memory', pool: 'sim', poolRoot: '/sim' },
-      policy: POLICY,
+    return new EngineWorkspace(this.#session(ref, process), {
+      pool: 'sim',
+      backend: 'memory',
+      policy: () => POLICY,
+      closing: () => {},
       release: async () => {},
       releaseSync: () => {},
       judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
-      onPruneDue: () => {},
+      pruneDue: () => {},
       forget: () => {},
     });
   }
