@@ -126,8 +126,35 @@ export interface TreeReader extends Disposable {
   copyFileTo(path: RawPath, toFd: number): void;
 }
 
+/**
+ * Taking the next snapshot early. What is armed lies under a name that `listSnapshots` does not list;
+ * adopting gives it its id. All calls come from whoever has the workspace to itself.
+ */
+export interface Arming {
+  /** Why nothing may be armed here; null: it may. */
+  refusal(ref: WorkspaceRef): string | null;
+  /** Flushes the tree and keeps it, durable on return. @throws GhostsnapError as `createSnapshot` */
+  arm(ref: WorkspaceRef, id: SnapshotId): Promise<void>;
+  /**
+   * 'same': the live tree is proven to be what is armed, whoever armed it and when. 'unproven': it may
+   * be. Costs microseconds. @throws GhostsnapError WORKSPACE_GONE, WORKSPACE_REPLACED
+   */
+  check(ref: WorkspaceRef, id: SnapshotId): 'same' | 'changed' | 'unproven';
+  /**
+   * What is armed becomes the snapshot. Idempotent. The data is durable, the name may be lost with the
+   * power: then it is armed again, and adopted again by whoever knows that it was.
+   */
+  adopt(ref: WorkspaceRef, id: SnapshotId): void;
+  /** Removes what is armed. One that is gone counts as removed. */
+  drop(ref: WorkspaceRef, id: SnapshotId): void;
+  /** Everything that is armed on disk, in id order. */
+  list(ref: WorkspaceRef): readonly SnapshotId[];
+}
+
 export interface Backend extends AsyncDisposable {
   readonly properties: BackendProperties;
+  /** null: this backend does not arm. */
+  readonly arming: Arming | null;
 
   /**
    * Makes the directory at `ref.path` a workspace. Contents stay what they are and where they are. A

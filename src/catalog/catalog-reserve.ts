@@ -88,6 +88,7 @@ function isEssential(event: Event): boolean {
       return event.role !== 'ordinary';
     case 'workspace.created':
     case 'workspace.activated':
+    case 'snapshot.armed':
     case 'snapshot.labelled':
     case 'snapshot.pinned':
     case 'session.started':
@@ -103,6 +104,7 @@ function isEssential(event: Event): boolean {
     case 'workspace.destroying':
     case 'workspace.destroyed':
     case 'snapshot.unpinned':
+    case 'snapshot.disarmed':
     case 'snapshot.lost':
     case 'snapshots.deleting':
     case 'snapshots.deleted':

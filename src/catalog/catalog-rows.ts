@@ -55,7 +55,9 @@ export function workspaceRowOf(row: Row): WorkspaceRow {
 
 /** @throws GhostsnapError CATALOG_CORRUPT */
 export function stateOf(row: Row, file: string): WorkspaceState {
-  return parseJson(row.state, file) as WorkspaceState;
+  const stored = parseJson(row.state, file) as WorkspaceState;
+  // The canonical text leaves it out where nothing is armed.
+  return { ...stored, armed: stored.armed ?? null };
 }
 
 function parseJson(text: unknown, file: string): unknown {

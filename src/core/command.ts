@@ -33,6 +33,9 @@ export type Command =
       readonly role: SnapshotRole;
     } & SnapshotLabels)
   | { readonly type: 'snapshot-missing'; readonly id: SnapshotId }
+  /** `random`: ULID_RANDOM_BYTES bytes. */
+  | { readonly type: 'arm-snapshot'; readonly random: Uint8Array }
+  | { readonly type: 'disarm-snapshot' }
   | {
       readonly type: 'start-turn';
       readonly random: Uint8Array;
@@ -88,6 +91,7 @@ export type CallCommand =
 
 export type Effect =
   | { readonly type: 'create-snapshot'; readonly id: SnapshotId }
+  | { readonly type: 'arm-snapshot'; readonly id: SnapshotId }
   | { readonly type: 'turn-tree'; readonly operation: OperationId; readonly mode: TurnMode }
   | { readonly type: 'delete-snapshots'; readonly ids: readonly SnapshotId[] }
   | { readonly type: 'release-workspace' };

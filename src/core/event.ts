@@ -86,6 +86,9 @@ export type EventBody =
       readonly role: SnapshotRole;
       readonly parent: SnapshotId | null;
     } & SnapshotLabels)
+  /** Written before the disk holds it. It is no snapshot until `snapshot.created` names it. */
+  | { readonly type: 'snapshot.armed'; readonly id: SnapshotId }
+  | { readonly type: 'snapshot.disarmed'; readonly id: SnapshotId }
   | { readonly type: 'snapshot.labelled'; readonly id: SnapshotId; readonly label: string | null }
   | { readonly type: 'snapshot.pinned'; readonly id: SnapshotId }
   | { readonly type: 'snapshot.unpinned'; readonly id: SnapshotId }

@@ -27,6 +27,7 @@ export function emptyState(workspace: WorkspaceId): WorkspaceState {
     historyLength: 0,
     cursor: 0,
     inFlight: null,
+    armed: null,
     calls: [],
   };
 }
@@ -71,12 +72,21 @@ function applyBody(draft: Draft, event: Event): void {
       draft.inFlight = null;
       draft.head = null;
       draft.snapshotCount = 0;
+      draft.armed = null;
       draft.calls = [];
       return;
     case 'snapshot.created':
       draft.snapshotCount += 1;
       remember(draft, event.id);
       if (event.role === 'ordinary') draft.head = event.id;
+      if (draft.armed === event.id) draft.armed = null;
+      return;
+    case 'snapshot.armed':
+      draft.armed = event.id;
+      remember(draft, event.id);
+      return;
+    case 'snapshot.disarmed':
+      draft.armed = null;
       return;
     case 'snapshot.lost':
       draft.snapshotCount -= 1;
@@ -177,6 +187,8 @@ export function encodeState(state: WorkspaceState): string {
     historyLength: state.historyLength,
     cursor: state.cursor,
     inFlight: state.inFlight,
+    // Left out where it says nothing: states that were stored before there was arming stay equal.
+    ...(state.armed === null ? {} : { armed: state.armed }),
     calls: state.calls,
   });
 }

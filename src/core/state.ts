@@ -58,6 +58,8 @@ export interface WorkspaceState {
   readonly historyLength: number;
   readonly cursor: number;
   readonly inFlight: InFlight | null;
+  /** Taken early and adopted by nobody yet; the disk may still or already be without it. */
+  readonly armed: SnapshotId | null;
   /** Oldest first, at most CALLS_IN_FLIGHT_MAX. */
   readonly calls: readonly CallInFlight[];
 }

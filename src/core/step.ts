@@ -11,8 +11,8 @@ import type { Conflict } from './conflict.ts';
 import { assert } from './errors.ts';
 import type { Event, EventBody } from './event.ts';
 import { foldEvent } from './fold-event.ts';
-import type { OperationId } from './ids.ts';
-import { nextUlid, operationId, snapshotId } from './ids.ts';
+import type { OperationId, SnapshotId } from './ids.ts';
+import { nextUlid, operationId, snapshotId, ulidOf } from './ids.ts';
 import { SNAPSHOTS_PER_WORKSPACE_MAX } from './limits.ts';
 import type { WorkspaceState } from './state.ts';
 
@@ -51,6 +51,7 @@ const ALLOWED_IN_FLIGHT: ReadonlySet<Command['type']> = new Set([
   'take-snapshot',
   'snapshot-taken',
   'snapshot-missing',
+  'disarm-snapshot',
   'complete-turn',
   'abandon-turn',
   'complete-delete',
@@ -72,7 +73,8 @@ function findConflict(state: WorkspaceState, command: Command): Conflict | null 
       hint: 'Finish it or take it back with "ghostsnap recover".',
     };
   }
-  if (command.type === 'take-snapshot' && state.snapshotCount >= SNAPSHOTS_PER_WORKSPACE_MAX) {
+  const adds = command.type === 'take-snapshot' || command.type === 'arm-snapshot';
+  if (adds && state.snapshotCount >= SNAPSHOTS_PER_WORKSPACE_MAX) {
     return {
       code: 'LIMIT_EXCEEDED',
       message: `The workspace holds ${state.snapshotCount} snapshots, the most there may be.`,
@@ -109,6 +111,17 @@ function decide(state: WorkspaceState, command: Command, nowMs: number): Decisio
     }
     case 'snapshot-taken':
       return only(snapshotCreated(state, command));
+    case 'arm-snapshot': {
+      assert(state.armed === null, 'at most one snapshot is armed');
+      const id = snapshotId(nextUlid(state.lastUlid, nowMs, command.random));
+      return {
+        bodies: [{ type: 'snapshot.armed', id }],
+        effects: [{ type: 'arm-snapshot', id }],
+      };
+    }
+    case 'disarm-snapshot':
+      assert(state.armed !== null, 'what is disarmed was armed');
+      return only({ type: 'snapshot.disarmed', id: state.armed });
     case 'snapshot-missing':
       return only({ type: 'snapshot.lost', id: command.id });
     case 'start-turn':
@@ -191,4 +204,13 @@ function turnCompleted(
   assert(state.inFlight?.type === 'turn', 'a turn that completes was started');
   const { changes, recovered } = command;
   return { type: 'turn.completed', operation: state.inFlight.operation, changes, recovered };
+}
+
+/**
+ * The armed snapshot that may become the next one: none when a later id was issued meanwhile, by whatever
+ * process, as ids are in the order of the states they name.
+ */
+export function adoptableSnapshot(state: WorkspaceState): SnapshotId | null {
+  const { armed, lastUlid } = state;
+  return armed !== null && ulidOf(armed) === lastUlid ? armed : null;
 }

@@ -7,6 +7,7 @@
 import type { WorkOptions } from '../backend/backend.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { DELETE_BATCH_MAX } from '../core/limits.ts';
+import { dropArmed } from './arm-snapshot.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export const DELETE_STEPS = [
@@ -44,6 +45,7 @@ async function deleteBatch(
 ): Promise<void> {
   const { backend, catalog, entropy } = session.ports;
   request.onStep?.('delete:begin');
+  dropArmed(session);
   const pinnedIds = ids.filter((id) => catalog.snapshot(session.ref.id, id)?.pinned === true);
   session.decide(
     { type: 'start-delete', random: entropy.ulidRandom(), ids, pinnedIds, rule: request.rule },

@@ -14,6 +14,7 @@ import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
+import { armSnapshot, dropArmed } from './arm-snapshot.ts';
 import { type Blame, blameFile } from './blame.ts';
 import type {
   BeginCallRequest,
@@ -193,9 +194,14 @@ export class EngineWorkspace implements Workspace {
     return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
   }
 
-  arm(): Promise<ArmResult> {
-    const { kind } = this.#session.ports.backend.properties;
-    return Promise.resolve({ armed: false, reason: `the ${kind} backend does not arm snapshots` });
+  async arm(): Promise<ArmResult> {
+    return await this.#exclusive({ purpose: 'arm' }, () => {
+      if (this.#session.isAwaited) {
+        return { armed: false, reason: 'somebody waits for the workspace already' };
+      }
+      if (this.#session.isUncertain) reconcile(this.#session);
+      return armSnapshot(this.#session);
+    });
   }
 
   async beginCall(request: BeginCallRequest): Promise<BegunCall> {
@@ -446,6 +452,7 @@ export class EngineWorkspace implements Workspace {
       // Without a tree no directory would remain, and the snapshots are all there is.
       backend.identify(this.#session.ref);
       const count = this.#session.state.snapshotCount;
+      dropArmed(this.#session);
       this.#session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
       await backend.releaseWorkspace(this.#session.ref, request);
       this.#session.decide({ type: 'complete-destroy' }, 'power-loss');
@@ -502,7 +509,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   /** Alone on the workspace, after ending what an earlier failure or another process's crash left in flight. */
-  #exclusive<T>(on: WorkOn, work: () => Promise<T>): Promise<T> {
+  #exclusive<T>(on: WorkOn, work: () => Promise<T> | T): Promise<T> {
     return this.#session.run(on, async () => {
       if (this.#session.state.inFlight !== null) await recoverSession(this.#session);
       return await work();
@@ -532,10 +539,10 @@ export class EngineWorkspace implements Workspace {
   }
 
   #snapshotResult(taken: TakenSnapshot, durationMs: number): SnapshotResult {
-    const { id, uncovered } = taken;
+    const { id, uncovered, adopted } = taken;
     const { workspace } = this.info;
     if (isPruneDue(this.#session.state.snapshotCount)) this.#host.pruneDue(this);
-    return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered, adopted: false };
+    return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered, adopted };
   }
 
   #infoOf(id: SnapshotId): SnapshotInfo {

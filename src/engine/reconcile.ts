@@ -5,6 +5,7 @@
  * are learnt again. Synchronous and cheap: a stamp of the disk says when there is nothing to do.
  */
 import type { OperationId, SnapshotId } from '../core/ids.ts';
+import { reconcileArmed } from './arm-snapshot.ts';
 import { NO_LABELS } from './labels.ts';
 import type { RecoveryReport } from './results.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
@@ -34,11 +35,13 @@ export function emptyDraft(): RecoveryDraft {
 
 export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDraft): void {
   const { backend, catalog } = session.ports;
-  const stamp = backend.snapshotsStamp(session.ref);
-  if (stamp === catalog.loadStamp(session.ref.id)) {
+  const before = backend.snapshotsStamp(session.ref);
+  if (before === catalog.loadStamp(session.ref.id)) {
     session.isUncertain = false;
     return;
   }
+  reconcileArmed(session, draft);
+  const stamp = backend.snapshotsStamp(session.ref);
   const known = new Set(catalog.snapshotIds(session.ref.id));
   const whole = new Set<SnapshotId>();
   for (const snapshot of backend.listSnapshots(session.ref)) {
@@ -57,7 +60,9 @@ export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDra
     draft.lost.push(id);
   }
   adoptPins(session, whole);
-  catalog.saveStamp(session.ref.id, stamp);
+  // The name that adopting gives may be lost with the power, and the directory is then as it is now: no
+  // stamp of it may say that there is nothing to look at.
+  if (session.state.armed === null) catalog.saveStamp(session.ref.id, stamp);
   session.isUncertain = false;
 }
 

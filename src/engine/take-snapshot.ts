@@ -9,11 +9,14 @@ import type { CreateResult, WorkOptions } from '../backend/backend.ts';
 import { assert } from '../core/errors.ts';
 import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
+import { adoptArmed, dropArmed } from './arm-snapshot.ts';
 import { reconcile } from './reconcile.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export interface TakenSnapshot extends CreateResult {
   readonly id: SnapshotId;
+  /** It had been armed. */
+  readonly adopted: boolean;
 }
 
 /** Inside `session.run`. */
@@ -23,12 +26,14 @@ export async function takeSnapshot(
   labels: SnapshotLabels,
   options: WorkOptions = {},
 ): Promise<TakenSnapshot> {
+  const adopted = tryAdopt(session, role, labels);
+  if (adopted !== null) return adopted;
   const id = decideId(session);
   session.isUncertain = true;
   const created = await session.ports.backend.createSnapshot(session.ref, id, options);
   session.decide({ type: 'snapshot-taken', id, role, ...labels }, 'process-crash');
   session.isUncertain = false;
-  return { id, uncovered: created.uncovered };
+  return { id, uncovered: created.uncovered, adopted: false };
 }
 
 /** Inside `session.runSync`. */
@@ -37,12 +42,26 @@ export function takeSnapshotSync(
   role: SnapshotRole,
   labels: SnapshotLabels,
 ): TakenSnapshot {
+  const adopted = tryAdopt(session, role, labels);
+  if (adopted !== null) return adopted;
   const id = decideId(session);
   session.isUncertain = true;
   const created = session.ports.backend.createSnapshotSync(session.ref, id);
   session.decide({ type: 'snapshot-taken', id, role, ...labels }, 'process-crash');
   session.isUncertain = false;
-  return { id, uncovered: created.uncovered };
+  return { id, uncovered: created.uncovered, adopted: false };
+}
+
+/** Only what a person or an agent asks for: an operation's own snapshot is part of its intent. */
+function tryAdopt(
+  session: WorkspaceSession,
+  role: SnapshotRole,
+  labels: SnapshotLabels,
+): TakenSnapshot | null {
+  if (session.isUncertain) reconcile(session);
+  if (role !== 'ordinary') return null;
+  const id = adoptArmed(session, labels);
+  return id === null ? null : { id, uncovered: [], adopted: true };
 }
 
 /**
@@ -51,6 +70,7 @@ export function takeSnapshotSync(
  */
 function decideId(session: WorkspaceSession): SnapshotId {
   if (session.isUncertain) reconcile(session);
+  dropArmed(session);
   const random = session.ports.entropy.ulidRandom();
   const [effect] = session.decide({ type: 'take-snapshot', random }, 'process-crash');
   assert(effect?.type === 'create-snapshot', 'take-snapshot gives one create-snapshot');

@@ -187,7 +187,8 @@ async function protect(
     const options = signal === undefined ? {} : { signal };
     const labels = { label: null, ...names };
     const taken = await takeSnapshot(session, 'ordinary', labels, options);
-    return { ...UNPROTECTED, snapshot: taken.id, uncovered: taken.uncovered };
+    const { id: snapshot, adopted, uncovered } = taken;
+    return { ...UNPROTECTED, snapshot, adopted, uncovered };
   } catch (error) {
     if (request.onSnapshotFailure !== 'warn' || !(error instanceof GhostsnapError)) throw error;
     const unprotected = keptLine(`${error.code}: ${error.message}`, UNPROTECTED_BYTES_MAX);

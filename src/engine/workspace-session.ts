@@ -41,6 +41,8 @@ export class WorkspaceSession {
    * taken, or one that is lower.
    */
   isUncertain = false;
+  /** How often in a row an armed snapshot could neither be proven nor refuted. */
+  unproven = 0;
   readonly #lockWaitMs: number;
   /** null: not read yet. A host holds thousands of workspaces that nobody asks anything. */
   #state: WorkspaceState | null = null;
@@ -58,6 +60,11 @@ export class WorkspaceSession {
   /** As of the last `run`; inside one it is current. */
   get state(): WorkspaceState {
     return this.#state ?? this.#refresh();
+  }
+
+  /** Inside `run`: others of this process wait for their turn. */
+  get isAwaited(): boolean {
+    return this.#waiting > 1;
   }
 
   /** Runs `work` alone on the workspace. @throws GhostsnapError LOCKED, INTERRUPTED, and what `work` throws */

@@ -8,6 +8,7 @@ import { writeSync } from 'node:fs';
 import type {
   ApplyOptions,
   ApplyResult,
+  Arming,
   Backend,
   BackendProperties,
   CompareOptions,
@@ -38,6 +39,7 @@ import {
 
 interface Kept {
   readonly snapshots: Map<SnapshotId, ModelTree>;
+  readonly armed: Map<SnapshotId, ModelTree>;
   readonly pins: Set<SnapshotId>;
   readonly replaced: ModelTree[];
   /** Tokens of swaps that have exchanged. */
@@ -52,6 +54,31 @@ export class MemoryBackend implements Backend {
     isConstantTime: false,
     canSwap: true,
     sharesBlocks: false,
+  };
+  /** Same means equal here: the model looks at everything. */
+  readonly arming: Arming = {
+    refusal: () => null,
+    arm: async (ref, id) => {
+      this.#keptOf(ref).armed.set(id, cloneTree(this.live(ref)));
+    },
+    check: (ref, id) => {
+      const armed = this.#keptOf(ref).armed.get(id);
+      if (armed === undefined) return 'changed';
+      const [change] = compareModels(this.live(ref), armed, {});
+      return change === undefined ? 'same' : 'changed';
+    },
+    adopt: (ref, id) => {
+      const { armed, snapshots } = this.#keptOf(ref);
+      const tree = armed.get(id);
+      if (tree === undefined) return;
+      armed.delete(id);
+      snapshots.set(id, tree);
+      this.#keptOf(ref).stamp += 1;
+    },
+    drop: (ref, id) => {
+      this.#keptOf(ref).armed.delete(id);
+    },
+    list: (ref) => [...this.#keptOf(ref).armed.keys()].sort(),
   };
   /** The "disk": what is at each directory path. */
   readonly directories = new Map<string, ModelTree>();
@@ -240,6 +267,7 @@ export class MemoryBackend implements Backend {
     if (kept === undefined) {
       kept = {
         snapshots: new Map(),
+        armed: new Map(),
         pins: new Set(),
         replaced: [],
         swapped: new Set(),

@@ -117,6 +117,7 @@ export class SimAuditor {
     }
     const state = this.#parts.catalog.loadState(this.#id);
     assert.ok(state !== null, 'a workspace has a state');
+    assert.ok(this.#parts.disk.volume(this.#id).armed.size <= 1, 'at most one is armed');
     assert.ok(encodeState(state).length < STATE_BYTES_MAX, 'the state is bounded');
     assert.ok(state.calls.length <= CALLS_IN_FLIGHT_MAX, 'calls in flight are bounded');
   }

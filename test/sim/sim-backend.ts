@@ -10,6 +10,7 @@ import { strict as assert } from 'node:assert';
 import type {
   ApplyOptions,
   ApplyResult,
+  Arming,
   Backend,
   BackendProperties,
   CompareOptions,
@@ -41,6 +42,8 @@ import {
 export interface SimVolume {
   live: SimTree;
   readonly snapshots: Map<SnapshotId, SimTree>;
+  /** Taken early, adopted by nobody yet. */
+  readonly armed: Map<SnapshotId, SimTree>;
   readonly pins: Set<SnapshotId>;
   /** Tokens of exchanges that happened, until their old trees are removed. */
   swapped: string[];
@@ -57,7 +60,13 @@ export class SimDisk {
     let volume = this.#volumes.get(id);
     if (volume === undefined) {
       volume = {
-        ...{ live: EMPTY_TREE, snapshots: new Map(), pins: new Set(), swapped: [] },
+        ...{
+          live: EMPTY_TREE,
+          snapshots: new Map(),
+          armed: new Map(),
+          pins: new Set(),
+          swapped: [],
+        },
         ...{ stamp: 0, greatestId: '' },
       };
       this.#volumes.set(id, volume);
@@ -81,6 +90,42 @@ export class SimBackend implements Backend {
     isConstantTime: true,
     canSwap: true,
     sharesBlocks: true,
+  };
+  readonly arming: Arming = {
+    refusal: () => null,
+    arm: async (ref, id) => {
+      await this.#host.pause();
+      this.#host.stepAlone(ref.id, 'arm:before');
+      const volume = this.#disk.volume(ref.id);
+      assert.equal(volume.armed.size, 0, 'at most one snapshot is armed');
+      assert.ok(id > volume.greatestId, `ids are ordered: ${id} comes after ${volume.greatestId}`);
+      volume.greatestId = id;
+      volume.armed.set(id, volume.live);
+      volume.stamp += 1;
+      this.#host.step('arm:after');
+    },
+    check: (ref, id) => {
+      const { armed, live } = this.#disk.volume(ref.id);
+      return armed.get(id) === live ? 'same' : 'changed';
+    },
+    adopt: (ref, id) => {
+      this.#host.stepAlone(ref.id, 'adopt:before');
+      const volume = this.#disk.volume(ref.id);
+      const tree = volume.armed.get(id);
+      if (tree === undefined) return;
+      assert.equal(id, volume.greatestId, 'what is adopted is the newest');
+      volume.armed.delete(id);
+      volume.snapshots.set(id, tree);
+      volume.stamp += 1;
+      this.#host.step('adopt:after');
+    },
+    drop: (ref, id) => {
+      this.#host.stepAlone(ref.id, 'disarm:before');
+      const volume = this.#disk.volume(ref.id);
+      if (volume.armed.delete(id)) volume.stamp += 1;
+      this.#host.step('disarm:after');
+    },
+    list: (ref) => [...this.#disk.volume(ref.id).armed.keys()].sort(),
   };
   readonly #disk: SimDisk;
   readonly #host: SimHost;

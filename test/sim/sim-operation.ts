@@ -30,6 +30,7 @@ type Operation = (context: OperationContext) => Promise<void>;
 const SHARES: readonly (readonly [name: OperationName, share: number])[] = [
   ['snapshot', 5],
   ['call', 4],
+  ['arm', 3],
   ['rollback', 3],
   ['undo', 2],
   ['redo', 1],
@@ -43,6 +44,7 @@ const SHARES: readonly (readonly [name: OperationName, share: number])[] = [
 export type OperationName =
   | 'snapshot'
   | 'call'
+  | 'arm'
   | 'rollback'
   | 'undo'
   | 'redo'
@@ -86,6 +88,16 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
     else await workspace.endCall({ call: begun.call, outcome: 'ok' });
     await workspace.measureCall(begun.call);
     await workspace.findUnattributed(begun.call);
+  },
+
+  // What is armed is adopted by the next snapshot, or dropped by whatever comes first.
+  arm: async ({ workspace, volume, auditor, random, edit }) => {
+    await workspace.arm();
+    if (random.oneIn(3)) edit();
+    if (random.oneIn(3)) return;
+    const { id } = await workspace.snapshot({ label: 'sim' });
+    assert.equal(volume.snapshots.get(id), volume.live, 'an adopted snapshot holds the live tree');
+    auditor.acknowledge(id, volume.live);
   },
 
   rollback: async (context) => {

@@ -30,6 +30,7 @@ import { listUncovered } from '../list-uncovered.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd } from '../syscalls-linux.ts';
 import { extractTree } from '../tree-extract.ts';
+import { armingOf } from './arming.ts';
 import { DELETE_STEPS, deleteSnapshotsOnDisk, type StepHook } from './delete-snapshots.ts';
 import {
   applyPlannedToLive,
@@ -108,6 +109,7 @@ export function createBtrfsBackend(): BtrfsBackend {
   const directories = new WorkspaceDirectories();
   return {
     properties: PROPERTIES,
+    arming: armingOf(directories),
 
     async initWorkspace(ref, options) {
       assertPoolFits(ref);

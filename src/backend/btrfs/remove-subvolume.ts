@@ -52,10 +52,32 @@ export async function removeSubvolume(
   }
 }
 
+/**
+ * The same without waiting, where one call is permitted or becomes so on a writable subvolume.
+ * @throws GhostsnapError WORKSPACE_NESTED, NOT_PERMITTED, IO
+ */
+export function removeSubvolumeAtOnce(
+  subvolume: Pick<SubvolumeName, 'parentFd' | 'name'>,
+): 'removed' | 'needs-emptying' {
+  const { parentFd, name } = subvolume;
+  try {
+    if (destroyAtOnce(subvolume)) return 'removed';
+    const fd = openAt(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      setSubvolumeAccess(fd, 'writable');
+      return destroyAtOnce(subvolume) ? 'removed' : 'needs-emptying';
+    } finally {
+      closeFd(fd);
+    }
+  } catch (error) {
+    throw removalFailure(error, name);
+  }
+}
+
 const TRY_ANOTHER_WAY: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'EROFS']);
 
 /** False: not permitted this way. */
-function destroyAtOnce({ parentFd, name }: SubvolumeName): boolean {
+function destroyAtOnce({ parentFd, name }: Pick<SubvolumeName, 'parentFd' | 'name'>): boolean {
   try {
     destroySubvolume(parentFd, name);
     return true;

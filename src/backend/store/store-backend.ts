@@ -81,6 +81,8 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
   };
   return {
     properties: PROPERTIES,
+    // A scan of the dirty set is all that a snapshot costs here; nothing is kept ready.
+    arming: null,
 
     initWorkspace: (ref, work) => initStoreWorkspace(ref, work.onStep ?? onStep),
     recoverWorkspace: (ref) => recoverStoreWorkspace(ref),
