@@ -18,11 +18,8 @@ import type { RecoveryDraft } from './reconcile.ts';
 import type { ArmResult } from './results.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
-/** Labelled steps, in order; a test kills the process at each. */
-export const ARM_STEPS = ['arm:begin', 'arm:intent-written', 'arm:armed'] as const;
-export const ADOPT_STEPS = ['adopt:begin', 'adopt:recorded', 'adopt:named'] as const;
-
-export type StepHook = (label: string) => void;
+/** Called at labelled steps; a test kills the process there. */
+type StepHook = (label: string) => void;
 const NO_STEPS: StepHook = () => undefined;
 
 /** Inside `session.run`, on an active workspace, with nothing uncertain. */
