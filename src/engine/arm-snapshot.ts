@@ -18,7 +18,10 @@ import type { RecoveryDraft } from './reconcile.ts';
 import type { ArmResult } from './results.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
-/** Called at labelled steps; a test kills the process there. */
+/** Labelled steps, in order; a test kills the process at each. */
+export const ARM_STEPS = ['arm:begin', 'arm:intent-written', 'arm:armed'] as const;
+export const ADOPT_STEPS = ['adopt:begin', 'adopt:recorded', 'adopt:named'] as const;
+
 type StepHook = (label: string) => void;
 const NO_STEPS: StepHook = () => undefined;
 

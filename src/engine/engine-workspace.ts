@@ -176,6 +176,7 @@ export class EngineWorkspace implements Workspace {
     const work = {
       ...(request.onProgress === undefined ? {} : { onProgress: request.onProgress }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
+      ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
     };
     const startedMs = clock.monotonicMs();
     const taken = await this.#exclusive({ purpose: 'snapshot', signal: request.signal }, () =>
@@ -194,13 +195,13 @@ export class EngineWorkspace implements Workspace {
     return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
   }
 
-  async arm(): Promise<ArmResult> {
+  async arm(request: { onStep?: (label: string) => void } = {}): Promise<ArmResult> {
     return await this.#exclusive({ purpose: 'arm' }, () => {
       if (this.#session.isAwaited) {
         return { armed: false, reason: 'somebody waits for the workspace already' };
       }
       if (this.#session.isUncertain) reconcile(this.#session);
-      return armSnapshot(this.#session);
+      return armSnapshot(this.#session, request.onStep);
     });
   }
 

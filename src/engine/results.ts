@@ -12,6 +12,7 @@ export type { RetentionDecision };
 export interface SnapshotRequest extends Partial<SnapshotLabels> {
   readonly onProgress?: (done: number, total: number | null) => void;
   readonly signal?: AbortSignal;
+  readonly onStep?: (label: string) => void;
 }
 
 export interface SnapshotResult {

@@ -24,9 +24,9 @@ export async function takeSnapshot(
   session: WorkspaceSession,
   role: SnapshotRole,
   labels: SnapshotLabels,
-  options: WorkOptions = {},
+  options: WorkOptions & { readonly onStep?: (label: string) => void } = {},
 ): Promise<TakenSnapshot> {
-  const adopted = tryAdopt(session, role, labels);
+  const adopted = tryAdopt(session, role, labels, options.onStep);
   if (adopted !== null) return adopted;
   const id = decideId(session);
   session.isUncertain = true;
@@ -57,10 +57,11 @@ function tryAdopt(
   session: WorkspaceSession,
   role: SnapshotRole,
   labels: SnapshotLabels,
+  onStep?: (label: string) => void,
 ): TakenSnapshot | null {
   if (session.isUncertain) reconcile(session);
   if (role !== 'ordinary') return null;
-  const id = adoptArmed(session, labels);
+  const id = adoptArmed(session, labels, onStep);
   return id === null ? null : { id, uncovered: [], adopted: true };
 }
 

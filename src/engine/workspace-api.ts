@@ -82,7 +82,7 @@ export interface Workspace extends AsyncDisposable, Disposable {
    * meanwhile: then it takes a fresh one. At most one is armed; anything else that is done to the
    * workspace drops it. Where "nothing changed" cannot be proven nothing is armed, and that is no error.
    */
-  arm(): Promise<ArmResult>;
+  arm(request?: { onStep?: (label: string) => void }): Promise<ArmResult>;
   /** @throws GhostsnapError SNAPSHOT_NOT_FOUND, AMBIGUOUS_ID, BAD_ID */
   resolve(spec: string): SnapshotId;
   /** Newest first. */
