@@ -55,6 +55,19 @@ export function foldEvents(state: WorkspaceState, events: Iterable<Event>): Work
   return folded;
 }
 
+/** What a destroyed workspace has left, its ids and history apart. */
+const DESTROYED = {
+  ...{ status: 'destroyed', inFlight: null, head: null, snapshotCount: 0 },
+  ...{ armed: null, calls: [] },
+} as const satisfies Partial<WorkspaceState>;
+
+function createSnapshot(draft: Draft, event: Extract<Event, { type: 'snapshot.created' }>): void {
+  draft.snapshotCount += 1;
+  remember(draft, event.id);
+  if (event.role === 'ordinary') draft.head = event.id;
+  if (draft.armed === event.id) draft.armed = null;
+}
+
 function applyBody(draft: Draft, event: Event): void {
   switch (event.type) {
     case 'workspace.created':
@@ -68,18 +81,10 @@ function applyBody(draft: Draft, event: Event): void {
       remember(draft, event.operation);
       return;
     case 'workspace.destroyed':
-      draft.status = 'destroyed';
-      draft.inFlight = null;
-      draft.head = null;
-      draft.snapshotCount = 0;
-      draft.armed = null;
-      draft.calls = [];
+      Object.assign(draft, DESTROYED);
       return;
     case 'snapshot.created':
-      draft.snapshotCount += 1;
-      remember(draft, event.id);
-      if (event.role === 'ordinary') draft.head = event.id;
-      if (draft.armed === event.id) draft.armed = null;
+      createSnapshot(draft, event);
       return;
     case 'snapshot.armed':
       draft.armed = event.id;

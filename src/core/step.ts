@@ -111,14 +111,8 @@ function decide(state: WorkspaceState, command: Command, nowMs: number): Decisio
     }
     case 'snapshot-taken':
       return only(snapshotCreated(state, command));
-    case 'arm-snapshot': {
-      assert(state.armed === null, 'at most one snapshot is armed');
-      const id = snapshotId(nextUlid(state.lastUlid, nowMs, command.random));
-      return {
-        bodies: [{ type: 'snapshot.armed', id }],
-        effects: [{ type: 'arm-snapshot', id }],
-      };
-    }
+    case 'arm-snapshot':
+      return armSnapshot(state, snapshotId(nextUlid(state.lastUlid, nowMs, command.random)));
     case 'disarm-snapshot':
       assert(state.armed !== null, 'what is disarmed was armed');
       return only({ type: 'snapshot.disarmed', id: state.armed });
@@ -166,6 +160,11 @@ function decide(state: WorkspaceState, command: Command, nowMs: number): Decisio
       return only({ type: 'workspace.destroyed', operation: state.inFlight.operation });
     }
   }
+}
+
+function armSnapshot(state: WorkspaceState, id: SnapshotId): Decision {
+  assert(state.armed === null, 'at most one snapshot is armed');
+  return { bodies: [{ type: 'snapshot.armed', id }], effects: [{ type: 'arm-snapshot', id }] };
 }
 
 function only(body: EventBody): Decision {

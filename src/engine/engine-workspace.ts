@@ -10,7 +10,6 @@ import { GhostsnapError } from '../core/errors.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
 import { ROOT_PATH } from '../core/raw-path.ts';
-import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
@@ -30,7 +29,7 @@ import type {
 } from './call-results.ts';
 import { chooseMode } from './choose-mode.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
-import { type Judgement, type JudgeOptions, judgeCall, type PolicySource } from './judge-call.ts';
+import { type Judgement, type JudgeOptions, judgeCall } from './judge-call.ts';
 import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
@@ -61,28 +60,9 @@ import {
 } from './undo-call.ts';
 import { findRedoTarget, findUndoTarget } from './undo-redo.ts';
 import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './workspace-api.ts';
+import type { WorkspaceHost } from './workspace-host.ts';
 import { parseWorkspacePaths } from './workspace-paths.ts';
 import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
-
-/** Who put the workspace together. One object serves all workspaces of a pool: a host may hold 50,000. */
-export interface WorkspaceHost {
-  /** The pool's name. */
-  readonly pool: string;
-  readonly backend: WorkspaceInfo['backend'];
-  /** The retention rules as they are now. */
-  policy(): RetentionPolicy;
-  /** What tool calls are judged by. */
-  readonly judging: PolicySource;
-  /** Called first on closing: what goes on in the background has to end. */
-  closing(workspace: Workspace): void;
-  /** Closes what must be closed with the workspace: catalog, backend. */
-  release(): Promise<void>;
-  releaseSync(): void;
-  /** Ends the workspace's registration, after `destroy`. */
-  forget(workspace: Workspace): void;
-  /** Called after a snapshot when retention should look again; must return at once. */
-  pruneDue(workspace: Workspace): void;
-}
 
 type WorkHooks = WorkOptions & { onStep?: (label: string) => void };
 

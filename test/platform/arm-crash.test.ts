@@ -10,7 +10,7 @@ import { ADOPT_STEPS, ARM_STEPS } from '../../src/engine/arm-snapshot.ts';
 import type { Workspace } from '../../src/index.ts';
 import { type Protected, protect } from '../never/protected-workspace.ts';
 
-const CHILD = join(import.meta.dirname, 'arm-until-killed.ts');
+const CHILD = join(import.meta.dirname, 'arm-crash-child.ts');
 const CONTENT = 'written by the tool call';
 
 function armUntilKilled(place: Protected, killAt: string): { stdout: string; killed: boolean } {

@@ -1,7 +1,7 @@
 """Changes a file in the way that each line of its input names, and answers each with "ok".
 
-dirty-writer.py FILE: the file is mapped and open from the start, so that nothing but the change itself
-happens after a line has come.
+dirty-writer.py FILE: the file is mapped and open from the start, so that nothing but the change
+itself happens after a line has come.
 """
 
 import ctypes
