@@ -14,6 +14,7 @@ import { rawFromText } from '../core/raw-path.ts';
 import type { Catalog } from '../engine/ports.ts';
 import { CatalogReserve, RESERVE_BYTES } from './catalog-reserve.ts';
 import { checkFormat, migrate } from './migrate.ts';
+import { makeSharedIndex } from './shared-index.ts';
 import { SqliteCatalog } from './sqlite-catalog.ts';
 import { catalogFailure, corruptCatalog } from './sqlite-failure.ts';
 
@@ -68,6 +69,7 @@ export function openDatabase(request: DatabaseRequest): DatabaseSync {
     throw corruptCatalog(file, 'The catalog is missing');
   }
   if (!existsSync(file)) makeEmptyFile(file);
+  makeSharedIndex(file);
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(file, {

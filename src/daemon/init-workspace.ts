@@ -159,8 +159,12 @@ async function alreadyThere(
   }
   const parts = await openPool({ home, pool, watch: 'off' });
   const workspace = buildWorkspace({ home, environment, record, parts });
-  const isUnfinished = parts.catalog.loadState(record.id)?.status === 'creating';
+  // The registry comes first: the power may have gone before the catalog's first event. But a catalog may
+  // also have been lost, and a workspace that has snapshots is never taken for one that was not made.
+  const status = parts.catalog.loadState(record.id)?.status ?? 'creating';
   try {
+    const hasSnapshots = parts.backend.listSnapshots(refOf(record, pool)).length > 0;
+    const isUnfinished = status === 'creating' && !hasSnapshots;
     try {
       await workspace.open();
     } catch (error) {

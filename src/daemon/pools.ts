@@ -118,6 +118,11 @@ export async function mountPool(options: PoolOptions): Promise<PoolInfo> {
   return describe(home, record);
 }
 
+/** What a mount leaves that is gone. Anything else is shown already, or a tree that never moved. */
+function isEmptyPlace(directory: string): boolean {
+  return !fs.existsSync(directory) || fs.readdirSync(directory).length === 0;
+}
+
 async function showMovedWorkspaces(
   home: Home,
   pool: string,
@@ -126,6 +131,7 @@ async function showMovedWorkspaces(
   const failures: unknown[] = [];
   for (const workspace of listWorkspaceRecords(home)) {
     if (workspace.pool !== pool || workspace.movedTo === null) continue;
+    if (!isEmptyPlace(workspace.path)) continue;
     try {
       await recoverWorkspace({ workspace: workspace.path, environment });
     } catch (failure) {

@@ -95,9 +95,7 @@ export async function createImagePool(options: CreateOptions): Promise<ImagePool
   }
   await makeImage(options);
   try {
-    const mounted = await mountImagePool(options);
-    makeSharedDirectories(options.mountPath);
-    return mounted;
+    return await mountImagePool(options);
   } catch (error) {
     await unmountImagePool(options);
     rmSync(imagePath, { force: true });
@@ -107,13 +105,18 @@ export async function createImagePool(options: CreateOptions): Promise<ImagePool
 
 /**
  * Root makes the pool, everybody may use it: as in /tmp, each user makes directories of their own
- * there, which nobody else can rename or remove.
+ * there, which nobody else can rename or remove. Durable on return; a kill before is made good by the
+ * next mount.
  */
 function makeSharedDirectories(mountPath: string): void {
-  for (const name of SHARED_DIRECTORIES) {
+  const missing = SHARED_DIRECTORIES.filter((name) => !existsSync(`${mountPath}/${name}`));
+  for (const name of missing) {
     mkdirSync(`${mountPath}/${name}`);
     chmodSync(`${mountPath}/${name}`, 0o1777);
+    syncDirectory(`${mountPath}/${name}`);
   }
+  // Without them a pool counts as not mounted: a power loss right after its making took them away.
+  if (missing.length > 0) syncDirectory(mountPath);
 }
 
 /** The image gets its name only when the filesystem in it is whole. */
@@ -170,7 +173,9 @@ export async function mountImagePool(paths: ImagePoolPaths): Promise<ImagePoolMo
       data: MOUNT_DATA,
     });
     chmodSync(mountPath, 0o755);
+    makeSharedDirectories(mountPath);
   } catch (error) {
+    if (isImagePoolMounted(mountPath)) unmountFs(mountPath);
     await run('losetup', ['-d', device]);
     throw toGhostsnapError(error, { what: 'Mounting the pool', path: rawFromText(mountPath) });
   }

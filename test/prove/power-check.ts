@@ -5,7 +5,7 @@
  * and whole, by the witness; pins and labels are there; an acknowledged rollback is the live tree; and
  * the catalog is sound. Going back then works. Everything wrong is a line.
  */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
 import { initWorkspace } from '../../src/daemon/init-workspace.ts';
@@ -107,6 +107,8 @@ function checkCatalogs(place: PowerPlace): string[] {
   const pools = join(place.environment.env.GHOSTSNAP_HOME ?? '', 'pools');
   return readdirSync(pools).flatMap((name) => {
     const file = join(pools, name, 'catalog.db');
+    // A pool whose making was cut off before its catalog; the next init has made another.
+    if (!existsSync(file)) return [];
     return verifyCatalog({ file }).map((problem) => `the catalog of ${name}: ${problem}`);
   });
 }

@@ -35,7 +35,9 @@ const POOL_BYTES = 200 * 2 ** 20;
 const MKFS: Readonly<Record<PowerGround['filesystem'], readonly string[]>> = {
   btrfs: ['mkfs.btrfs', '-q', '-n', '4096', '-m', 'single'],
   xfs: ['mkfs.xfs', '-q'],
-  ext4: ['mkfs.ext4', '-q', '-F'],
+  // Its default for a disk this small is blocks of 1 KiB, and then a 4 KiB block of a pool image lies on two
+  // of the disk's, which may be torn.
+  ext4: ['mkfs.ext4', '-q', '-F', '-b', '4096'],
 };
 
 export class PowerPlace {

@@ -79,6 +79,8 @@ class PowerRun {
       rmdirSync(directory);
     }
     this.#sessions += 1;
+    const { done } = this.#effort;
+    this.#options.say(`${ground.name}, seed ${seed}: ${done} cuts, ${this.#failures.length} wrong`);
   }
 
   async #record(

@@ -17,7 +17,8 @@
  */
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf } from '../syscall-failure.ts';
+import { rawFromText } from '../../core/raw-path.ts';
+import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import {
   AT_FDCWD,
   closeFd,
@@ -52,8 +53,7 @@ export class ObjectTransaction implements Disposable {
   constructor(files: ObjectFiles, path: string) {
     this.#files = files;
     this.#path = path;
-    rmSync(path, { recursive: true, force: true });
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeEmptyDirectory(path);
     this.fd = openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
     this.writer = new ObjectWriter(files, this.fd);
     files.stagedFd = this.writer.fd;
@@ -156,5 +156,15 @@ function fsyncAt(directoryFd: number, name: string): void {
     fsyncFd(fd);
   } finally {
     closeFd(fd);
+  }
+}
+
+/** @throws GhostsnapError POOL_FULL, NOT_PERMITTED, IO */
+function makeEmptyDirectory(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Making a working directory', path: rawFromText(path) });
   }
 }
