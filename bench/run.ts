@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { compilePrograms } from './c-programs.ts';
 import { concurrent } from './cases/concurrent.ts';
 import { curve } from './cases/curve.ts';
+import { hookWays } from './cases/hook-ways.ts';
 import { judgeCall } from './cases/judge-call.ts';
 import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
 import { allocation, engineMemory, startUp } from './cases/process.ts';
@@ -28,6 +29,7 @@ const CASES: readonly BenchCase[] = [
   oneEditStore,
   rollbackWipe,
   rollbackFew,
+  hookWays,
   judgeCall,
   startUp,
   engineMemory,
