@@ -234,7 +234,6 @@ export class HttpUpstream implements Upstream {
     const sent = request(url, {
       method,
       agent: this.#agent,
-      signal,
       headers: {
         accept: method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
         ...(body === null
@@ -248,8 +247,20 @@ export class HttpUpstream implements Upstream {
         ...headers,
       },
     });
-    sent.once('response', resolve);
-    sent.once('error', reject);
+    // Destroyed here and not by the option "signal": that one gives the socket an error, which ends the
+    // program when it comes between an answer's end and the socket's return to the pool.
+    const stop = (): void => {
+      sent.destroy();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    sent.once('close', () => signal.removeEventListener('abort', stop));
+    if (signal.aborted) stop();
+    sent.on('error', reject);
+    sent.once('response', (response) => {
+      // Whoever reads the answer sees it as well.
+      response.on('error', reject);
+      resolve(response);
+    });
     sent.once('finish', onSent);
     sent.end(body ?? undefined);
     return promise;
