@@ -5,7 +5,6 @@
  * Invariant: `begin` resolves only when the state before the call is safe, or when the policy says that
  * the call may go without. It rejects otherwise, and then the call must not run.
  */
-import type { CallId, SnapshotId } from '../core/ids.ts';
 
 export interface GuardedCall {
   readonly tool: string;
@@ -18,9 +17,6 @@ export interface GuardedCall {
 }
 
 export interface BegunCall {
-  readonly id: CallId;
-  /** The state before the call; null when it went without one, or a read-only call found none. */
-  readonly snapshot: SnapshotId | null;
   /** Tells the end; never fails. A second time does nothing. */
   end(outcome: 'ok' | 'failed' | 'unknown'): void;
 }

@@ -31,6 +31,7 @@ export class WorkspaceGuard implements CallGuard {
   readonly #options: WorkspaceGuardOptions;
   readonly #underWay = new Set<Promise<void>>();
   #idleWork = new AbortController();
+  /** Calls under way that may change something. */
   #inFlight = 0;
 
   constructor(options: WorkspaceGuardOptions) {
@@ -38,8 +39,35 @@ export class WorkspaceGuard implements CallGuard {
   }
 
   async begin(call: GuardedCall): Promise<BegunCall> {
-    const { workspace, session, harness, onSnapshotFailure } = this.#options;
+    // A call that changes nothing waits for nothing: its entry is written behind it, in its place.
+    if (call.readOnly === 'yes') {
+      const recorded = this.#record(call);
+      recorded.catch(() => {
+        // Told when the call ends.
+      });
+      return this.#begun(recorded, async () => {});
+    }
     this.#idleWork.abort();
+    this.#inFlight += 1;
+    try {
+      const recorded = this.#record(call);
+      await recorded;
+      return this.#begun(recorded, (id) => this.#afterChange(id));
+    } catch (failure) {
+      this.#inFlight -= 1;
+      throw failure;
+    }
+  }
+
+  /** Ends the session. Every call has to have ended. */
+  async close(): Promise<void> {
+    this.#idleWork.abort();
+    await Promise.all(this.#underWay);
+    await this.#told(() => this.#options.workspace.endSession(nameOf(this.#options.session)));
+  }
+
+  async #record(call: GuardedCall): Promise<CallId> {
+    const { workspace, session, harness, onSnapshotFailure } = this.#options;
     const begun = await workspace.beginCall({
       ...{ session: nameOf(session), harness, onSnapshotFailure },
       tool: nameOf(call.tool),
@@ -52,30 +80,30 @@ export class WorkspaceGuard implements CallGuard {
     if (begun.unprotected !== null) {
       this.#options.onProblem(`${call.tool} runs without a snapshot: ${begun.unprotected}`);
     }
-    this.#inFlight += 1;
+    return begun.call;
+  }
+
+  #begun(recorded: Promise<CallId>, afterwards: (id: CallId) => Promise<void>): BegunCall {
     let isOver = false;
     return {
-      id: begun.call,
-      snapshot: begun.snapshot,
       end: (outcome) => {
         if (isOver) return;
         isOver = true;
-        this.#inFlight -= 1;
-        this.#track(this.#end(begun.call, outcome));
+        this.#track(
+          this.#told(async () => {
+            const call = await recorded;
+            await this.#told(() => this.#options.workspace.endCall({ call, outcome }));
+            await afterwards(call);
+          }),
+        );
       },
     };
   }
 
-  /** Ends the session. Every call has to have ended. */
-  async close(): Promise<void> {
-    this.#idleWork.abort();
-    await Promise.all(this.#underWay);
-    await this.#told(() => this.#options.workspace.endSession(nameOf(this.#options.session)));
-  }
-
-  async #end(call: CallId, outcome: 'ok' | 'failed' | 'unknown'): Promise<void> {
+  /** Counts what the call did and arms the next snapshot, unless another one is under way. */
+  async #afterChange(call: CallId): Promise<void> {
     const { workspace } = this.#options;
-    await this.#told(() => workspace.endCall({ call, outcome }));
+    this.#inFlight -= 1;
     if (this.#inFlight > 0) return;
     const idle = new AbortController();
     this.#idleWork = idle;

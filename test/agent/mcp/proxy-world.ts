@@ -2,9 +2,6 @@
 import { Writable } from 'node:stream';
 import type { CallGuard, GuardedCall } from '../../../src/agent/call-guard.ts';
 import { McpProxy, type ProxyOptions } from '../../../src/agent/mcp/proxy.ts';
-import type { CallId } from '../../../src/core/ids.ts';
-
-const NO_CALL = 'call_00000000000000000000000000' as CallId;
 
 export interface ProxyWorld {
   /** What the client got, the server got. */
@@ -38,11 +35,7 @@ export async function runWorld(options: WorldOptions): Promise<ProxyWorld> {
       await Promise.resolve();
       const failure = options.fail?.(call);
       if (failure !== undefined && failure !== null) throw failure;
-      return {
-        id: NO_CALL,
-        snapshot: null,
-        end: (outcome) => ended.push(`${call.key} ${outcome}`),
-      };
+      return { end: (outcome) => ended.push(`${call.key} ${outcome}`) };
     },
   };
   async function* fromClient(): AsyncGenerator<Buffer> {

@@ -54,16 +54,6 @@ describe('McpProxy', () => {
     expect(toServer.toString()).toBe(`${line}\n`);
   });
 
-  it('does not believe a read-only hint for a call that names two tools', async () => {
-    const fromServer = [
-      lines({ id: 1, result: { tools: [{ name: 'look', annotations: { readOnlyHint: true } }] } }),
-    ];
-    const two = '{"id":2,"method":"tools/call","params":{"name":"look","name":"wipe"}}';
-    const fromClient = [lines({ id: 1, method: 'tools/list' }, call(3, 'look'), two)];
-    const world = await runWorld({ fromClient, fromServer });
-    expect(world.begun.map(({ readOnly }) => readOnly)).toEqual(['no', 'no']);
-  });
-
   it('tells the end of a call with how it ended', async () => {
     const fromClient = [lines(call(1, 'a'), call('x', 'b'), call(2, 'c'), call(3, 'd'))];
     const fromServer = [
