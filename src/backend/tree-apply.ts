@@ -240,13 +240,21 @@ class Application {
     const verdict = this.#links.verdictOn(path, from, to);
     if (verdict === 'relink') this.#links.wait(path, to);
     else if (verdict === 'separate') replaceEntry(this.#context, path, { have: from, want: to });
-    else if (difference !== null || haveOtherFlags(from, to)) {
+    else if (difference !== null && this.#mayShareWithUnchosen(from)) {
+      if (to.nlink > 1) this.#links.wait(path, to);
+      else replaceEntry(this.#context, path, { have: from, want: to });
+    } else if (difference !== null || haveOtherFlags(from, to)) {
       const parentFd = this.#context.parentFd(path);
       const name = from.name;
       this.#context.step(`metadata ${to.type}`);
       applyMetadata(this.#context, { path, parentFd, name, have: from, want: to });
       this.#context.changes += 1;
     }
+  }
+
+  /** Attributes belong to the file, so a name that was not chosen would get them too. */
+  #mayShareWithUnchosen(from: TreeEntry): boolean {
+    return from.nlink > 1 && this.#request.subtreeRoots !== undefined;
   }
 
   #enterDirectory(visit: Visit, sides: EnteredSides): void {

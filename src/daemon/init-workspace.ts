@@ -168,6 +168,8 @@ async function alreadyThere(
     try {
       await workspace.open();
     } catch (error) {
+      // An interrupted "destroy" was ended, and its registration with it.
+      if (error instanceof GhostsnapError && error.code === 'WORKSPACE_DESTROYED') return null;
       if (!isUnfinished || !(await workspace.takeBackCreation())) throw error;
       removeWorkspace(home, record.path);
       return null;

@@ -29,6 +29,7 @@ import type {
 } from './call-results.ts';
 import { chooseMode } from './choose-mode.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
+import { workspaceDestroyed } from './destroyed-workspace.ts';
 import { type Judgement, type JudgeOptions, judgeCall } from './judge-call.ts';
 import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
@@ -129,9 +130,17 @@ export class EngineWorkspace implements Workspace {
     });
   }
 
-  /** Recovery as every open does it. */
+  /**
+   * Recovery as every open does it.
+   * @throws GhostsnapError WORKSPACE_DESTROYED when that was to end an interrupted `destroy`
+   */
   async open(): Promise<void> {
-    this.#openReport = await this.#session.run({ purpose: 'open' }, () => this.#recoverIfNeeded());
+    this.#openReport = await this.#session.run({ purpose: 'open' }, async () => {
+      this.#assertNotDestroyed();
+      const report = await this.#recoverIfNeeded();
+      this.#assertNotDestroyed();
+      return report;
+    });
   }
 
   /**
@@ -140,6 +149,7 @@ export class EngineWorkspace implements Workspace {
    */
   openSync(): void {
     this.#openReport = this.#session.runSync({ purpose: 'open' }, () => {
+      this.#assertNotDestroyed();
       const { inFlight } = this.#session.state;
       if (inFlight === null) return reconcile(this.#session);
       throw new GhostsnapError(
@@ -493,8 +503,16 @@ export class EngineWorkspace implements Workspace {
   #exclusive<T>(on: WorkOn, work: () => Promise<T> | T): Promise<T> {
     return this.#session.run(on, async () => {
       if (this.#session.state.inFlight !== null) await recoverSession(this.#session);
+      this.#assertNotDestroyed();
       return await work();
     });
+  }
+
+  /** A `destroy` that was cut short is ended by recovery; the registration must not outlive it. */
+  #assertNotDestroyed(): void {
+    if (this.#session.state.status !== 'destroyed') return;
+    this.#options.forget();
+    throw workspaceDestroyed(this.info.path);
   }
 
   /** Alone on the workspace, without touching the tree. */

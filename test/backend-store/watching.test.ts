@@ -242,3 +242,15 @@ function readProc(path: string): string {
   expect(statSync(path).isFile()).toBe(true);
   return readFileSync(path, 'utf8');
 }
+
+test('a new link is a link in the directory of its old name too, where nothing is heard', async () => {
+  await using backend = await stage.open({ watch: 'on' });
+  for (const name of ['a', 'b', 'c']) mkdirSync(inLive(name));
+  writeFileSync(inLive('a/f'), 'one');
+  for (let i = 0; i < 3; i += 1) await assertExact(backend);
+  linkSync(inLive('a/f'), inLive('b/g'));
+  await assertExact(backend);
+  writeFileSync(inLive('b/g'), 'through the new name');
+  rmSync(inLive('b/g'));
+  await assertExact(backend);
+});

@@ -255,6 +255,20 @@ function describeTurning(check: Check): void {
     },
   );
 
+  check('applyInPlace() with a path leaves another name of its file as it is', async (w) => {
+    w.run(write('a', 'same'), write('b', 'other'));
+    const id = await w.snapshot();
+    w.run({ op: 'remove', path: at('b') }, { op: 'link', path: at('a'), to: at('b') });
+    w.run({ op: 'chmod', path: at('a'), mode: 0o600 });
+    const fieldsOf = (lines: readonly string[], path: string): string =>
+      linesWithin(lines, at(path)).join().split('\t').slice(1, 7).join();
+    const before = w.stage.listLive();
+    await w.stage.backend().applyInPlace(w.stage.ref, id, { paths: [at('a')] });
+    const after = w.stage.listLive();
+    expect(fieldsOf(after, 'a')).toBe(fieldsOf(listModel(w.model(id)), 'a'));
+    expect(fieldsOf(after, 'b')).toBe(fieldsOf(before, 'b'));
+  });
+
   check('applyInPlace() with paths turns these and nothing else', async (w) => {
     w.run(...RICH);
     const id = await w.snapshot();

@@ -6,7 +6,6 @@
  * (order, pins, labels). Edits between two steps of the product are the witness's own work; they are
  * carried out together.
  */
-import { hash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT_PATH } from '../../src/core/raw-path.ts';
@@ -19,6 +18,7 @@ import {
 } from '../../src/index.ts';
 import { cloneTree, type ModelTree, makeTree } from '../model/model-tree.ts';
 import { describeDifference, listModel } from '../model/tree-listing.ts';
+import { hashesOf } from './model-hashes.ts';
 import { ModelHistory } from './model-history.ts';
 import { runProductStep } from './model-product-steps.ts';
 import type { ModelStep } from './model-steps.ts';
@@ -84,7 +84,8 @@ export class ModelEpisode implements AsyncDisposable {
     this.witness = witness;
     this.actor = {
       canChown: process.getuid?.() === 0,
-      mayHoldMappings: bed.backend === 'btrfs',
+      // A mapping of tmpfs is never written back, so nothing ever tells of a store through it.
+      mayHoldMappings: !bed.name.includes('tmpfs'),
     };
     this.folder = mkdtempSync(join(bed.base, 'episode-'));
     this.path = join(this.folder, 'work');
@@ -117,6 +118,8 @@ export class ModelEpisode implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#workspace?.close();
+    // Snapshots of an episode that failed can't be removed as files are; they go with their image.
+    if (this.bed.backend === 'btrfs' && this.kept.size > 0) return;
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -291,19 +294,6 @@ const HOLDERS_MAY_STAY: ReadonlySet<ModelStep['do']> = new Set([
   'label',
   'retention',
 ]);
-
-/** Field of a listing's line. */
-const MTIME = 6;
-
-function hashesOf(tree: ModelTree): { readonly sha256: string; readonly looks: string } {
-  const lines = listModel(tree);
-  const looks = lines.map((line) => line.split('\t').toSpliced(MTIME, 1).join('\t'));
-  return { sha256: sha256Of(lines), looks: sha256Of(looks) };
-}
-
-function sha256Of(lines: readonly string[]): string {
-  return hash('sha256', lines.map((line) => `${line}\n`).join(''));
-}
 
 function isWorded(role: string, kept: KeptModel | undefined): boolean {
   return role === 'precautionary' && kept?.label === null;

@@ -116,7 +116,7 @@ async function restore(episode: ModelEpisode, step: Step<'restore'>): Promise<vo
   const lines = await episode.witness.lines({ dir: episode.path });
   expectNothing('differs after the restore', wrongAfterRestore(request, lines));
   episode.live = restoredModel(request);
-  adoptFreeParts(episode.live, lines);
+  adoptFreeParts(episode.live, lines, paths);
   episode.history.append(result.precautionary);
 }
 

@@ -8,14 +8,7 @@
 import { isWithin, type RawPath } from '../../src/core/raw-path.ts';
 import { copyPath } from '../model/memory-backend.ts';
 import { linkGroups } from '../model/model-compare.ts';
-import {
-  cloneTree,
-  findNode,
-  type ModelNode,
-  type ModelTree,
-  nodeAt,
-  putNode,
-} from '../model/model-tree.ts';
+import { cloneTree, type ModelNode, type ModelTree, nodeAt, putNode } from '../model/model-tree.ts';
 import { listModel } from '../model/tree-listing.ts';
 
 /** Fields of a listing's line. */
@@ -109,23 +102,30 @@ function wrongLinks(
 }
 
 /** The model as the witness saw it: what was free is settled now. */
-export function adoptFreeParts(tree: ModelTree, actual: readonly string[]): void {
-  const byFirst = new Map<string, ModelNode>();
+export function adoptFreeParts(
+  tree: ModelTree,
+  actual: readonly string[],
+  paths: readonly RawPath[],
+): void {
+  const isChosen = (path: RawPath): boolean => paths.some((chosen) => isWithin(path, chosen));
+  const names = actual.filter((line) => typeOf(line) !== 'dir').map(pathOf);
+  // A file on both sides of the border is what the snapshot says it is: the chosen names come first.
+  const ordered = [...names.filter(isChosen), ...names.filter((path) => !isChosen(path))];
+  const linksOf = new Map(actual.map((line) => [pathOf(line), line.split('\t')[LINKS] ?? '-']));
+  const byGroup = new Map<string, ModelNode>();
   const taken = new Set<ModelNode>();
+  for (const path of ordered) {
+    const own = nodeAt(tree, path);
+    const links = linksOf.get(path) ?? '-';
+    const separate = taken.has(own) ? { ...own, xattrs: new Map(own.xattrs) } : own;
+    const node = (links === '-' ? undefined : byGroup.get(links)) ?? separate;
+    if (links !== '-') byGroup.set(links, node);
+    taken.add(node);
+    if (node !== own) putNode(tree, path, node);
+  }
   for (const line of actual) {
     const fields = line.split('\t');
-    const path = pathOf(line);
-    let node = findNode(tree, path);
-    if (node === null) throw new Error(`Nothing is at ${JSON.stringify(path)} in the model.`);
-    if (node.type !== 'dir') {
-      const links = fields[LINKS] ?? '-';
-      const first = links === '-' ? undefined : byFirst.get(links);
-      if (first !== undefined) node = first;
-      else if (taken.has(node)) node = { ...node, xattrs: new Map(node.xattrs) };
-      if (links !== '-') byFirst.set(links, node);
-      taken.add(node);
-      if (nodeAt(tree, path) !== node) putNode(tree, path, node);
-    }
+    const node = nodeAt(tree, pathOf(line));
     node.mode = Number.parseInt(fields[2] ?? '', 8);
     node.mtimeNs = BigInt(fields[MTIME] ?? '0');
   }

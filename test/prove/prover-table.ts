@@ -10,6 +10,7 @@ export const PROVERS: Readonly<Record<string, () => Promise<Prover>>> = {
   full: async () => (await import('./full.ts')).full,
   leaks: async () => (await import('./leaks.ts')).leaks,
   power: async () => (await import('./power.ts')).power,
+  crash: async () => (await import('./crash.ts')).crash,
   model: async () => (await import('./model.ts')).model,
 };
 

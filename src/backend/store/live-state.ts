@@ -8,7 +8,7 @@
  * Whatever makes this knowledge doubtful turns the next snapshot into a full look.
  */
 import { readFileSync, rmSync } from 'node:fs';
-import { isWithin, joinRaw, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
+import { isWithin, joinRaw, parentOf, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
 import type { UncoveredPath, WorkspaceRef } from '../backend.ts';
 import type { DirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
@@ -21,11 +21,10 @@ import type { IndexBlock } from './index-block.ts';
 import { isLocalFilesystem } from './local-filesystems.ts';
 import { tryReadManifest } from './manifest-files.ts';
 import { loadIndex, type StatIndex, saveIndex } from './stat-index.ts';
-import { formatOf, S_IFDIR } from './stat-record.ts';
+import { formatOf, inoOf, S_IFDIR } from './stat-record.ts';
 import { workspacePaths } from './store-layout.ts';
 import type { TreeScan } from './tree-scan.ts';
 import { directoriesToLookAt } from './unmoved-directories.ts';
-import { directoriesWithSharedMappings } from './writable-mappings.ts';
 
 /** Busy directories that stay under observation: a mapping of another user's process may be there. */
 const BUSY_DIRECTORIES_MAX = 32;
@@ -52,6 +51,8 @@ export class LiveState implements Disposable {
   #uncovered = new Map<RawPath, readonly UncoveredPath[]>();
   #linked = new Set<RawPath>();
   readonly #busy = new Set<RawPath>();
+  /** Directories of files that were mapped at the last look. */
+  #mapped: ReadonlySet<RawPath> = new Set();
   #mounts = '';
   #unsaved = 0;
 
@@ -79,14 +80,19 @@ export class LiveState implements Disposable {
     return this.#index?.blocks.get(ROOT_PATH)?.subtreeEntries ?? null;
   }
 
-  /** Yields where others may have their turn. */
-  *planLook(tree: DirectoryTree): Generator<'pause', LookPlan> {
+  /**
+   * Yields where others may have their turn.
+   * @param mapped files that are mapped writable
+   */
+  *planLook(tree: DirectoryTree, mapped: ReadonlySet<RawPath>): Generator<'pause', LookPlan> {
     const index = this.usableIndex();
     const oldBlocks = index?.blocks ?? NOTHING_KNOWN;
     const everything = { oldBlocks, scope: null, moved: new PathSet(), heard: null };
     const watcher = this.#watcher;
     if (watcher === null && index !== null) {
-      return { ...everything, scope: yield* directoriesToLookAt(tree, index) };
+      const scope = yield* directoriesToLookAt(tree, index);
+      for (const path of mapped) if (oldBlocks.has(parentOf(path))) scope?.add(parentOf(path));
+      return { ...everything, scope };
     }
     if (watcher === null || !isLocalFilesystem(filesystemMagic(tree.rootFd))) return everything;
     watcher.drain();
@@ -94,12 +100,27 @@ export class LiveState implements Disposable {
     const isKnown = this.#index !== null && watcher.isComplete && mounts === this.#mounts;
     this.#mounts = mounts;
     if (!isKnown) {
+      this.#mapped = new Set([...mapped].map(parentOf));
       watcher.startOver();
       return everything;
     }
     const heard = watcher.take();
-    const scope = this.#scope(heard, oldBlocks);
+    const scope = this.#scope(heard, oldBlocks, mapped);
     return { oldBlocks, scope, moved: heard.moved, heard };
+  }
+
+  /**
+   * `plan` with the directories that hold other names of files whose links moved: whoever makes a link is
+   * heard in the directory of the new name only. The same plan when all of them were looked at.
+   */
+  withOtherNames(plan: LookPlan, scan: TreeScan): LookPlan {
+    if (plan.scope === null || scan.movedLinks.size === 0) return plan;
+    const scope = new PathSet(plan.scope);
+    const before = scope.size;
+    for (const [path, block] of plan.oldBlocks) {
+      if (!scan.listed.has(path) && holdsAnyOf(block, scan.movedLinks)) scope.add(path);
+    }
+    return scope.size === before ? plan : { ...plan, scope };
   }
 
   /** Nothing that is known holds: the index contradicts the store. */
@@ -153,7 +174,11 @@ export class LiveState implements Disposable {
     this.#watcher?.[Symbol.dispose]();
   }
 
-  #scope(heard: HeardChanges, blocks: ReadonlyMap<RawPath, IndexBlock>): PathSet {
+  #scope(
+    heard: HeardChanges,
+    blocks: ReadonlyMap<RawPath, IndexBlock>,
+    mapped: ReadonlySet<RawPath>,
+  ): PathSet {
     const scope = new PathSet();
     for (const path of heard.dirty) {
       scope.add(path);
@@ -165,8 +190,10 @@ export class LiveState implements Disposable {
       else if ((blocks.get(path)?.count ?? BUSY_ENTRIES_MAX) < BUSY_ENTRIES_MAX) scope.add(path);
     }
     for (const path of this.#linked) scope.add(path);
-    const mapped = directoriesWithSharedMappings(rawPathOf(this.#ref.path));
-    for (const path of mapped) if (blocks.has(path)) scope.add(path);
+    // What was mapped the last time may have been stored to since, and let go without a trace.
+    for (const path of this.#mapped) if (blocks.has(path)) scope.add(path);
+    this.#mapped = new Set([...mapped].map(parentOf));
+    for (const path of this.#mapped) if (blocks.has(path)) scope.add(path);
     return scope;
   }
 
@@ -190,6 +217,11 @@ export class LiveState implements Disposable {
       rmSync(`${path}.new`, { force: true });
     }
   }
+}
+
+function holdsAnyOf(block: IndexBlock, inodes: ReadonlySet<number>): boolean {
+  for (let i = 0; i < block.count; i += 1) if (inodes.has(inoOf(block.records, i))) return true;
+  return false;
 }
 
 /**

@@ -73,6 +73,11 @@ export function isRecordOf(records: Words, index: number, stat: RawStat): boolea
   );
 }
 
+/** The record is no evidence for anything any more: no inode has this ctime. */
+export function forgetCtime(records: Words, index: number): void {
+  records.fill(0, index * RECORD_WORDS + 9, index * RECORD_WORDS + 12);
+}
+
 function word(records: Words, index: number, offset: number): number {
   return records[index * RECORD_WORDS + offset] as number;
 }

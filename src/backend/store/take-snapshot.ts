@@ -10,11 +10,13 @@ import { existsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert, GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
-import { comparePaths, ROOT_PATH } from '../../core/raw-path.ts';
+import { comparePaths, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
 import type { CreateResult, UncoveredPath, WorkOptions, WorkspaceRef } from '../backend.ts';
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { giveBackLeftOpen, OpenedModes } from '../opened-modes.ts';
 import { interrupted, toGhostsnapError } from '../syscall-failure.ts';
+import { filesystemMagic } from '../syscalls-inode-linux.ts';
+import { rawPathOf } from '../syscalls-linux.ts';
 import { FileCapturer } from './capture-file.ts';
 import { CapturePool } from './capture-pool.ts';
 import { type CaptureSink, DirectSink } from './capture-sink.ts';
@@ -29,6 +31,7 @@ import { manifestPath, objectsLockPath, objectsPath, workspacePaths } from './st
 import type { StoredEntry } from './stored-entry.ts';
 import { type ScanPause, TreeScan } from './tree-scan.ts';
 import { requireWorkspace } from './workspace-record.ts';
+import { filesWithSharedMappings } from './writable-mappings.ts';
 
 /** Looks at a tree that moves under the walk; then it is captured as it was seen last. */
 const PASSES_MAX = 3;
@@ -50,6 +53,9 @@ interface Scanned {
 }
 
 /** The open parts of a snapshot in the making. */
+const NOTHING: ReadonlySet<RawPath> = new Set();
+const TMPFS_MAGIC = 0x01021994;
+
 class Making implements Disposable {
   readonly #held: DisposableStack;
   readonly request: SnapshotRequest;
@@ -60,6 +66,10 @@ class Making implements Disposable {
   readonly capturer: FileCapturer;
   readonly opened: OpenedModes;
   plan: LookPlan | null = null;
+  /** Before anything was looked at. */
+  startedAtMs = 0;
+  /** Files that are mapped writable where no flush shows what is stored to them. */
+  withoutEvidence: ReadonlySet<RawPath> = NOTHING;
 
   constructor(request: SnapshotRequest) {
     const { ref, id } = request;
@@ -176,8 +186,13 @@ function* look(
   sink: CaptureSink,
   onPause: (scan: TreeScan) => void = () => {},
 ): Generator<ScanPause, Scanned> {
-  const { state } = making.request;
-  let plan = yield* state.planLook(making.tree);
+  const { state, nowMs, ref } = making.request;
+  making.startedAtMs = nowMs();
+  const canFlush = filesystemMagic(making.tree.rootFd) !== TMPFS_MAGIC;
+  const mapped =
+    canFlush && state.watcher === null ? NOTHING : filesWithSharedMappings(rawPathOf(ref.path));
+  if (!canFlush) making.withoutEvidence = mapped;
+  let plan = yield* state.planLook(making.tree, mapped);
   making.plan = plan;
   for (let pass = 1; ; pass += 1) {
     const scan = scanOf(making, sink, plan);
@@ -190,6 +205,12 @@ function* look(
       if (!isIndexFailure(error) || plan.oldBlocks.size === 0) throw error;
       plan = state.forgetIndex();
       making.plan = plan;
+      continue;
+    }
+    const wider = state.withOtherNames(plan, scan);
+    if (wider !== plan) {
+      // From the beginning, with what was known then: nobody knows the first look's blocks yet.
+      plan = wider;
       continue;
     }
     if (scan.vanished === 0 || pass >= PASSES_MAX) return { scan, plan };
@@ -214,7 +235,8 @@ function scanOf(making: Making, sink: CaptureSink, plan: LookPlan): TreeScan {
     oldBlocks: plan.oldBlocks,
     scope: plan.scope?.root ?? null,
     opened: making.opened,
-    nowMs: request.nowMs,
+    startedAtMs: making.startedAtMs,
+    withoutEvidence: making.withoutEvidence,
     ...(watcher === null
       ? {}
       : {

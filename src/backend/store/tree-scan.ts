@@ -29,9 +29,11 @@ import { type Blocks, entryOfRecord, ScanFrame } from './scan-frame.ts';
 import {
   ctimeMsOf,
   fieldsOf,
+  forgetCtime,
   formatOf,
   inoOf,
   isRecordOf,
+  nlinkOf,
   RACY_MS,
   S_IFDIR,
   S_IFSOCK,
@@ -63,7 +65,10 @@ export interface ScanOptions {
   readonly needsFullLook?: (path: RawPath) => boolean;
   /** Opens what a plain user has closed to themselves. */
   readonly opened: OpenedModes;
-  readonly nowMs: () => number;
+  /** Before anything was looked at, mappings included; milliseconds since the epoch. */
+  readonly startedAtMs: number;
+  /** Files that are read whatever their time stamps say, now and the next time. */
+  readonly withoutEvidence: ReadonlySet<RawPath>;
 }
 
 /** pause: let others run. wait: nothing to do until the sink has an answer. */
@@ -77,6 +82,8 @@ export class TreeScan implements Blocks {
   /** Directories whose every entry was looked at. */
   readonly listed = new Set<RawPath>();
   readonly unsettled: UncoveredPath[] = [];
+  /** Inode numbers of files with several names that were read because something of them moved. */
+  readonly movedLinks = new Set<number>();
   entriesSeen = 0;
   filesRead = 0;
   /** Names that were listed and then not there: the tree was moving under the walk. */
@@ -155,7 +162,7 @@ export class TreeScan implements Blocks {
     const { tree } = this.#o;
     const fd = tree.fds.openReadable(frame.path);
     this.#o.onDirectory?.(frame.path, fd);
-    frame.scannedAtMs = this.#o.nowMs();
+    frame.scannedAtMs = this.#o.startedAtMs;
     tree.listInto(this.#listing, frame.path);
     const directories: number[] = [];
     const at = this.#skipUnmoved(frame, fd, directories);
@@ -177,7 +184,8 @@ export class TreeScan implements Blocks {
     const listing = this.#listing;
     let position = 0;
     let at = 0;
-    for (; old !== undefined && at < listing.lengthBytes; at = listing.next(at)) {
+    const mayPass = old !== undefined && this.#o.withoutEvidence.size === 0;
+    for (; mayPass && at < listing.lengthBytes; at = listing.next(at)) {
       if (listing.isDotOrDotDot(at)) continue;
       const nameAt = listing.nameAddress(at);
       if (position === old.count) break;
@@ -250,6 +258,7 @@ export class TreeScan implements Blocks {
     const { old } = frame;
     if (old === undefined || known < 0) return false;
     if (!sameRecord(frame.records, index, old.records, known)) return false;
+    if (this.#hasNoEvidence(frame, frame.nameAt(index))) return false;
     return ctimeMsOf(frame.records, index) < old.scannedAtMs - RACY_MS;
   }
 
@@ -303,6 +312,17 @@ export class TreeScan implements Blocks {
     this.#enter(frame, index, isSameInode ? frame.scope : null);
   }
 
+  #hasNoEvidence(frame: ScanFrame, name: string): boolean {
+    const { withoutEvidence } = this.#o;
+    return withoutEvidence.size > 0 && withoutEvidence.has(joinRaw(frame.path, name as RawName));
+  }
+
+  #rememberLinks(frame: ScanFrame, index: number): void {
+    const { records } = frame;
+    if (nlinkOf(records, index) < 2 || formatOf(records, index) === S_IFDIR) return;
+    this.movedLinks.add(inoOf(records, index));
+  }
+
   /** -1: the directory is not there any more, and what is left of it to read is gone with it. */
   #openAgain(frame: ScanFrame): number {
     try {
@@ -332,6 +352,8 @@ export class TreeScan implements Blocks {
     const name = frame.nameAt(index);
     const { content, xattrs } = captured;
     frame.replaceRecord(index, captured.record);
+    this.#rememberLinks(frame, index);
+    if (this.#hasNoEvidence(frame, name)) forgetCtime(frame.records, index);
     const rest = { type: 'file' as const, rdev: 0, target: '', content, xattrs };
     frame.fresh.set(name, entryOfRecord(name, frame.records, index, rest));
     if (captured.isSettled) return;
