@@ -14,9 +14,9 @@ import { rawFromText } from '../core/raw-path.ts';
 import type { Catalog } from '../engine/ports.ts';
 import { CatalogReserve, RESERVE_BYTES } from './catalog-reserve.ts';
 import { checkFormat, migrate } from './migrate.ts';
-import { makeSharedIndex } from './shared-index.ts';
 import { SqliteCatalog } from './sqlite-catalog.ts';
 import { catalogFailure, corruptCatalog } from './sqlite-failure.ts';
+import { makeSharedIndex } from './wal-index.ts';
 
 export interface OpenCatalogOptions {
   /** Absolute path of `catalog.db`; its directory exists. */

@@ -5,7 +5,7 @@
  * queue and lock, and gives back a plain value. Reading methods take neither queue nor lock: the
  * catalog shows them the last committed state.
  */
-import type { TreeReader, TreeRef, WorkOptions, WorkspaceRef } from '../backend/backend.ts';
+import type { TreeReader, TreeRef } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
@@ -28,10 +28,11 @@ import type {
   UnattributedInfo,
 } from './call-results.ts';
 import { chooseMode } from './choose-mode.ts';
+import { type CreateOptions, createWorkspace, takeBackCreation } from './create-workspace.ts';
 import { deleteSnapshots } from './delete-snapshots.ts';
 import { workspaceDestroyed } from './destroyed-workspace.ts';
 import { type Judgement, type JudgeOptions, judgeCall } from './judge-call.ts';
-import { boundedText, NO_LABELS, parseLabels } from './labels.ts';
+import { boundedText, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
 import { abandonSession, assertMade, rebindSession, type StepHook } from './rebind.ts';
@@ -64,13 +65,6 @@ import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './
 import type { WorkspaceHost } from './workspace-host.ts';
 import { parseWorkspacePaths } from './workspace-paths.ts';
 import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
-
-type WorkHooks = WorkOptions & { onStep?: (label: string) => void };
-
-export interface CreateOptions {
-  readonly move: ((ref: WorkspaceRef, work: WorkHooks) => Promise<void>) | null;
-  readonly work: WorkHooks;
-}
 
 type DiffOptions = { paths?: readonly string[]; mtimes?: boolean; signal?: AbortSignal };
 
@@ -105,29 +99,12 @@ export class EngineWorkspace implements Workspace {
    * @param move brings the tree into the pool from another filesystem; null where it stands
    */
   async create(options: CreateOptions): Promise<void> {
-    const { backend } = this.#session.ports;
-    const { path, backend: kind, pool } = this.info;
-    await this.#session.run({ purpose: 'init' }, async () => {
-      this.#session.decide({ type: 'create-workspace', path, backend: kind, pool }, 'power-loss');
-      const make = options.move ?? ((ref, work) => backend.initWorkspace(ref, work));
-      await make(this.#session.ref, options.work);
-      this.#session.decide({ type: 'activate-workspace' }, 'power-loss');
-      const labels = { ...NO_LABELS, label: 'init' };
-      await takeSnapshot(this.#session, 'ordinary', labels, options.work);
-    });
+    await createWorkspace(this.#session, this.info, options);
   }
 
   /** After a failed `create`. True: nothing is left of it; false: it had come so far that it stays. */
   async takeBackCreation(): Promise<boolean> {
-    return await this.#session.run({ purpose: 'take back init' }, async () => {
-      const { backend, entropy } = this.#session.ports;
-      if (this.#session.state.status === 'active') return false;
-      await backend.recoverWorkspace(this.#session.ref);
-      if (this.#session.state.sequence === 0) return true;
-      this.#session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
-      this.#session.decide({ type: 'complete-destroy' }, 'power-loss');
-      return true;
-    });
+    return await takeBackCreation(this.#session);
   }
 
   /**
@@ -511,7 +488,7 @@ export class EngineWorkspace implements Workspace {
   /** A `destroy` that was cut short is ended by recovery; the registration must not outlive it. */
   #assertNotDestroyed(): void {
     if (this.#session.state.status !== 'destroyed') return;
-    this.#options.forget();
+    this.#host.forget(this);
     throw workspaceDestroyed(this.info.path);
   }
 
