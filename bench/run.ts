@@ -17,6 +17,7 @@ import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
 import { allocation, engineMemory, startUp } from './cases/process.ts';
 import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
 import { serial } from './cases/serial.ts';
+import { storeBaseline, storeRescan, storeRollback } from './cases/store.ts';
 import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
 import type { Row } from './measure.ts';
 import { currentLoad, renderDocument, renderTable } from './report.ts';
@@ -30,6 +31,9 @@ const CASES: readonly BenchCase[] = [
   rollbackWipe,
   rollbackFew,
   hookWays,
+  storeBaseline,
+  storeRescan,
+  storeRollback,
   judgeCall,
   startUp,
   engineMemory,

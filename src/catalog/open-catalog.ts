@@ -13,10 +13,10 @@ import { GhostsnapError } from '../core/errors.ts';
 import { rawFromText } from '../core/raw-path.ts';
 import type { Catalog } from '../engine/ports.ts';
 import { CatalogReserve, RESERVE_BYTES } from './catalog-reserve.ts';
+import { makeMappedIndex } from './mapped-index.ts';
 import { checkFormat, migrate } from './migrate.ts';
 import { SqliteCatalog } from './sqlite-catalog.ts';
 import { catalogFailure, corruptCatalog } from './sqlite-failure.ts';
-import { makeSharedIndex } from './wal-index.ts';
 
 export interface OpenCatalogOptions {
   /** Absolute path of `catalog.db`; its directory exists. */
@@ -69,7 +69,7 @@ export function openDatabase(request: DatabaseRequest): DatabaseSync {
     throw corruptCatalog(file, 'The catalog is missing');
   }
   if (!existsSync(file)) makeEmptyFile(file);
-  makeSharedIndex(file);
+  makeMappedIndex(file);
   let database: DatabaseSync | null = null;
   try {
     database = new DatabaseSync(file, {

@@ -17,7 +17,7 @@ import {
 } from '../backend/syscalls-inode-linux.ts';
 
 /** Does nothing where the file is there already, or the filesystem writes in place. */
-export function makeSharedIndex(catalogFile: string): void {
+export function makeMappedIndex(catalogFile: string): void {
   const file = `${catalogFile}-shm`;
   if (existsSync(file) || statfsSync(dirname(file)).type !== BTRFS_MAGIC) return;
   try {
