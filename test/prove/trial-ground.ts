@@ -154,7 +154,7 @@ export class TrialGround implements Disposable {
 
   /**
    * What a killed or failed operation left lying about; after a full recovery nothing may be. A cache that
-   * was being replaced is replaced the next time.
+   * was being replaced is replaced the next time, and one snapshot may lie armed for the next call.
    */
   leftOvers(workspace: Workspace): string[] {
     const { poolRoot, workspace: id } = workspace.info;
@@ -165,7 +165,9 @@ export class TrialGround implements Disposable {
     const expected =
       /^(ghost_\w+|workspace\.json|pins|snapshots|index(\.new)?|working|replaced_\w+)$/;
     const names = readdirSync(own).filter((name) => !expected.test(name));
-    return [...beside, ...names, ...inside.map((name) => `working/${name}`)];
+    const armed = names.filter((name) => name.startsWith('armed_'));
+    const others = names.filter((name) => !armed.includes(name));
+    return [...beside, ...armed.slice(1), ...others, ...inside.map((name) => `working/${name}`)];
   }
 
   /** The oldest go, so that a try stays cheap; a few must be there to go back to. */
