@@ -232,7 +232,8 @@ class Application {
   #turnPair(visit: Visit, from: TreeEntry, to: TreeEntry): void {
     const { path } = visit;
     const difference = visit.isUnchanged ? null : differenceOf(this.#trees, { path, from, to });
-    if (difference?.kind === 'content') {
+    // Before the verdict, which may take this very file for its group's anchor.
+    if (difference?.kind === 'content' || (difference !== null && this.#mayShareUnchosen(from))) {
       if (to.nlink > 1) this.#links.wait(path, to);
       else replaceEntry(this.#context, path, { have: from, want: to });
       return;
@@ -240,10 +241,7 @@ class Application {
     const verdict = this.#links.verdictOn(path, from, to);
     if (verdict === 'relink') this.#links.wait(path, to);
     else if (verdict === 'separate') replaceEntry(this.#context, path, { have: from, want: to });
-    else if (difference !== null && this.#mayShareWithUnchosen(from)) {
-      if (to.nlink > 1) this.#links.wait(path, to);
-      else replaceEntry(this.#context, path, { have: from, want: to });
-    } else if (difference !== null || haveOtherFlags(from, to)) {
+    else if (difference !== null || haveOtherFlags(from, to)) {
       const parentFd = this.#context.parentFd(path);
       const name = from.name;
       this.#context.step(`metadata ${to.type}`);
@@ -253,7 +251,7 @@ class Application {
   }
 
   /** Attributes belong to the file, so a name that was not chosen would get them too. */
-  #mayShareWithUnchosen(from: TreeEntry): boolean {
+  #mayShareUnchosen(from: TreeEntry): boolean {
     return from.nlink > 1 && this.#request.subtreeRoots !== undefined;
   }
 

@@ -255,6 +255,16 @@ function describeTurning(check: Check): void {
     },
   );
 
+  check('applyInPlace() with a path gives a linked file its attributes back', async (w) => {
+    w.run(write('a', 'same'), { op: 'link', path: at('a'), to: at('b') });
+    const id = await w.snapshot();
+    w.run({ op: 'chmod', path: at('a'), mode: 0o600 });
+    await w.stage.backend().applyInPlace(w.stage.ref, id, { paths: [at('a')] });
+    const modeOf = (lines: readonly string[]): string | undefined =>
+      linesWithin(lines, at('a')).join().split('\t')[2];
+    expect(modeOf(w.stage.listLive())).toBe(modeOf(listModel(w.model(id))));
+  });
+
   check('applyInPlace() with a path leaves another name of its file as it is', async (w) => {
     w.run(write('a', 'same'), write('b', 'other'));
     const id = await w.snapshot();
