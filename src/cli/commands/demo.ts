@@ -4,7 +4,7 @@
  * The project itself is only read. Everything happens in a temporary directory with a home of its
  * own, which is taken down at the end, also after a failure or Ctrl-C.
  */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import { probeFilesystem } from '../../backend/probe.ts';
@@ -59,7 +59,6 @@ async function demo(context: CliContext, dir: string | undefined, options: Optio
   using interrupt = catchInterrupt(output);
   const { signal } = interrupt;
   const place = makeDemoPlace(environment);
-  if (environment.uid !== 0) output.line('Left out without root: chmod -R 000 (500 in its place)');
   output.line(`Demo in ${place.base}, trees compared by ${comparingTool(environment)}`);
   const score = { passed: 0, failed: 0 };
   try {
@@ -68,8 +67,12 @@ async function demo(context: CliContext, dir: string | undefined, options: Optio
       const pool = backend === 'btrfs' ? await btrfsPool(context, composition, place) : null;
       if (pool === 'left out') continue;
       const run = { context, composition, place, source, backend, pool, signal };
-      add(score, await runDemo(run));
-      if (pool !== null) await composition.destroyPool({ name: pool, ...environmentOf(place) });
+      add(score, await runDemo({ ...run, at: 'beside' }));
+      if (pool === null) continue;
+      const named = { name: pool, ...environmentOf(place) };
+      const { root } = await composition.poolStatus(named);
+      add(score, await runDemo({ ...run, at: root }));
+      await composition.destroyPool(named);
     }
   } catch (error) {
     throw abortReason(error, signal);
@@ -88,7 +91,9 @@ async function btrfsPool(
 ): Promise<string | null | 'left out'> {
   const { output, environment } = context;
   if (environment.uid === 0 && findTool(environment, 'mkfs.btrfs') !== null) {
-    const pool = { name: POOL, sizeBytes: POOL_BYTES, ...environmentOf(place) };
+    // Beside the demo's home, not in it: a workspace is made on it as well.
+    const directory = join(place.base, 'image');
+    const pool = { name: POOL, sizeBytes: POOL_BYTES, directory, ...environmentOf(place) };
     const { image } = await composition.createPool(pool);
     output.line(`Made and mounted the btrfs image ${image}`);
     return POOL;

@@ -34,11 +34,13 @@ export function pickVictims(root: string): Victims | null {
 }
 
 /**
- * @param uid who suffers. What a plain user has closed even to itself cannot be kept by the
- *   snapshot before a rollback, and ghostsnap refuses instead of losing it; so modes stay readable.
+ * @param closing the mode of `chmod -R`: 000, or 500 where what its owner has closed even to itself
+ *   could not be read again
  */
-export function listDamages({ directory, file }: Victims, uid: number): readonly Damage[] {
-  const mode = uid === 0 ? '000' : '500';
+export function listDamages(
+  { directory, file }: Victims,
+  closing: '000' | '500',
+): readonly Damage[] {
   const shell = (title: string, script: string, ...names: readonly string[]): Damage => ({
     title,
     script,
@@ -60,14 +62,20 @@ export function listDamages({ directory, file }: Victims, uid: number): readonly
       'find "./$1" -type f -exec truncate -s 0 {} +',
       directory,
     ),
-    shell(`chmod -R ${mode} ${directory}`, 'chmod -R "$2" -- "$1"', directory, mode),
+    shell(`chmod -R ${closing} ${directory}`, 'chmod -R "$2" -- "$1"', directory, closing),
     shell(
       `rm ${file} && mkdir ${file}`,
       'rm -- "$1" && mkdir -- "$1" && echo lost > "$1/index"',
       file,
     ),
-    shell('rm -rf everything', 'find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +'),
+    wipe(),
   ];
+}
+
+/** All at once: where a swap pays. */
+export function wipe(): Damage {
+  const script = 'find . -mindepth 1 -maxdepth 1 -exec rm -rf {} +';
+  return { title: 'rm -rf everything', script, names: [], needsGit: false };
 }
 
 /** The files that git does not have: what most tools lose. Relative path and content. */

@@ -12,7 +12,7 @@ import type { Composition } from '../composition.ts';
 import { countChanges } from '../count-changes.ts';
 import { formatDuration } from '../human-units.ts';
 import { progressBar } from '../progress-bar.ts';
-import { type Damage, listDamages, pickVictims } from './demo-damages.ts';
+import { type Damage, listDamages, pickVictims, wipe } from './demo-damages.ts';
 import { addUncommittedWork, copyProject, type DemoPlace, hasOwnGit } from './demo-place.ts';
 import { runShell, sealedEnvironment } from './demo-shell.ts';
 import { compareIndependently } from './independent-compare.ts';
@@ -23,8 +23,14 @@ export interface DemoRunOptions {
   readonly place: DemoPlace;
   readonly source: string;
   readonly backend: 'btrfs' | 'store';
-  /** The pool to move the workspace into; null: it stays where it is. */
+  /** The pool to keep snapshots in; null: the one that init chooses. */
   readonly pool: string | null;
+  /**
+   * Where the copy is made: 'beside', in the demo's own directory, from where a btrfs pool takes it in; or
+   * a directory on the pool's filesystem, where it becomes a workspace in its place. There nothing is
+   * mounted over it, so that a tree of which everything is gone comes back by one exchange.
+   */
+  readonly at: 'beside' | string;
   readonly signal: AbortSignal;
 }
 
@@ -51,7 +57,7 @@ export async function runDemo(options: DemoRunOptions): Promise<DemoScore> {
   try {
     const baseline = await timed(() => workspace.snapshot({ label: 'baseline', signal }));
     context.output.line(`  baseline snapshot in ${formatDuration(baseline.durationMs)}`);
-    const damages = listDamages(victimsOf(trees.workspace), environment.uid);
+    const damages = damagesOf(options, trees.workspace);
     const isGit = hasOwnGit(trees.workspace);
     let passed = 0;
     let failed = 0;
@@ -74,16 +80,24 @@ export async function runDemo(options: DemoRunOptions): Promise<DemoScore> {
   }
 }
 
+function damagesOf(options: DemoRunOptions, workspace: string): readonly Damage[] {
+  if (options.at !== 'beside') return [wipe()];
+  const isReadable = options.place.environment.uid === 0 || options.backend === 'store';
+  return listDamages(victimsOf(workspace), isReadable ? '000' : '500');
+}
+
 async function prepareTrees(options: DemoRunOptions): Promise<Trees> {
-  const { context, place, source, signal, backend } = options;
-  const workspace = join(place.base, `${backend}-project`);
-  const reference = join(place.base, `${backend}-reference`);
+  const { context, place, source, signal, backend, at } = options;
+  const title = at === 'beside' ? backend : `${backend}-in-place`;
+  const workspace = join(at === 'beside' ? place.base : at, `${title}-project`);
+  const reference = join(place.base, `${title}-reference`);
   const copying = await timed(async () => {
     await copyProject({ from: source, to: workspace, place, signal });
     addUncommittedWork(workspace, victimsOf(workspace));
     await copyProject({ from: workspace, to: reference, place, signal });
   });
-  context.output.line(`\n${backend}: a copy of ${source}`);
+  const where = at === 'beside' ? '' : ', a plain directory of the btrfs';
+  context.output.line(`\n${backend}: a copy of ${source}${where}`);
   context.output.line(`  copied twice in ${formatDuration(copying.durationMs)} (cp -a)`);
   return { workspace, reference };
 }
