@@ -93,6 +93,7 @@ step "build" npm run -s build
 step "type check" npm run -s typecheck
 step "lint" npm run -s lint
 step "package" npm run -s lint:package
+step "API documents" node scripts/check-api-docs.ts
 suite
 step "simulator" npm run -s sim -- --seed "$SIM_SEED" --steps "$SIM_STEPS"
 proofs
