@@ -61,6 +61,8 @@ export function probeFilesystem(path: string): FilesystemProbe {
   }
   try {
     return probeOpen(fd);
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Probing', path: raw });
   } finally {
     closeFd(fd);
   }

@@ -6,7 +6,9 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { toGhostsnapError } from '../backend/syscall-failure.ts';
 import { GhostsnapError } from '../core/errors.ts';
+import { rawFromText } from '../core/raw-path.ts';
 
 /** The parsed JSON, or null when the file is not there. @throws GhostsnapError BAD_CONFIG, FORMAT_TOO_NEW */
 export function readRecord<T>(file: string, parse: (value: unknown) => T | null): T | null {
@@ -15,7 +17,7 @@ export function readRecord<T>(file: string, parse: (value: unknown) => T | null)
     text = fs.readFileSync(file, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return null;
-    throw error;
+    throw toGhostsnapError(error, { what: 'Reading', path: rawFromText(file) });
   }
   const value = parseJson(file, text);
   const format = formatOf(value);
@@ -30,26 +32,37 @@ export function readRecord<T>(file: string, parse: (value: unknown) => T | null)
   throw broken(file);
 }
 
-/** Replaces the record atomically and durably; its directory is made, for the owner only. */
+/**
+ * Replaces the record atomically and durably; its directory is made, for the owner only.
+ * @throws GhostsnapError POOL_FULL, NOT_PERMITTED, IO: the old record is still there
+ */
 export function writeRecord(file: string, value: unknown): void {
   const directory = path.dirname(file);
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   const temporary = `${file}.${process.pid}.tmp`;
-  const fd = fs.openSync(temporary, 'w', 0o600);
   try {
-    fs.writeSync(fd, `${JSON.stringify(value, null, 2)}\n`);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const fd = fs.openSync(temporary, 'w', 0o600);
+    try {
+      fs.writeSync(fd, `${JSON.stringify(value, null, 2)}\n`);
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, file);
+    syncDirectory(directory);
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Writing', path: rawFromText(file) });
   }
-  fs.renameSync(temporary, file);
-  syncDirectory(directory);
 }
 
-/** One that is already gone counts as removed. */
+/** One that is already gone counts as removed. @throws GhostsnapError NOT_PERMITTED, IO */
 export function removeRecord(file: string): void {
-  fs.rmSync(file, { force: true });
-  if (fs.existsSync(path.dirname(file))) syncDirectory(path.dirname(file));
+  try {
+    fs.rmSync(file, { force: true });
+    if (fs.existsSync(path.dirname(file))) syncDirectory(path.dirname(file));
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Removing', path: rawFromText(file) });
+  }
 }
 
 function syncDirectory(directory: string): void {

@@ -77,7 +77,12 @@ export class LockFile {
   /** Locked: whether the holder before gave it back without wiping its line. */
   isSigned(): boolean {
     const first = Buffer.alloc(1);
-    return readSync(this.#fd, first, 0, 1, 0) === 1 && first[0] === LINE_START;
+    try {
+      return readSync(this.#fd, first, 0, 1, 0) === 1 && first[0] === LINE_START;
+    } catch {
+      // Not to be known: as if it had died, so that the disk is looked at. The lock itself is held.
+      return true;
+    }
   }
 
   /** Takes the line back. One byte of a file that has its blocks: a full disk does not refuse it. */

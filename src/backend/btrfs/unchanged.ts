@@ -8,6 +8,7 @@
  */
 import { rawFromText } from '../../core/raw-path.ts';
 import type { TreeRef } from '../backend.ts';
+import { toGhostsnapError } from '../syscall-failure.ts';
 import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';
 import { subvolumeInfo } from './ioctl.ts';
@@ -33,10 +34,15 @@ export function familyEvidence(
 }
 
 function createdAtMs(path: string): number {
-  const fd = openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY);
+  const raw = rawFromText(path);
   try {
-    return subvolumeInfo(fd).createdAtMs;
-  } finally {
-    closeFd(fd);
+    const fd = openAt(AT_FDCWD, raw, O_RDONLY | O_DIRECTORY);
+    try {
+      return subvolumeInfo(fd).createdAtMs;
+    } finally {
+      closeFd(fd);
+    }
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Looking at the snapshot', path: raw });
   }
 }

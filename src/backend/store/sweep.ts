@@ -108,7 +108,7 @@ function readAside(path: string): Manifest | null {
     return decodeManifest(readFileSync(path));
   } catch (error) {
     if (error instanceof FormatError) return null;
-    throw error;
+    throw toGhostsnapError(error, { what: 'Reading the manifest', path: rawFromText(path) });
   }
 }
 

@@ -1,0 +1,87 @@
+/**
+ * The nth-call prover: one system call of an operation fails, with each errno that the kernel may give,
+ * for every N.
+ *
+ * The operation succeeds all the same, or fails with a GhostsnapError: never another error, never a
+ * crash, never a success that is none. Afterwards the tree and everything acknowledged is whole.
+ */
+import { SimRandom } from '../sim/sim-random.ts';
+import { ERRNOS, type Injection } from './injector.ts';
+import type { UserBed } from './model-beds.ts';
+import type { Prover, ProverOptions } from './prover.ts';
+import { type Requests, tryOnBeds } from './trial-beds.ts';
+import { TRIAL_OPERATIONS, type TrialOperation, type TrialRequest } from './trial-child.ts';
+
+const BEDS = {
+  bounded: ['btrfs', 'store-tmpfs'],
+  long: ['btrfs', 'store-ext4', 'btrfs-user', 'store-xfs', 'store-ext4-user', 'store-btrfs'],
+} as const;
+
+type Errno = keyof typeof ERRNOS;
+const ALL_ERRNOS = Object.keys(ERRNOS) as readonly Errno[];
+
+export const nthCall: Prover = {
+  name: 'nth-call',
+  about: 'EIO, ENOSPC, EMFILE, EINTR, EACCES, EXDEV from the Nth system call of every operation',
+  async run(options) {
+    const counts: Record<string, number> = { 'calls failed': 0, succeeded: 0, refused: 0 };
+    const codes = new Map<string, number>();
+    const failures = await tryOnBeds({
+      effort: options.effort({
+        bounded: { ops: 60, minutes: 1 },
+        long: { ops: 1_000_000, minutes: 24 * 60 },
+      }),
+      beds: BEDS[options.extent],
+      requestsFor: (bed) => requests(options, bed),
+      onAnswer(_bed, request, answer) {
+        if (answer.hit === null || request.injection.mode !== 'fail') return;
+        counts['calls failed'] = (counts['calls failed'] ?? 0) + 1;
+        const ended = answer.code === null ? 'succeeded' : 'refused';
+        counts[ended] = (counts[ended] ?? 0) + 1;
+        const line = `${request.injection.errno} ${answer.code ?? 'succeeded'}`;
+        codes.set(line, (codes.get(line) ?? 0) + 1);
+      },
+    });
+    const notes = [...codes].sort().map(([line, count]) => `${line}: ${count}`);
+    return { counts, failures, notes };
+  },
+};
+
+function* requests(options: ProverOptions, bed: UserBed): Requests {
+  const random = new SimRandom(options.seed + bed.name.length * 104_729);
+  for (;;) {
+    for (const op of TRIAL_OPERATIONS) {
+      if (options.extent === 'long') yield* everyCall(op, random);
+      else yield* someCalls(op, random);
+    }
+  }
+}
+
+/** For each errno all N, until the operation makes no further call. */
+function* everyCall(op: TrialOperation, random: SimRandom): Requests {
+  for (const errno of ALL_ERRNOS) {
+    let isLeft = true;
+    for (let nth = 1; isLeft; nth += 1) {
+      const answer = yield failing(op, { errno, nth, random });
+      if (!answer.wasTried) return;
+      isLeft = answer.hit !== null;
+    }
+  }
+}
+
+function* someCalls(op: TrialOperation, random: SimRandom): Requests {
+  const errno = random.pick(ALL_ERRNOS);
+  const answer = yield failing(op, { errno, nth: 1 + random.below(150), random });
+  if (!answer.wasTried || answer.hit !== null || answer.counted === 0) return;
+  yield failing(op, { errno, nth: 1 + random.below(answer.counted), random });
+}
+
+/** A process that runs out of descriptors meets it where it takes one. */
+function failing(
+  op: TrialOperation,
+  { errno, nth, random }: { errno: Errno; nth: number; random: SimRandom },
+): TrialRequest {
+  const kind = errno === 'EMFILE' ? 'create' : errno === 'ENOSPC' ? 'change' : 'any';
+  const injection: Injection = { mode: 'fail', nth, class: kind, errno };
+  return { op, seed: random.next(), injection };
+}
