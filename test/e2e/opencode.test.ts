@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { makeHookWorld } from '../daemon/hook-world.ts';
 import { installedHarnesses, runHarness, writeHomeFile } from './run-harness.ts';
 import { startOpenAi } from './scripted-model.ts';
-import { expectStory, fillProject } from './session-expectations.ts';
+import { expectOneWarning, expectStory, fillProject } from './session-expectations.ts';
 
 const shell = (command: string) => ({ tool: 'bash', input: { command, description: 'a step' } });
 
@@ -52,7 +52,7 @@ it('OpenCode: each call is preceded by its snapshot, and one command goes back',
   });
   expect(run.status, run.output).toBe(0);
   expect(run.output).toContain('done');
-  expect(run.output).not.toMatch(/ghostsnap(?!-hook-)/);
+  expectOneWarning(run.output);
   await expectStory(world, before, {
     ...{ shell: 'bash', write: 'write', read: 'read' },
     ...{ subagentDid: 'from-subagent', hasSubSession: true },

@@ -77,6 +77,16 @@ export async function expectStory(
   await goBack(world, removal, before);
 }
 
+/**
+ * What reached the agent's terminal from ghostsnap: the policy's warning about the removed `.env`, in the
+ * harness's own channel, and nothing that nobody asked for.
+ */
+export function expectOneWarning(output: string): void {
+  const said = output.split('\n').filter((line) => /ghostsnap(?!-hook-)/.test(line));
+  expect(said).toEqual([expect.stringContaining('"ghostsnap undo" takes it back')]);
+  expect(output).toContain('It changed what is protected: .env.');
+}
+
 /** After the whole session, one command: the tree is what it was, by a comparison of its own. */
 async function goBack(world: HookWorld, to: CallInfo, before: TreeDigest): Promise<void> {
   const went = await world.program(['rollback', String(to.snapshot)]);
