@@ -29,7 +29,8 @@ seen = b''
 for wanted, typed in script:
     while wanted.encode() not in seen:
         seen += os.read(fd, 65536)
-    seen = b''
+    # What follows is kept: the next prompt may have come with this one.
+    seen = seen.split(wanted.encode(), 1)[1]
     for key in typed:
         os.write(fd, key.encode())
 try:
