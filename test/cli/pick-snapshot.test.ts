@@ -1,5 +1,5 @@
 /** Choosing on a real terminal, given by Python's pty; and the error where there is none. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Protected, protect } from '../never/protected-workspace.ts';
 
 let one: Protected;
+let terminal: ChildProcess | null = null;
 
 beforeEach(async () => {
   one = await protect({ kind: 'store', before: 'echo a > a' });
@@ -15,7 +16,11 @@ beforeEach(async () => {
   rmSync(join(one.path, 'a'));
 });
 
-afterEach(() => one[Symbol.asyncDispose]());
+afterEach(async () => {
+  // One that waits for what never comes would keep the runner from ending; the program ends with it.
+  terminal?.kill('SIGKILL');
+  await one[Symbol.asyncDispose]();
+});
 
 /** Types each answer when its prompt is seen; prints what the program showed and its status. */
 const DRIVER = `
@@ -51,6 +56,7 @@ async function onTerminal(script: readonly (readonly [string, string])[]): Promi
     ...{ cwd: one.path, env: { ...process.env, ...one.environment.env, TERM: 'xterm' } },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  terminal = child;
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     text += part;
