@@ -14,7 +14,7 @@ import type { TreeChange } from '../core/tree-change.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
 import { armSnapshot, dropArmed } from './arm-snapshot.ts';
-import { type Blame, blameFile } from './blame.ts';
+import type { Blame } from './blame.ts';
 import type {
   BeginCallRequest,
   BegunCall,
@@ -276,6 +276,8 @@ export class EngineWorkspace implements Workspace {
 
   async blame(path: string, options: { signal?: AbortSignal } = {}): Promise<Blame> {
     const [raw = ROOT_PATH] = this.#paths([path]);
+    // Loaded here, because a snapshot must not pay for a diff library.
+    const { blameFile } = await import('./blame.ts');
     return await blameFile(this.#session, raw, options.signal);
   }
 
