@@ -92,6 +92,13 @@ export default {
       },
     },
     {
+      name: 'principal-knows-nobody',
+      comment: 'Who asks is a plain value: every part of the service may know it, it knows none.',
+      severity: 'error',
+      from: { path: '^src/api/principal\\.ts$' },
+      to: { path: '^src/' },
+    },
+    {
       name: 'only-daemon-and-cli-construct',
       comment: 'daemon/ is known by the command line and by the public entry point only.',
       severity: 'error',
