@@ -18,9 +18,17 @@ interface Drawn {
   stop(): void;
 }
 
-export function progressBar(output: Output, label: string): ProgressBar {
+/** Where a bar is drawn, and the clock that decides when. */
+export interface ProgressStage {
+  readonly stream: NodeJS.WritableStream;
+  readonly nowMs: () => number;
+}
+
+const STANDARD_ERROR: ProgressStage = { stream: process.stderr, nowMs: () => performance.now() };
+
+export function progressBar(output: Output, label: string, stage = STANDARD_ERROR): ProgressBar {
   if (!output.isNoteTerminal) return { onProgress: () => {}, [Symbol.dispose]: () => {} };
-  const startedMs = performance.now();
+  const startedMs = stage.nowMs();
   let bar: Drawn | null = null;
   let state: 'waiting' | 'loading' | 'drawn' | 'stopped' = 'waiting';
   const last = { done: 0, total: null as number | null };
@@ -30,7 +38,7 @@ export function progressBar(output: Output, label: string): ProgressBar {
     if (state === 'stopped') return;
     const single = new cliProgress.SingleBar({
       format: barFormat(label, last.total),
-      stream: process.stderr,
+      stream: stage.stream,
       hideCursor: true,
       clearOnComplete: true,
       stopOnComplete: false,
@@ -48,7 +56,7 @@ export function progressBar(output: Output, label: string): ProgressBar {
       bar?.setTotal(total);
     }
     bar?.update(done);
-    if (state === 'waiting' && performance.now() - startedMs >= APPEARS_AFTER_MS) {
+    if (state === 'waiting' && stage.nowMs() - startedMs >= APPEARS_AFTER_MS) {
       state = 'loading';
       // A bar that cannot be loaded is no reason to stop the work it would show.
       draw().catch(() => {
