@@ -4,7 +4,8 @@
  * Snapshots share blocks with the workspace only on its own filesystem, and must lie outside of it:
  * what a tool call destroys must not hold the way back. So the pool is looked for in ghostsnap's own
  * data directory, then at the top of the filesystem, then beside the workspace; the first that is on the
- * same filesystem, outside the workspace and writable is taken.
+ * same filesystem, outside the workspace and writable is taken. A store that can share nothing anyway
+ * goes to the data directory, never to a pool of another disk, which may be unplugged.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -34,7 +35,10 @@ export interface ChoosePoolOptions {
 /** An existing pool that fits, or a new one, recorded and made. @throws GhostsnapError NOT_PERMITTED */
 export function choosePool(options: ChoosePoolOptions): PoolRecord {
   const filesystem = options.filesystemOf(options.workspacePath);
-  const existing = listPoolRecords(options.home).find((pool) => isSuitable(pool, options));
+  const usable = listPoolRecords(options.home).filter((pool) => isUsable(pool, options));
+  const existing =
+    usable.find((pool) => options.filesystemOf(pool.root).id === filesystem.id) ??
+    usable.find((pool) => !mustBeNear(options) && isInside(pool.root, options.home.data));
   if (existing !== undefined) return existing;
   const name = freeName(options, filesystem.id);
   const own = path.join(poolDirectory(options.home, name), 'root');
@@ -91,12 +95,9 @@ function mustBeNear(options: ChoosePoolOptions): boolean {
   return options.backend === 'btrfs' || options.filesystemOf(options.workspacePath).canReflink;
 }
 
-function isSuitable(pool: PoolRecord, options: ChoosePoolOptions): boolean {
+function isUsable(pool: PoolRecord, options: ChoosePoolOptions): boolean {
   if (pool.kind !== options.backend || isInside(pool.root, options.workspacePath)) return false;
-  if (!fs.existsSync(path.join(pool.root, GHOST_DIRECTORY))) return false;
-  const isNear =
-    options.filesystemOf(pool.root).id === options.filesystemOf(options.workspacePath).id;
-  return isNear || !mustBeNear(options);
+  return fs.existsSync(path.join(pool.root, GHOST_DIRECTORY));
 }
 
 function freeName(options: ChoosePoolOptions, filesystemId: string): string {
