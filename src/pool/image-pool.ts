@@ -162,8 +162,8 @@ export async function mountImagePool(paths: ImagePoolPaths): Promise<ImagePoolMo
       hint: 'Move what is in it away: mounting would hide it.',
     });
   }
-  await detachLeftovers(imagePath);
-  const { device, io } = await attach(imagePath);
+  const inUse = await deviceInUse(imagePath);
+  const { device, io } = inUse ?? (await attach(imagePath));
   try {
     mountFs({
       source: device,
@@ -176,24 +176,25 @@ export async function mountImagePool(paths: ImagePoolPaths): Promise<ImagePoolMo
     makeSharedDirectories(mountPath);
   } catch (error) {
     if (isImagePoolMounted(mountPath)) unmountFs(mountPath);
-    await run('losetup', ['-d', device]);
+    if (inUse === null) await run('losetup', ['-d', device]);
     throw toGhostsnapError(error, { what: 'Mounting the pool', path: rawFromText(mountPath) });
   }
   return { device, io };
 }
 
-/** A device that a killed run attached and did not mount: two devices on one image would destroy it. */
-async function detachLeftovers(imagePath: string): Promise<void> {
+/**
+ * The device of an image that is mounted somewhere: a workspace still shown at its path keeps it after
+ * the pool's own mount has gone. It is mounted once more; two devices on one image would destroy it, so
+ * one that a killed run attached and did not mount is detached.
+ */
+async function deviceInUse(imagePath: string): Promise<ImagePoolMount | null> {
   const mounted = readFileSync('/proc/self/mountinfo', 'utf8');
+  let inUse: ImagePoolMount | null = null;
   for (const device of await devicesOf(imagePath)) {
-    if (mounted.includes(` ${device} `)) {
-      throw new GhostsnapError('POOL_IN_USE', `The image is mounted elsewhere: ${imagePath}`, {
-        data: { path: imagePath, device },
-        hint: 'Unmount it there first.',
-      });
-    }
-    await run('losetup', ['-d', device]);
+    if (mounted.includes(` ${device} `)) inUse = { device, io: ioOf(device) };
+    else await run('losetup', ['-d', device]);
   }
+  return inUse;
 }
 
 async function attach(imagePath: string): Promise<ImagePoolMount> {

@@ -180,7 +180,27 @@ describe('mountImagePool()', () => {
     await mountImagePool(pool);
     expect(devicesOf(pool.imagePath)).toHaveLength(1);
     const elsewhere = { ...pool, mountPath: join(base, 'elsewhere') };
-    await expect(mountImagePool(elsewhere)).rejects.toMatchObject({ code: 'POOL_IN_USE' });
+    await mountImagePool(elsewhere);
+    writeFileSync(join(elsewhere.mountPath, 'file'), '');
+    expect(existsSync(join(pool.mountPath, 'file'))).toBe(true);
+    expect(devicesOf(pool.imagePath)).toHaveLength(1);
+    execFileSync('umount', [elsewhere.mountPath]);
+  });
+
+  test('comes back while a tree in it is still shown somewhere', async () => {
+    const { device } = await createImagePool({ ...pool, sizeBytes: SIZE });
+    const shown = join(base, 'shown');
+    mkdirSync(join(pool.mountPath, 'tree'));
+    mkdirSync(shown);
+    execFileSync('mount', ['--bind', join(pool.mountPath, 'tree'), shown]);
+    try {
+      execFileSync('umount', [pool.mountPath]);
+      expect((await mountImagePool(pool)).device).toBe(device);
+      writeFileSync(join(shown, 'file'), '');
+      expect(existsSync(join(pool.mountPath, 'tree', 'file'))).toBe(true);
+    } finally {
+      execFileSync('umount', [shown]);
+    }
   });
 
   test('refuses a mount point with something in it, and an image that is gone', async () => {

@@ -48,11 +48,17 @@ async function label(
       hint: 'Give one of them.',
     });
   }
+  if (text === '') {
+    throw new GhostsnapError('BAD_ARGUMENT', 'The label is empty.', {
+      hint: 'Give a text, or take the label away with --remove.',
+    });
+  }
   const isChange = text !== undefined || options.remove === true;
   const readOnly = isChange ? 'no' : 'yes';
   await withWorkspace(context, { ...options, readOnly }, async (workspace) => {
     const snapshot = isChange ? workspace.label(spec, text ?? null) : workspace.show(spec);
     if (options.json === true) output.json(snapshot);
+    else if (options.remove === true) output.line(`unlabelled ${snapshot.id}`);
     else if (isChange) output.line(`labelled ${snapshot.id}`);
     else if (snapshot.label !== null) output.line(printableLine(snapshot.label));
   });
