@@ -70,7 +70,7 @@ export default {
       from: { path: '^src/agent/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(core|agent)/|^src/engine/(workspace-api|results|call-results|ports)\\.ts$|^src/backend/backend\\.ts$',
+        pathNot: '^src/(core|agent)/|^src/api/door/|^src/engine/(workspace-api|results|call-results|ports)\\.ts$|^src/backend/backend\\.ts$',
       },
     },
     {
@@ -97,6 +97,20 @@ export default {
       severity: 'error',
       from: { path: '^src/api/principal\\.ts$' },
       to: { path: '^src/' },
+    },
+    {
+      name: 'door-knows-core-only',
+      comment: 'What looks at bytes before anybody believes them must not know what they are for.',
+      severity: 'error',
+      from: { path: '^src/api/door/' },
+      to: { path: '^src/', pathNot: '^src/core/|^src/api/door/' },
+    },
+    {
+      name: 'access-and-tls-stand-alone',
+      comment: 'Who may what, and how connections are made, is decided without a route or an engine.',
+      severity: 'error',
+      from: { path: '^src/api/(access|tls)/' },
+      to: { path: '^src/', pathNot: '^src/core/|^src/api/door/|^src/api/$1/|^src/api/principal\\.ts$' },
     },
     {
       name: 'only-daemon-and-cli-construct',

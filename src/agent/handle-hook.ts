@@ -6,6 +6,8 @@
  * recorded is said to the person and the work goes on. Where the workspace comes from, and what is done
  * afterwards while nobody waits, is the host's business.
  */
+
+import { HOOK_PAYLOAD, parseStrictJson } from '../api/door/strict-json.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId } from '../core/ids.ts';
 import type { Redaction } from '../core/kept-input.ts';
@@ -13,7 +15,11 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import type { Harness, HarnessName } from './harness/harness.ts';
 import { harnessNamed } from './harness-table.ts';
 import type { HookAction, HookOutcome, HookReply } from './hook-action.ts';
-import { HOOK_PAYLOAD, parseStrictJson } from './strict-json.ts';
+
+const PAYLOAD_WORDS = {
+  subject: "The hook's payload",
+  hint: 'Report it with the name and version of the harness: nothing was done.',
+};
 
 export interface AgentSettings {
   readonly onSnapshotFailure: 'block' | 'warn';
@@ -65,7 +71,10 @@ async function outcomeOf(
 ): Promise<HookOutcome> {
   let action: HookAction;
   try {
-    action = harness.parse(parseStrictJson(request.body, HOOK_PAYLOAD), request.event);
+    action = harness.parse(
+      parseStrictJson(request.body, HOOK_PAYLOAD, PAYLOAD_WORDS),
+      request.event,
+    );
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
     const mayBlock = request.event === harness.beforeTool || request.event === '';

@@ -12,7 +12,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import http from 'node:http';
 import type { Socket } from 'node:net';
-import { HOOK_PAYLOAD } from '../agent/strict-json.ts';
+import { HOOK_PAYLOAD } from '../api/door/strict-json.ts';
 import { ERROR_KINDS, GhostsnapError } from '../core/errors.ts';
 import { peerUid } from './peer-credentials-linux.ts';
 
