@@ -12,6 +12,8 @@ import type {
 } from '../core/event.ts';
 import type { CallId, OperationId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { TurnKind, TurnMode, WorkspaceState } from '../core/state.ts';
+import type { MetricName, Outcome, SpanName } from '../core/telemetry-names.ts';
+import type { TraceContext } from '../core/trace-context.ts';
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -198,3 +200,57 @@ export interface Locks {
   /** Blocks this thread while waiting. */
   acquireSync(name: string, options: LockOptions): Lock;
 }
+
+/**
+ * Where it is said what happened and how long it took. Every method may be called on the hottest path: it
+ * never throws, never waits, and where nothing is traced it allocates nothing. Whoever reads what was said
+ * may be slow, hung or gone; what is lost then is counted, and nobody here notices.
+ *
+ * A span without children is said in one call, `span`, and gets an id of its own. One with children asks
+ * `begin` for a context first, hands that to them, and says `end`:
+ * ```ts
+ * const startNs = telemetry.nowNs();
+ * const open = telemetry.begin(trace);
+ * ... await work(open) ...
+ * telemetry.end(SPAN.callBegin, open, startNs, OUTCOME.ok);
+ * ```
+ */
+export interface Telemetry {
+  /** Nanoseconds on a clock that never steps back; 0 when nobody listens. */
+  nowNs(): number;
+  /**
+   * A context below `parent`; for none the first one of a new trace, if this one is to be sampled.
+   * undefined: there is no trace. Passing on what it returns is always right.
+   */
+  begin(parent: TraceContext | undefined): TraceContext | undefined;
+  /** A span that was begun with `begin`, from `startNs` until now. */
+  end(name: SpanName, open: TraceContext | undefined, startNs: number, outcome: Outcome): void;
+  /** A span directly below `trace`, or one without a trace; its duration counts in either case. */
+  span(
+    name: SpanName,
+    trace: TraceContext | undefined,
+    startNs: number,
+    endNs: number,
+    outcome: Outcome,
+  ): void;
+  /**
+   * A request of the API, begun with `begin`, from `startNs` until now.
+   * @param route its index in the table of routes that the host gave when it began to watch
+   */
+  request(route: number, status: number, open: TraceContext | undefined, startNs: number): void;
+  /** Adds to a counter. */
+  count(metric: MetricName, n: number): void;
+  /** Sets a gauge, or a counter that somebody else counts. */
+  gauge(metric: MetricName, value: number): void;
+}
+
+/** Nobody listens: what everything uses that is not told otherwise. A context is passed on as it came. */
+export const NO_TELEMETRY: Telemetry = {
+  nowNs: () => 0,
+  begin: (parent) => parent,
+  end: () => undefined,
+  span: () => undefined,
+  request: () => undefined,
+  count: () => undefined,
+  gauge: () => undefined,
+};
