@@ -31,6 +31,17 @@ export class PathNode {
     return made;
   }
 
+  /** Removes the children that `isKept` refuses, below as well. Returns how many members stay. */
+  retain(isKept: (node: PathNode) => boolean): number {
+    let members = 0;
+    for (const [name, child] of [...this.children]) {
+      if (isKept(child)) members += child.retain(isKept) + (child.isMember ? 1 : 0);
+      else this.children.delete(name);
+    }
+    this.#sortedNames = null;
+    return members;
+  }
+
   /** Names of the children in byte order. */
   names(): readonly RawName[] {
     if (this.#sortedNames === null) {
@@ -70,6 +81,11 @@ export class PathSet {
     }
     if (!node.isMember) this.#size += 1;
     node.isMember = true;
+  }
+
+  /** Removes each path that `isKept` refuses, with everything below it. The root stays. */
+  retain(isKept: (node: PathNode) => boolean): void {
+    this.#size = this.root.retain(isKept) + (this.root.isMember ? 1 : 0);
   }
 
   /**

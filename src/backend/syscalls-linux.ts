@@ -223,12 +223,14 @@ const pipeFds = Buffer.alloc(8);
 
 /**
  * A pipe that never blocks: a reader gets EAGAIN while it is empty, a writer when it is full. It holds
- * `sizeBytes` where this user may have as much, else what the system gives.
+ * `sizeBytes` where this user may have as much, else the largest half of a half that is allowed.
  */
 export function openPipe(sizeBytes: number): { readonly readFd: number; readonly writeFd: number } {
   check(c.pipe2(pipeFds, O_CLOEXEC | O_NONBLOCK), 'pipe2', '');
   const pair = { readFd: pipeFds.readInt32LE(0), writeFd: pipeFds.readInt32LE(4) };
-  c.dup(pair.writeFd, F_SETPIPE_SZ, sizeBytes);
+  for (let bytes = sizeBytes; bytes > 65_536; bytes /= 2) {
+    if (c.dup(pair.writeFd, F_SETPIPE_SZ, bytes) >= 0) break;
+  }
   return pair;
 }
 

@@ -1,7 +1,8 @@
+import { readFileSync, writeSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { PathSet } from '../../src/backend/path-set.ts';
 import { errnoOf, toGhostsnapError } from '../../src/backend/syscall-failure.ts';
-import { SyscallError } from '../../src/backend/syscalls-linux.ts';
+import { closeFd, openPipe, SyscallError } from '../../src/backend/syscalls-linux.ts';
 import { comparePaths, type RawPath } from '../../src/core/raw-path.ts';
 
 const paths = ['b', 'a/b/c', 'a.b', 'a', 'a/z', 'a/b'] as RawPath[];
@@ -22,6 +23,15 @@ test('a PathSet knows its members, what lies below, and what they cover', () => 
   expect(ask('a/b/x')).toEqual([false, false, true]);
   expect(ask('a/bb')).toEqual([false, false, false]);
   expect(ask('')).toEqual([false, true, false]);
+});
+
+test('a PathSet that retains some forgets the others with what lies below them', () => {
+  const set = new PathSet(paths);
+  const kept = new Set([set.find('b' as RawPath), set.find('a' as RawPath)]);
+  kept.add(set.find('a/b' as RawPath));
+  set.retain((node) => kept.has(node));
+  expect([...set]).toEqual(['a', 'a/b', 'b']);
+  expect(set.size).toBe(3);
 });
 
 test.each(['..', 'a/../b', '/etc', 'a//b', 'a/.'])('a PathSet refuses %s', (path) => {
@@ -52,4 +62,20 @@ test.each([
 test('toGhostsnapError() passes a bug through', () => {
   const bug = new TypeError('bug');
   expect(toGhostsnapError(bug, { what: 'Trying', path: '' })).toBe(bug);
+});
+
+test('openPipe() holds as much as the system allows when more is asked for', () => {
+  const allowedBytes = Number(readFileSync('/proc/sys/fs/pipe-max-size', 'utf8'));
+  const { readFd, writeFd } = openPipe(allowedBytes * 2);
+  const chunk = Buffer.alloc(65_536);
+  let heldBytes = 0;
+  try {
+    for (;;) heldBytes += writeSync(writeFd, chunk);
+  } catch (error) {
+    expect(errnoOf(error)).toBe('EAGAIN');
+  } finally {
+    closeFd(readFd);
+    closeFd(writeFd);
+  }
+  expect(heldBytes).toBeGreaterThanOrEqual(allowedBytes);
 });

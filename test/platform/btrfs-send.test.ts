@@ -202,6 +202,22 @@ describe('changedPaths()', () => {
     directory.forget();
   });
 
+  test('names nothing that neither snapshot holds', async () => {
+    const { directory, live } = makeSubvolume();
+    const names = Array.from({ length: 20 }, (_, i) => `file ${i}`);
+    for (const name of names) writeFileSync(join(live, name), 'before');
+    const [from, to] = [newSnapshotId(), newSnapshotId()];
+    takeSnapshotSync(directory, from);
+    for (const name of names) {
+      writeFileSync(join(live, 'beside'), 'after');
+      renameSync(join(live, 'beside'), join(live, name));
+    }
+    takeSnapshotSync(directory, to);
+    const candidates = await changedPaths(directory, { from, to });
+    expect([...(candidates ?? [])]).toEqual(['', ...names].sort());
+    directory.forget();
+  });
+
   test('gives up where there are more changes than a walk would mind', async () => {
     const { directory, live } = makeSubvolume();
     const [from, to] = [newSnapshotId(), newSnapshotId()];

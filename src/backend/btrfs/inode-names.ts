@@ -1,9 +1,10 @@
 /**
- * Every name of the files among some paths.
+ * Every name of the files among some paths, and no name that neither tree holds.
  *
  * `btrfs send` names a changed file by one of its hard links only. The others differ as well, so they
- * have to be looked at too: INO_PATHS (root only) gives all names of an inode. Directories are opened
- * one by one, never through a symlink.
+ * have to be looked at too: INO_PATHS (root only) gives all names of an inode. Its own names for what
+ * is on its way are four of five in a stream of replaced files; each that stays would be looked up
+ * six times more. Directories are opened one by one, never through a symlink.
  */
 import type { RawName, RawPath } from '../../core/raw-path.ts';
 import type { PathNode, PathSet } from '../path-set.ts';
@@ -30,6 +31,8 @@ const NAMES_BYTES = 4096;
 /** Deeper candidates are left to the lockstep comparison: each level here holds a descriptor. */
 const LEVELS_MAX = 200;
 
+const ABSENT: ReadonlySet<number> = new Set([2, 20]);
+
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
@@ -39,15 +42,21 @@ export interface TwoTrees {
   readonly paths: PathSet;
 }
 
-/** `paths` and all other names of the files there, in both trees. null: too many to name, or too deep. */
+/**
+ * `paths` as far as they are in one of the trees, and all other names of the files there, in both.
+ * null: too many to name, too deep, or something can't be looked at.
+ */
 export function allNamesOf({ fromFd, toFd, paths }: TwoTrees): PathSet | null {
   // The set is not changed while it is walked.
   const linked: { fd: number; inodes: Set<number> }[] = [];
+  const present = new Set<PathNode>();
   for (const fd of [fromFd, toFd]) {
-    const inodes = new Set<number>();
-    if (!collectLinked(fd, paths.root, inodes, 0)) return null;
-    linked.push({ fd, inodes });
+    const found = { inodes: new Set<number>(), present };
+    if (!lookAt(fd, paths.root, found, 0)) return null;
+    linked.push({ fd, inodes: found.inodes });
   }
+  // What neither tree holds differs in neither.
+  paths.retain((node) => present.has(node));
   for (const { fd, inodes } of linked) {
     for (const inode of inodes) {
       const names = namesOf(fd, inode);
@@ -60,17 +69,28 @@ export function allNamesOf({ fromFd, toFd, paths }: TwoTrees): PathSet | null {
 
 const statx = new Statx();
 
-/** Inode numbers of files with more than one name at the set's paths. False: too deep. */
-function collectLinked(fd: number, node: PathNode, inodes: Set<number>, level: number): boolean {
+interface Found {
+  /** Inode numbers of files with more than one name. */
+  readonly inodes: Set<number>;
+  readonly present: Set<PathNode>;
+}
+
+/** False: too deep, or something other than its absence keeps a path from being looked at. */
+function lookAt(fd: number, node: PathNode, found: Found, level: number): boolean {
   if (level > LEVELS_MAX) return false;
   for (const [name, child] of node.children) {
-    if (statx.tryRead(fd, name) !== 0) continue;
+    const failed = statx.tryRead(fd, name);
+    if (failed !== 0) {
+      if (!ABSENT.has(failed)) return false;
+      continue;
+    }
+    found.present.add(child);
     if ((statx.mode & S_IFMT) !== S_IFDIR) {
-      if (statx.nlink > 1 && child.isMember) inodes.add(statx.ino);
+      if (statx.nlink > 1 && child.isMember) found.inodes.add(statx.ino);
     } else if (child.hasChildren) {
       const childFd = openAt(fd, name as RawName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
-        if (!collectLinked(childFd, child, inodes, level + 1)) return false;
+        if (!lookAt(childFd, child, found, level + 1)) return false;
       } finally {
         closeFd(childFd);
       }
