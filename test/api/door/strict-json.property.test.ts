@@ -52,7 +52,8 @@ describe('readStrictJson()', () => {
     fc.assert(
       fc.property(mutatedJson, (text) => {
         const why = whyOf(text, LENIENT);
-        const isJson = parsed(text) !== undefined;
+        // Lenient, one byte-order mark before the text is no part of it.
+        const isJson = parsed(text.replace(/^\ufeff/, '')) !== undefined;
         if (why === '') expect(isJson).toBe(true);
         else if (isJson) expect(why).toMatch(/__proto__|twice|deeper/);
         else expect(why).toMatch(/not JSON|__proto__|twice|deeper/);
