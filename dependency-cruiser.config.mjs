@@ -113,6 +113,41 @@ export default {
       to: { path: '^src/', pathNot: '^src/core/|^src/api/door/|^src/api/$1/|^src/api/principal\\.ts$' },
     },
     {
+      name: 'wire-schemas-know-core-only',
+      comment: 'The wire is shared with clients: whatever a schema imports, they carry.',
+      severity: 'error',
+      from: { path: '^src/api/schema/' },
+      to: { path: '^src/', pathNot: '^src/(core|api/schema)/' },
+    },
+    {
+      name: 'service-knows-engine-and-wire',
+      comment: 'What the service does knows the engine and the shapes of the wire, not how they travel.',
+      severity: 'error',
+      from: { path: '^src/service/' },
+      to: {
+        path: '^src/',
+        pathNot:
+          '^src/(core|service|engine|api/schema)/|^src/api/(principal|routes)\\.ts$|^src/backend/backend\\.ts$',
+      },
+    },
+    {
+      name: 'api-knows-the-host-only',
+      comment: 'The edge asks the service; it never reaches past it to an engine.',
+      severity: 'error',
+      from: { path: '^src/api/' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/(core|api)/|^src/service/(host|call-context)\\.ts$|^src/engine/ports\\.ts$',
+      },
+    },
+    {
+      name: 'engine-knows-no-service',
+      comment: 'The service is a user of the engine, like the command line.',
+      severity: 'error',
+      from: { path: '^src/(core|backend|engine|catalog|locks|pool|agent)/' },
+      to: { path: '^src/(service|api)/', pathNot: '^src/api/door/' },
+    },
+    {
       name: 'only-daemon-and-cli-construct',
       comment: 'daemon/ is known by the command line and by the public entry point only.',
       severity: 'error',

@@ -12,6 +12,7 @@ export type ErrorKind =
   | 'conflict'
   | 'denied'
   | 'limit'
+  | 'throttled'
   | 'unsupported'
   | 'transient'
   | 'corrupt'
@@ -26,6 +27,7 @@ export const ERROR_KINDS: Readonly<
   conflict: { httpStatus: 409, exitCode: 75, retryable: false },
   denied: { httpStatus: 403, exitCode: 77, retryable: false },
   limit: { httpStatus: 507, exitCode: 73, retryable: false },
+  throttled: { httpStatus: 429, exitCode: 75, retryable: true },
   unsupported: { httpStatus: 501, exitCode: 69, retryable: false },
   transient: { httpStatus: 503, exitCode: 75, retryable: true },
   corrupt: { httpStatus: 500, exitCode: 65, retryable: false },
@@ -40,6 +42,7 @@ export const ERROR_CODES = {
   PATH_OUTSIDE: 'usage',
   AMBIGUOUS_ID: 'usage',
   CONFIRMATION_NEEDED: 'usage',
+  ROUTE_NOT_FOUND: 'not-found',
   WORKSPACE_NOT_FOUND: 'not-found',
   SNAPSHOT_NOT_FOUND: 'not-found',
   POOL_NOT_FOUND: 'not-found',
@@ -62,11 +65,13 @@ export const ERROR_CODES = {
   TREE_CHANGED: 'conflict',
   TARGET_EXISTS: 'conflict',
   MERGE_CONFLICT: 'conflict',
+  IDEMPOTENCY_CONFLICT: 'conflict',
   DANGEROUS_WORKSPACE: 'denied',
   NOT_PERMITTED: 'denied',
   NEEDS_ROOT: 'denied',
   POOL_FULL: 'limit',
   LIMIT_EXCEEDED: 'limit',
+  TOO_MANY_REQUESTS: 'throttled',
   UNSUPPORTED_FILESYSTEM: 'unsupported',
   UNSUPPORTED_PLATFORM: 'unsupported',
   UNSUPPORTED_MODE: 'unsupported',
@@ -75,6 +80,9 @@ export const ERROR_CODES = {
   POOL_NOT_MOUNTED: 'unsupported',
   LOCKED: 'transient',
   INTERRUPTED: 'transient',
+  DEADLINE_EXCEEDED: 'transient',
+  OVERLOADED: 'transient',
+  STOPPING: 'transient',
   FORMAT_TOO_NEW: 'corrupt',
   FORMAT_UNKNOWN: 'corrupt',
   CATALOG_CORRUPT: 'corrupt',

@@ -101,3 +101,15 @@ export const MCP_BODY_BYTES_MAX = 1_048_576;
 
 /** Sessions that the MCP server keeps over HTTP; past it the one that was quiet longest is ended. */
 export const MCP_SESSIONS_MAX = 64;
+
+/** Entries of one page of an API answer: some hundred KiB of JSON at most. */
+export const API_PAGE_MAX = 1000;
+
+/** Characters of a cursor: base64url of the longest path a page may end at, with room. */
+export const API_CURSOR_LENGTH_MAX = 24_576;
+
+/** Paths that one diff may be limited to: each is looked for on its own. */
+export const DIFF_PATHS_MAX = 256;
+
+/** Paths that one restore names; more are the whole tree's rollback. */
+export const RESTORE_PATHS_MAX = 256;

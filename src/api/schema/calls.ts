@@ -1,0 +1,144 @@
+/** Sessions of agents and their tool calls on the wire. */
+import { z } from 'zod';
+import { PROMPT_BYTES_MAX } from '../../core/limits.ts';
+import {
+  callId,
+  count,
+  cursor,
+  durationMs,
+  instant,
+  name,
+  nextCursor,
+  pageLimit,
+  promptId,
+  snapshotId,
+  workspaceId,
+} from './scalars.ts';
+import { uncoveredView } from './snapshots.ts';
+
+export const sessionView = z
+  .strictObject({
+    session: z.string(),
+    harness: z.string(),
+    /** The session whose agent started this one. */
+    parent: z.string().nullable(),
+    startedAt: instant,
+    endedAt: instant.nullable(),
+  })
+  .meta({ id: 'Session' });
+
+export const startSessionInput = z.strictObject({
+  workspace: workspaceId,
+  session: name,
+  harness: name,
+  parentSession: name.optional(),
+});
+
+export const listSessionsInput = z.strictObject({
+  workspace: workspaceId,
+  limit: pageLimit.optional(),
+});
+/** Newest start first. */
+export const listSessionsOutput = z.strictObject({ sessions: z.array(sessionView) });
+
+export const endSessionInput = z.strictObject({ workspace: workspaceId, session: name });
+export const endSessionOutput = z.strictObject({ workspace: workspaceId, session: z.string() });
+
+export const submitPromptInput = z.strictObject({
+  workspace: workspaceId,
+  session: name,
+  harness: name,
+  /** Kept redacted and cut to 1,024 bytes. */
+  text: z.string().max(PROMPT_BYTES_MAX * 32),
+});
+export const submitPromptOutput = z.strictObject({ prompt: promptId });
+
+const outcome = z.enum(['ok', 'failed', 'unknown']);
+
+export const beginCallInput = z.strictObject({
+  workspace: workspaceId,
+  session: name,
+  harness: name,
+  tool: name,
+  /** The harness's own id of the call: begun again while it is in flight, it is the same call. */
+  key: name,
+  /** Any JSON; what is kept is redacted and bounded. */
+  input: z.json().optional(),
+  /** The tool changes nothing: the call shares the snapshot before it. */
+  readOnly: z.boolean().default(false),
+  /** `warn`: without a snapshot the call goes on, and says so. */
+  onSnapshotFailure: z.enum(['block', 'warn']).default('block'),
+});
+/** On its arrival the tool may run. */
+export const beginCallOutput = z
+  .strictObject({
+    call: callId,
+    /** The state before the call. */
+    snapshot: snapshotId.nullable(),
+    /** It lay ready, and nothing had changed since. */
+    adopted: z.boolean(),
+    /** The call was in flight already; nothing was done. */
+    repeated: z.boolean(),
+    overlaps: z.array(callId),
+    /** Why there is no snapshot. */
+    unprotected: z.string().nullable(),
+    uncovered: z.array(uncoveredView),
+    durationMs,
+  })
+  .meta({ id: 'BegunCall' });
+
+export const endCallInput = z.strictObject({
+  workspace: workspaceId,
+  call: callId,
+  outcome,
+});
+export const endCallOutput = z.strictObject({ call: callId, outcome });
+
+const changes = z.strictObject({
+  added: count,
+  deleted: count,
+  modified: count,
+  digest: z.string(),
+});
+
+const judged = z.strictObject({
+  action: z.string(),
+  findings: z.array(z.strictObject({ rule: z.string(), action: z.string(), message: z.string() })),
+  operation: z.string().nullable(),
+});
+
+export const callView = z
+  .strictObject({
+    call: callId,
+    session: z.string(),
+    prompt: promptId.nullable(),
+    tool: z.string(),
+    /** Redacted JSON on one line. */
+    input: z.string(),
+    key: z.string(),
+    snapshot: snapshotId.nullable(),
+    readOnly: z.boolean(),
+    unprotected: z.string().nullable(),
+    overlaps: z.array(callId),
+    begunAt: instant,
+    endedAt: instant.nullable(),
+    outcome: outcome.nullable(),
+    /** null: not counted. */
+    changes: changes.nullable(),
+    judged: judged.nullable(),
+  })
+  .meta({ id: 'Call' });
+
+export const listCallsInput = z.strictObject({
+  workspace: workspaceId,
+  session: name.optional(),
+  limit: pageLimit.optional(),
+  cursor: cursor.optional(),
+});
+export const listCallsOutput = z.strictObject({
+  /** Newest first. */
+  calls: z.array(callView),
+  nextCursor,
+});
+
+export const oneCallInput = z.strictObject({ workspace: workspaceId, call: callId });
