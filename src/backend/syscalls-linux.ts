@@ -42,12 +42,14 @@ export class SyscallError extends Error {
   readonly syscall: string;
   readonly errno: number;
   readonly code: string;
+  readonly subject: string;
 
   constructor(syscall: string, errno: number, subject: string) {
     super(`${syscall} failed with ${errnoName(errno)}${subject === '' ? '' : ` on ${subject}`}`);
     this.syscall = syscall;
     this.errno = errno;
     this.code = errnoName(errno);
+    this.subject = subject;
   }
 }
 

@@ -4,9 +4,9 @@
  * Plain checks, no schema library: this is read before the first tool call. Every error in the part is
  * listed at once.
  */
-import fs from 'node:fs';
 import path from 'node:path';
 import type { AgentSettings } from '../agent/handle-hook.ts';
+import { readTextIfThere } from '../backend/if-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Home } from './home.ts';
 
@@ -51,10 +51,11 @@ export function loadAgentConfig(home: Home): AgentConfig {
 }
 
 function agentsPart(file: string): Record<string, unknown> {
-  if (!fs.existsSync(file)) return {};
+  const text = readTextIfThere(file, 'BAD_CONFIG');
+  if (text === null) return {};
   let config: unknown;
   try {
-    config = JSON.parse(fs.readFileSync(file, 'utf8'));
+    config = JSON.parse(text);
   } catch (error) {
     throw badConfig(file, [error instanceof Error ? error.message : String(error)]);
   }

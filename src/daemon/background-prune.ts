@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { Environment } from './home.ts';
+import { atPublicEdge } from './public-edge.ts';
 
 /** The program's own entry, from `src/daemon` and from `dist/daemon` alike. */
 const PROGRAM = fileURLToPath(new URL('../../bin/ghostsnap.js', import.meta.url));
@@ -55,7 +56,9 @@ async function pruneNext(): Promise<void> {
   const abort = new AbortController();
   active = { workspace, abort };
   try {
-    await workspace.prune({ signal: abort.signal });
+    await atPublicEdge('Pruning', workspace.info.path, () =>
+      workspace.prune({ signal: abort.signal }),
+    );
   } catch (error) {
     warnOf(error, abort.signal);
   } finally {

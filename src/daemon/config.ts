@@ -4,8 +4,8 @@
  * Every error in the file is listed at once. It is read on the path before a tool call, so the checks
  * are plain code: no schema library is loaded for five numbers.
  */
-import fs from 'node:fs';
 import path from 'node:path';
+import { readTextIfThere } from '../backend/if-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { Home } from './home.ts';
@@ -24,9 +24,10 @@ const SECTIONS = ['retention', 'agents', 'mcp', 'policy'];
 /** One section as it is written, unchecked; undefined when there is none. @throws GhostsnapError BAD_CONFIG */
 export function readConfigSection(home: Home, section: string): unknown {
   const file = configFile(home);
-  if (!fs.existsSync(file)) return undefined;
+  const text = readTextIfThere(file, 'BAD_CONFIG');
+  if (text === null) return undefined;
   const errors: string[] = [];
-  const config = fieldsOf(parse(file), SECTIONS, '', errors);
+  const config = fieldsOf(parse(file, text), SECTIONS, '', errors);
   if (errors.length > 0) throw badConfig(file, errors);
   return config[section];
 }
@@ -38,9 +39,10 @@ export function configFile(home: Home): string {
 /** `fallback` with what `config.json` says under "retention". @throws GhostsnapError BAD_CONFIG */
 export function loadRetentionPolicy(home: Home, fallback: RetentionPolicy): RetentionPolicy {
   const file = configFile(home);
-  if (!fs.existsSync(file)) return fallback;
+  const text = readTextIfThere(file, 'BAD_CONFIG');
+  if (text === null) return fallback;
   const errors: string[] = [];
-  const config = fieldsOf(parse(file), SECTIONS, '', errors);
+  const config = fieldsOf(parse(file, text), SECTIONS, '', errors);
   const given = config.retention ?? {};
   const retention = fieldsOf(given, RETENTION_KEYS, 'retention.', errors);
   const policy: Record<string, number> = {};
@@ -70,9 +72,9 @@ function fieldsOf(
   return value as Record<string, unknown>;
 }
 
-function parse(file: string): unknown {
+function parse(file: string, text: string): unknown {
   try {
-    return JSON.parse(fs.readFileSync(file, 'utf8'));
+    return JSON.parse(text);
   } catch (error) {
     throw badConfig(file, [error instanceof Error ? error.message : String(error)]);
   }

@@ -14,6 +14,7 @@ import { isInPlace } from './find-moved.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { openPool, requirePool } from './open-pool.ts';
 import { buildWorkspace } from './open-workspace.ts';
+import { atPublicEdge } from './public-edge.ts';
 import {
   findWorkspaceAround,
   listForgotten,
@@ -46,6 +47,11 @@ export interface ForgottenWorkspace {
 export async function forgetWorkspace(
   options: ForgetWorkspaceOptions,
 ): Promise<ForgottenWorkspace> {
+  const { workspace: asked = '.' } = options;
+  return await atPublicEdge('Forgetting the workspace', asked, () => forget(options));
+}
+
+async function forget(options: ForgetWorkspaceOptions): Promise<ForgottenWorkspace> {
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
   const asked = path.resolve(environment.cwd, options.workspace ?? '.');

@@ -19,6 +19,7 @@ import { findMoved } from './find-moved.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, type OpenPool, openPool } from './open-pool.ts';
 import { buildWorkspace } from './open-workspace.ts';
+import { atPublicEdge } from './public-edge.ts';
 import {
   findWorkspaceAround,
   isInside,
@@ -58,13 +59,17 @@ export interface InitWorkspaceResult {
  *   POOL_FULL, POOL_NOT_FOUND, UNSUPPORTED_FILESYSTEM, VERIFY_FAILED
  */
 export async function initWorkspace(options: InitWorkspaceOptions): Promise<InitWorkspaceResult> {
+  return await atPublicEdge('Making the workspace', options.path, () => init(options));
+}
+
+async function init(options: InitWorkspaceOptions): Promise<InitWorkspaceResult> {
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
   const workspacePath = realDirectory(path.resolve(environment.cwd, options.path));
   const known = findWorkspaceAround(home, workspacePath);
   if (known?.path === workspacePath) {
     const there = await alreadyThere(home, environment, known);
-    return there ?? (await initWorkspace(options));
+    return there ?? (await init(options));
   }
   const force = options.force ?? 'no';
   checkWorkspacePath({

@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Backend } from '../backend/backend.ts';
+import { withCodedFailures } from '../backend/coded-backend.ts';
 import { openCatalog } from '../catalog/open-catalog.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Catalog } from '../engine/ports.ts';
@@ -65,10 +66,11 @@ async function loadBackend({
   watch,
 }: Pick<OpenPoolOptions, 'pool' | 'watch'>): Promise<() => Backend> {
   if (pool.kind !== 'store') {
-    return (await import('../backend/btrfs/btrfs-backend.ts')).createBtrfsBackend;
+    const { createBtrfsBackend } = await import('../backend/btrfs/btrfs-backend.ts');
+    return () => withCodedFailures(createBtrfsBackend());
   }
   const { createStoreBackend } = await import('../backend/store/store-backend.ts');
-  return () => createStoreBackend({ watch });
+  return () => withCodedFailures(createStoreBackend({ watch }));
 }
 
 interface Opening {

@@ -17,6 +17,7 @@ import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, closePoolSync, type OpenPool, openPool, requirePool } from './open-pool.ts';
 import { policySource } from './policy-files.ts';
+import { asPublic, atPublicEdge } from './public-edge.ts';
 import {
   findWorkspaceAround,
   isInside,
@@ -41,6 +42,11 @@ export interface OpenWorkspaceOptions {
  * @throws GhostsnapError WORKSPACE_NOT_FOUND, POOL_NOT_MOUNTED, POOL_NOT_FOUND, LOCKED, CATALOG_CORRUPT
  */
 export async function openWorkspace(options: OpenWorkspaceOptions = {}): Promise<Workspace> {
+  const { workspace: asked = '.' } = options;
+  return await atPublicEdge('Opening the workspace', asked, () => open(options));
+}
+
+async function open(options: OpenWorkspaceOptions): Promise<Workspace> {
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
   const record = findRecord(home, environment, options.workspace);
@@ -55,7 +61,7 @@ export async function openWorkspace(options: OpenWorkspaceOptions = {}): Promise
   try {
     // A catalog that knows nothing shows nothing: what is on disk is learnt first, also for a reader.
     if (options.readOnly !== 'yes' || workspace.isUnknown) await workspace.open();
-    return workspace;
+    return asPublic(workspace);
   } catch (error) {
     await workspace.close();
     throw error;

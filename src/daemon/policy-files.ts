@@ -5,8 +5,8 @@
  * workspace is a problem that is told and judged, because the agent may have written it. The schema library
  * is loaded when there is something to check, never for a workspace without either file.
  */
-import fs from 'node:fs';
 import path from 'node:path';
+import { readTextIfThere } from '../backend/if-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { POLICY_FILE_BYTES_MAX } from '../core/limits.ts';
 import { combineRules, NO_USER_POLICY, type UserPolicy } from '../core/policy/combine-rules.ts';
@@ -71,10 +71,11 @@ function problemsOf(
 }
 
 function userPart(file: string): unknown {
-  if (!fs.existsSync(file)) return undefined;
+  const text = readTextIfThere(file, 'BAD_CONFIG');
+  if (text === null) return undefined;
   let config: unknown;
   try {
-    config = JSON.parse(fs.readFileSync(file, 'utf8'));
+    config = JSON.parse(text);
   } catch (error) {
     throw badConfig(file, [error instanceof Error ? error.message : String(error)]);
   }

@@ -6,6 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { namesIfThere } from '../backend/if-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, poolId } from '../core/ids.ts';
 import {
@@ -17,6 +18,7 @@ import {
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Environment, type Home, poolDirectory, resolveHome } from './home.ts';
 import { requirePool } from './open-pool.ts';
+import { atPublicEdge } from './public-edge.ts';
 import { recoverWorkspace } from './recover-workspace.ts';
 import {
   listForgotten,
@@ -58,6 +60,12 @@ const DEFAULT_IMAGE_BYTES = 16 * 2 ** 30;
 export async function createPool(
   options: PoolOptions & { readonly sizeBytes?: number; readonly directory?: string },
 ): Promise<PoolInfo> {
+  return await atPublicEdge('Making the pool', options.name, () => create(options));
+}
+
+async function create(
+  options: PoolOptions & { readonly sizeBytes?: number; readonly directory?: string },
+): Promise<PoolInfo> {
   const home = homeOf(options);
   const name = parsePoolName(options.name);
   if (readPool(home, name) !== null) {
@@ -94,11 +102,17 @@ export async function listPools(
   options: { readonly environment?: Environment } = {},
 ): Promise<PoolInfo[]> {
   const home = homeOf(options);
-  return listPoolRecords(home).map((record) => describe(home, record));
+  return await atPublicEdge('Listing the pools', home.data, async () =>
+    listPoolRecords(home).map((record) => describe(home, record)),
+  );
 }
 
 /** @throws GhostsnapError POOL_NOT_FOUND */
 export async function poolStatus(options: PoolOptions): Promise<PoolInfo> {
+  return await atPublicEdge('Looking at the pool', options.name, () => status(options));
+}
+
+async function status(options: PoolOptions): Promise<PoolInfo> {
   const home = homeOf(options);
   return describe(home, requirePool(home, options.name));
 }
@@ -109,6 +123,10 @@ export async function poolStatus(options: PoolOptions): Promise<PoolInfo> {
  * @throws GhostsnapError NEEDS_ROOT, and what a workspace that could not be shown throws, after the others
  */
 export async function mountPool(options: PoolOptions): Promise<PoolInfo> {
+  return await atPublicEdge('Mounting the pool', options.name, () => mount(options));
+}
+
+async function mount(options: PoolOptions): Promise<PoolInfo> {
   const home = homeOf(options);
   const record = requirePool(home, options.name);
   if (record.kind === 'image' && !isImagePoolMounted(record.root)) {
@@ -149,6 +167,12 @@ async function showMovedWorkspaces(
 export async function destroyPool(
   options: PoolOptions & { readonly force?: 'yes' | 'no' },
 ): Promise<{ readonly name: string }> {
+  return await atPublicEdge('Removing the pool', options.name, () => destroy(options));
+}
+
+async function destroy(
+  options: PoolOptions & { readonly force?: 'yes' | 'no' },
+): Promise<{ readonly name: string }> {
   const home = homeOf(options);
   const record = requirePool(home, options.name);
   const users = usersOf(home, record);
@@ -184,7 +208,7 @@ export async function destroyPool(
 /** A btrfs pool's snapshots are subvolumes: each goes through its workspace's `destroy`. */
 function assertRemovable(record: PoolRecord): void {
   const ghosts = path.join(record.root, GHOST_DIRECTORY);
-  const held = fs.existsSync(ghosts) ? fs.readdirSync(ghosts) : [];
+  const held = namesIfThere(ghosts);
   if (record.kind !== 'btrfs' || held.length === 0) return;
   throw new GhostsnapError('POOL_IN_USE', `The pool ${record.name} still holds ${ghosts}`, {
     hint: 'Destroy its workspaces first with "ghostsnap destroy -w DIR".',

@@ -18,6 +18,7 @@ import { findMoved, isInPlace, type MovedWorkspace } from './find-moved.ts';
 import { type Environment, type Home, poolDirectory, resolveHome } from './home.ts';
 import { openPool, requirePool } from './open-pool.ts';
 import { buildWorkspace, findRecord, openWorkspace } from './open-workspace.ts';
+import { atPublicEdge } from './public-edge.ts';
 import {
   listForgotten,
   listWorkspaceRecords,
@@ -54,6 +55,11 @@ export const REGISTER_STEPS = ['rebind:registered', 'rebind:done'] as const;
 export async function recoverWorkspace(
   options: RecoverWorkspaceOptions = {},
 ): Promise<RecoverWorkspaceReport> {
+  const { workspace: asked = '.' } = options;
+  return await atPublicEdge('Recovering the workspace', asked, () => recover(options));
+}
+
+async function recover(options: RecoverWorkspaceOptions): Promise<RecoverWorkspaceReport> {
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
   const asked = path.resolve(environment.cwd, options.workspace ?? '.');

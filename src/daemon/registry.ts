@@ -5,8 +5,8 @@
  * one lookup a level and never a scan. One directory a pool, which also holds its catalog and locks.
  */
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
 import path from 'node:path';
+import { namesIfThere } from '../backend/if-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { isWorkspaceId, type PoolId, type WorkspaceId } from '../core/ids.ts';
 import type { PoolRecord } from '../pool/pool.ts';
@@ -51,8 +51,7 @@ export function removePool(home: Home, name: string): void {
 /** In order of names; directories without a record are passed over. */
 export function listPoolRecords(home: Home): PoolRecord[] {
   const directory = path.join(home.data, 'pools');
-  if (!fs.existsSync(directory)) return [];
-  const names = fs.readdirSync(directory).filter((name) => POOL_NAME.test(name));
+  const names = namesIfThere(directory).filter((name) => POOL_NAME.test(name));
   return names.sort().flatMap((name) => readPool(home, name) ?? []);
 }
 
@@ -106,8 +105,7 @@ export function isInside(inner: string, outer: string): boolean {
 }
 
 function recordsIn(directory: string): WorkspaceRecord[] {
-  if (!fs.existsSync(directory)) return [];
-  const files = fs.readdirSync(directory).filter((name) => name.endsWith('.json'));
+  const files = namesIfThere(directory).filter((name) => name.endsWith('.json'));
   return files
     .sort()
     .flatMap((name) => readRecord(path.join(directory, name), parseWorkspace) ?? []);

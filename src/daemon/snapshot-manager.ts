@@ -5,6 +5,7 @@
  * one catalog row. Everything it does blocks the thread; the asynchronous `Workspace` does the rest.
  */
 import { createBtrfsBackend } from '../backend/btrfs/btrfs-backend.ts';
+import { withCodedFailures } from '../backend/coded-backend.ts';
 import { createStoreBackend } from '../backend/store/store-backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotLabels } from '../core/event.ts';
@@ -12,6 +13,7 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import { type Environment, resolveHome } from './home.ts';
 import { assertReachable, openIndex, requirePool } from './open-pool.ts';
 import { buildWorkspace, findRecord } from './open-workspace.ts';
+import { asPublic, atPublicEdgeSync } from './public-edge.ts';
 import { systemEnvironment } from './system-ports.ts';
 
 export interface SnapshotManagerOptions {
@@ -33,31 +35,8 @@ export class SnapshotManager implements Disposable {
    *   OPERATION_IN_FLIGHT
    */
   constructor(options: SnapshotManagerOptions = {}) {
-    const environment = options.environment ?? systemEnvironment();
-    const home = resolveHome(environment);
-    const record = findRecord(home, environment, options.workspace);
-    if (options.pool !== undefined && options.pool !== record.pool) {
-      throw new GhostsnapError(
-        'POOL_NOT_FOUND',
-        `The workspace ${record.path} is in the pool ${record.pool}, not in ${options.pool}.`,
-        { hint: 'Leave the pool out, or name that one.' },
-      );
-    }
-    const pool = requirePool(home, record.pool);
-    assertReachable(pool);
-    const backend =
-      pool.kind === 'store'
-        ? createStoreBackend({ watch: options.watch ?? 'on' })
-        : createBtrfsBackend();
-    const parts = { ...openIndex({ home, pool }), backend };
-    const workspace = buildWorkspace({ home, environment, record, parts });
-    try {
-      workspace.openSync();
-    } catch (error) {
-      workspace[Symbol.dispose]();
-      throw error;
-    }
-    this.workspace = workspace;
+    const { workspace: asked = '.' } = options;
+    this.workspace = atPublicEdgeSync('Opening the workspace', asked, () => openSync(options));
   }
 
   /**
@@ -76,4 +55,32 @@ export class SnapshotManager implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function openSync(options: SnapshotManagerOptions): Workspace {
+  const environment = options.environment ?? systemEnvironment();
+  const home = resolveHome(environment);
+  const record = findRecord(home, environment, options.workspace);
+  if (options.pool !== undefined && options.pool !== record.pool) {
+    throw new GhostsnapError(
+      'POOL_NOT_FOUND',
+      `The workspace ${record.path} is in the pool ${record.pool}, not in ${options.pool}.`,
+      { hint: 'Leave the pool out, or name that one.' },
+    );
+  }
+  const pool = requirePool(home, record.pool);
+  assertReachable(pool);
+  const backend =
+    pool.kind === 'store'
+      ? createStoreBackend({ watch: options.watch ?? 'on' })
+      : createBtrfsBackend();
+  const parts = { ...openIndex({ home, pool }), backend: withCodedFailures(backend) };
+  const workspace = buildWorkspace({ home, environment, record, parts });
+  try {
+    workspace.openSync();
+  } catch (error) {
+    workspace[Symbol.dispose]();
+    throw error;
+  }
+  return asPublic(workspace);
 }

@@ -63,8 +63,7 @@ export class LockAttempt implements Disposable {
         isHeld = false;
         onRelease();
         if (isSettled) file.wipe();
-        file.unlock();
-        idle.giveBack(file);
+        release(file, idle);
       },
     };
   }
@@ -83,8 +82,7 @@ export class LockAttempt implements Disposable {
   /** Leaves the queue. */
   [Symbol.dispose](): void {
     if (this.#place === null) return;
-    this.#place.unlock();
-    this.#options.idle.giveBack(this.#place);
+    release(this.#place, this.#options.idle);
     this.#place = null;
   }
 
@@ -126,4 +124,18 @@ export class LockAttempt implements Disposable {
       file.close();
     }
   }
+}
+
+/**
+ * What was done under the lock is done, whatever becomes of the lock: giving it back throws nothing. Closing
+ * the file unlocks it as well, and is what is left where unlocking is refused.
+ */
+function release(file: LockFile, idle: IdleLockFiles): void {
+  try {
+    file.unlock();
+  } catch {
+    file.close();
+    return;
+  }
+  idle.giveBack(file);
 }

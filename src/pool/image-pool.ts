@@ -26,6 +26,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { namesIfThere } from '../backend/if-there.ts';
 import { errnoOf, toGhostsnapError } from '../backend/syscall-failure.ts';
 import { MS_NOATIME, mountFs, unmountFs } from '../backend/syscalls-linux.ts';
 import { type ErrorCode, GhostsnapError } from '../core/errors.ts';
@@ -262,10 +263,9 @@ async function assertUnused(paths: ImagePoolPaths): Promise<void> {
 }
 
 function workspacesIn(mountPath: string): string[] {
-  return SHARED_DIRECTORIES.flatMap((name) => {
-    const directory = `${mountPath}/${name}`;
-    return existsSync(directory) ? readdirSync(directory) : [];
-  }).filter((name) => name.startsWith('ws_'));
+  return SHARED_DIRECTORIES.flatMap((name) => namesIfThere(`${mountPath}/${name}`)).filter((name) =>
+    name.startsWith('ws_'),
+  );
 }
 
 export async function imagePoolStatus(paths: ImagePoolPaths): Promise<ImagePoolStatus> {

@@ -170,6 +170,7 @@ class Fresh implements FreshTrial {
     for (const { name } of await listPools({ environment })) {
       if (name === POOL) await destroyPool({ name, environment, force: 'yes' });
     }
+    takeDown(this.folder);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
@@ -181,6 +182,17 @@ function loopsOn(folder: string): string[] {
     encoding: 'utf8',
   });
   return text.split('\n').filter((line) => line.includes(folder));
+}
+
+/** What a try that went wrong left mounted: reported already, and in the way of the next one. */
+function takeDown(folder: string): void {
+  const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((place) => place.startsWith(`${folder}/`));
+  for (const place of mounted.reverse()) execFileSync('umount', ['--lazy', place]);
+  for (const loop of loopsOn(folder))
+    execFileSync('losetup', ['--detach', loop.split(' ')[0] ?? '']);
 }
 
 /** @param template a plain directory that is copied */

@@ -1,0 +1,122 @@
+/**
+ * The edge where a failed system call gets its code: an object whose methods throw GhostsnapErrors.
+ *
+ * Inside, code converts an error where it can say more than the edge could; what it did not think of
+ * (the table of descriptors is full, the disk gives EIO at a call that never fails) is converted here, with the
+ * operation, the path and the cause. Everything a method gives back is covered: what it throws, what its
+ * promise is rejected with, and what an iteration or a reader fails with later. Bugs pass as they are.
+ */
+import { GhostsnapError } from '../core/errors.ts';
+import { rawFromText } from '../core/raw-path.ts';
+import { errnoOf, type FailureContext, toGhostsnapError } from './syscall-failure.ts';
+
+/** What was being done, for the person, when the method failed. `path` is used where the error names none. */
+export type DescribeFailure = (method: string, args: readonly unknown[]) => FailureContext;
+
+/**
+ * The same object as seen from outside of the edge. Its identity is another one, its state is shared.
+ * @param parts properties that have an edge of their own
+ */
+export function withCodes<T extends object>(
+  target: T,
+  describe: DescribeFailure,
+  parts: Partial<T> = {},
+): T {
+  const members = new Map<PropertyKey, unknown>(Object.entries(parts));
+  return new Proxy(target, {
+    get(_, key) {
+      const known = members.get(key);
+      if (known !== undefined) return known;
+      // The target itself as receiver: its private fields are not the proxy's.
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== 'function') return value;
+      const context = (args: readonly unknown[]): FailureContext => describe(String(key), args);
+      const method = (...args: unknown[]): unknown =>
+        atEdgeSync(
+          () => context(args),
+          () => guarded(Reflect.apply(value, target, args), () => context(args)),
+        );
+      members.set(key, method);
+      return method;
+    },
+  });
+}
+
+/** Runs `work`; what it throws has a code. @throws GhostsnapError, and bugs as they are */
+export async function atEdge<T>(context: () => FailureContext, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw coded(error, context());
+  }
+}
+
+/** As `atEdge`. */
+export function atEdgeSync<T>(context: () => FailureContext, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw coded(error, context());
+  }
+}
+
+function coded(error: unknown, context: FailureContext): Error {
+  if (error instanceof GhostsnapError) return error;
+  if (isUnreadableProgram(error)) {
+    return new GhostsnapError(
+      'IO',
+      `${context.what} failed: a part of the program can't be read.`,
+      {
+        hint: 'Look at the disk that ghostsnap is installed on, then run the same command again.',
+        cause: error,
+      },
+    );
+  }
+  return toGhostsnapError(error, { ...context, path: pathNamedBy(error) ?? context.path });
+}
+
+/** Node resolves what is loaded on use by looking at files, and takes a failed look for a missing file. */
+function isUnreadableProgram(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
+}
+
+/** Node's own errors name the path as text, ours as bytes; a name relative to a descriptor says nothing. */
+function pathNamedBy(error: unknown): string | null {
+  if (errnoOf(error) === '' || !(error instanceof Error)) return null;
+  if ('path' in error && typeof error.path === 'string') return rawFromText(error.path);
+  const isAbsolute =
+    'subject' in error && typeof error.subject === 'string' && error.subject.startsWith('/');
+  return isAbsolute ? String(error.subject) : null;
+}
+
+function guarded(result: unknown, context: () => FailureContext): unknown {
+  if (result instanceof Promise) {
+    return result.then(
+      (value: unknown) => guardedValue(value, context),
+      (error: unknown) => {
+        throw coded(error, context());
+      },
+    );
+  }
+  return guardedValue(result, context);
+}
+
+/** What goes on failing after the method has returned: an iteration, something that is open. */
+function guardedValue(value: unknown, context: () => FailureContext): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Symbol.asyncIterator in value) {
+    return iterated(value as AsyncIterable<unknown>, context);
+  }
+  return Symbol.dispose in value ? withCodes(value, context) : value;
+}
+
+async function* iterated(
+  source: AsyncIterable<unknown>,
+  context: () => FailureContext,
+): AsyncIterable<unknown> {
+  try {
+    yield* source;
+  } catch (error) {
+    throw coded(error, context());
+  }
+}
