@@ -10,6 +10,7 @@
  * It must not know what is done in the directories.
  */
 import { type RawPath, ROOT_PATH } from '../core/raw-path.ts';
+import { SyscallError } from './syscall-error.ts';
 import { BTRFS_MAGIC, filesystemMagic } from './syscalls-inode-linux.ts';
 import {
   closeFd,
@@ -22,7 +23,6 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
   Statx,
-  SyscallError,
 } from './syscalls-linux.ts';
 
 /** The flags of every open below a root. */

@@ -21,6 +21,7 @@ import {
 } from './directory-listing.ts';
 import { readXattrsAt, type Xattr } from './entry-xattrs.ts';
 import { copyContent } from './file-content.ts';
+import { SyscallError } from './syscall-error.ts';
 import { errnoOf, shownPath, toGhostsnapError } from './syscall-failure.ts';
 import { btrfsFilesystemId, rewindDirectory } from './syscalls-inode-linux.ts';
 import {
@@ -34,7 +35,6 @@ import {
   openBeneath,
   rawPathOf,
   readLinkAt,
-  SyscallError,
 } from './syscalls-linux.ts';
 
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV']);

@@ -27,6 +27,7 @@ import {
   rawFromText,
 } from '../core/raw-path.ts';
 import { DirectoryFds, RESOLVE_INSIDE } from './directory-fds.ts';
+import { SyscallError } from './syscall-error.ts';
 import { errnoOf, toGhostsnapError } from './syscall-failure.ts';
 import {
   AT_FDCWD,
@@ -41,7 +42,6 @@ import {
   openAt,
   openBeneath,
   Statx,
-  SyscallError,
 } from './syscalls-linux.ts';
 
 /** The announcement's name in the workspace's own directory of the pool. */

@@ -11,6 +11,7 @@ import { baseOf, joinRaw, parentOf, type RawName, type RawPath } from '../core/r
 import type { TreeEntry } from '../core/tree-entry.ts';
 import { DirectoryFds, RESOLVE_INSIDE } from './directory-fds.ts';
 import { DirectoryListing, NameSlot, RawStat, type TreeIdentity } from './directory-listing.ts';
+import { SyscallError } from './syscall-error.ts';
 import { errnoOf, interrupted, shownPath, toGhostsnapError } from './syscall-failure.ts';
 import { BTRFS_MAGIC, filesystemMagic, rewindDirectory } from './syscalls-inode-linux.ts';
 import {
@@ -19,7 +20,6 @@ import {
   O_RDONLY,
   openBeneath,
   Statx,
-  SyscallError,
   unlinkAt,
 } from './syscalls-linux.ts';
 import { clearFlagsAt, unlockDirectory } from './unlock-inode.ts';

@@ -9,7 +9,8 @@
 import type { RawPath } from '../core/raw-path.ts';
 import { RESOLVE_INSIDE } from './directory-fds.ts';
 import { DirectoryListing, isSameStat, RawStat, type TreeIdentity } from './directory-listing.ts';
-import { closeFd, O_DIRECTORY, O_RDONLY, openBeneath, SyscallError } from './syscalls-linux.ts';
+import { SyscallError } from './syscall-error.ts';
+import { closeFd, O_DIRECTORY, O_RDONLY, openBeneath } from './syscalls-linux.ts';
 import { type LotMemory, SharedLots } from './work-lots.ts';
 
 /** Subtrees in one lot. */

@@ -8,7 +8,7 @@
  */
 import koffi from 'koffi';
 import { assert } from '../core/errors.ts';
-import { SyscallError } from './syscalls-linux.ts';
+import { SyscallError } from './syscall-error.ts';
 
 const libc = koffi.load(null);
 

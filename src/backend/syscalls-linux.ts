@@ -9,6 +9,7 @@
  */
 import koffi from 'koffi';
 import { GhostsnapError } from '../core/errors.ts';
+import { SyscallError } from './syscall-error.ts';
 import { beginThreaded, configureThreadedCalls, endThreaded } from './threaded-calls.ts';
 
 export const AT_FDCWD = -100;
@@ -35,31 +36,6 @@ export const RESOLVE_BENEATH = 0x08;
 
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
-
-/** A failed system call: what was called, on what, and the errno's name. Adapters turn it into a GhostsnapError. */
-export class SyscallError extends Error {
-  override readonly name = 'SyscallError';
-  readonly syscall: string;
-  readonly errno: number;
-  readonly code: string;
-  readonly subject: string;
-
-  constructor(syscall: string, errno: number, subject: string) {
-    super(`${syscall} failed with ${errnoName(errno)}${subject === '' ? '' : ` on ${subject}`}`);
-    this.syscall = syscall;
-    this.errno = errno;
-    this.code = errnoName(errno);
-    this.subject = subject;
-  }
-}
-
-const ERRNO_NAMES = new Map<number, string>(
-  Object.entries(koffi.os.errno).map(([name, value]) => [value as number, name]),
-);
-
-export function errnoName(errno: number): string {
-  return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
-}
 
 /** glibc 2.28 (x86-64, arm64): where a wrapper is missing, syscall(2) with the generic number is used. */
 const libc = loadLibc();

@@ -8,6 +8,7 @@
 import type { RawName } from '../core/raw-path.ts';
 import { RESOLVE_INSIDE } from './directory-fds.ts';
 import { RawStat } from './directory-listing.ts';
+import { SyscallError } from './syscall-error.ts';
 import { errnoOf } from './syscall-failure.ts';
 import {
   FS_APPEND_FL,
@@ -24,7 +25,6 @@ import {
   O_PATH,
   O_RDONLY,
   openBeneath,
-  SyscallError,
 } from './syscalls-linux.ts';
 
 export const LOCKING_FLAGS = FS_IMMUTABLE_FL | FS_APPEND_FL;

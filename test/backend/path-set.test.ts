@@ -1,8 +1,9 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { PathSet } from '../../src/backend/path-set.ts';
+import { SyscallError } from '../../src/backend/syscall-error.ts';
 import { errnoOf, toGhostsnapError } from '../../src/backend/syscall-failure.ts';
-import { closeFd, openPipe, SyscallError } from '../../src/backend/syscalls-linux.ts';
+import { closeFd, openPipe } from '../../src/backend/syscalls-linux.ts';
 import { comparePaths, type RawPath } from '../../src/core/raw-path.ts';
 
 const paths = ['b', 'a/b/c', 'a.b', 'a', 'a/z', 'a/b'] as RawPath[];

@@ -7,7 +7,8 @@
  * gives it back when it settles. Functions throw `SyscallError`; callers name the path.
  */
 import { assert } from '../../core/errors.ts';
-import { ioctlAsync, ioctlNumber, ioctlSync, SyscallError } from '../syscalls-linux.ts';
+import { SyscallError } from '../syscall-error.ts';
+import { ioctlAsync, ioctlNumber, ioctlSync } from '../syscalls-linux.ts';
 
 const IOC_SYNC = 0x9408;
 const IOC_SUBVOL_SETFLAGS = 0x4008941a;

@@ -13,8 +13,9 @@
 import type { RawPath } from '../../core/raw-path.ts';
 import { RESOLVE_INSIDE } from '../directory-fds.ts';
 import { DirectoryListing, RawStat } from '../directory-listing.ts';
+import { SyscallError } from '../syscall-error.ts';
 import { addressOf } from '../syscalls-inode-linux.ts';
-import { closeFd, O_DIRECTORY, O_RDONLY, openBeneath, SyscallError } from '../syscalls-linux.ts';
+import { closeFd, O_DIRECTORY, O_RDONLY, openBeneath } from '../syscalls-linux.ts';
 import { type LotMemory, SharedLots } from '../work-lots.ts';
 import { IndexBlock } from './index-block.ts';
 import { formatOf, isRecordOf, RACY_MS, S_IFDIR, S_IFSOCK } from './stat-record.ts';
