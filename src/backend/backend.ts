@@ -265,6 +265,18 @@ export interface Backend extends AsyncDisposable {
     options?: WorkOptions,
   ): Promise<ApplyResult>;
 
+  /**
+   * Makes a writable copy of a snapshot to try something in, outside of the live tree: a clone where the
+   * backend has them. A workspace has one: what stands there goes first, also half of one that a killed
+   * call left. It is no snapshot: nothing lists it, recovery leaves it alone, the workspace's end takes it.
+   * @returns its absolute path, as text
+   * @throws GhostsnapError SNAPSHOT_NOT_FOUND, POOL_FULL, INTERRUPTED, RESTORE_FAILED, NOT_PERMITTED
+   */
+  makeScratch(ref: WorkspaceRef, target: SnapshotId, options?: WorkOptions): Promise<string>;
+
+  /** Removes it with everything in it. One that is not there counts as removed. */
+  removeScratch(ref: WorkspaceRef): Promise<void>;
+
   /** Whether a swap would be safe now; the reason is shown to the person. */
   checkSwap(ref: WorkspaceRef): { readonly allowed: boolean; readonly reason: string };
 

@@ -130,6 +130,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/undo-call.ts'),
   },
   {
+    name: 'bisect',
+    summary: 'find the tool call that broke something',
+    group: GOING_BACK,
+    load: () => import('./commands/bisect.ts'),
+  },
+  {
     name: 'redo',
     summary: 'take an undo back',
     group: GOING_BACK,

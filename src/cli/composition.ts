@@ -7,6 +7,8 @@
  */
 import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
 import type { UncoveredPath } from '../backend/backend.ts';
+import type { WorkspaceId } from '../core/ids.ts';
+import type { BisectRecord, BisectStore } from '../engine/bisect.ts';
 import type { PolicyInForce } from '../engine/judge-call.ts';
 import type { RecoveryReport } from '../engine/results.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
@@ -80,6 +82,11 @@ export interface ForgetReport {
   readonly keptAt: string | null;
 }
 
+export interface BisectRequest {
+  readonly environment: Environment;
+  readonly workspace: WorkspaceId;
+}
+
 export interface Composition {
   openWorkspace(request: OpenRequest): Promise<Workspace>;
   initWorkspace(request: InitRequest): Promise<InitReport>;
@@ -108,6 +115,10 @@ export interface Composition {
     readonly text: string | null;
     readonly environment?: Environment;
   }): Promise<PolicyInForce>;
+  /** Alone with the record of a workspace's bisect until disposed. @throws GhostsnapError LOCKED */
+  openBisect(request: BisectRequest): Promise<BisectStore & Disposable>;
+  /** For looking at it; null: none is under way. */
+  readBisect(request: BisectRequest): Promise<BisectRecord | null>;
   destroyPool(
     request: PoolRequest & { readonly force?: 'yes' | 'no' },
   ): Promise<{ readonly name: string }>;

@@ -32,10 +32,18 @@ const NOT_FOUND = 127;
 export async function runChild(options: {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Default: where this process is. */
+  readonly cwd?: string;
+  /** 'error': what it prints goes to standard error, and standard output stays ours. Default 'own'. */
+  readonly output?: 'own' | 'error';
 }): Promise<number> {
   const [file = '', ...args] = options.command;
   using passed = passSignals(() => {
-    return spawn(file, args, { stdio: 'inherit', env: { ...options.env } });
+    return spawn(file, args, {
+      stdio: ['inherit', options.output === 'error' ? 2 : 'inherit', 'inherit'],
+      env: { ...options.env },
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
   });
   return await exitStatusOf(passed.child, file);
 }

@@ -4,7 +4,9 @@
  * Only what is on the path before a tool call is loaded at once; everything else when it is asked for.
  */
 import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
+import type { BisectRecord } from '../engine/bisect.ts';
 import type { PolicyInForce } from '../engine/judge-call.ts';
+import type { BisectFileOptions, OpenBisect } from './bisect-file.ts';
 import type { ForgetWorkspaceOptions, ForgottenWorkspace } from './forget-workspace.ts';
 import { type Environment, resolveHome } from './home.ts';
 import type { InitWorkspaceOptions, InitWorkspaceResult } from './init-workspace.ts';
@@ -69,6 +71,15 @@ export async function readPolicy(options: {
   const { policySource } = await import('./policy-files.ts');
   const environment = options.environment ?? systemEnvironment();
   return await policySource(resolveHome(environment)).rulesWith(options.text);
+}
+
+/** Alone with the record of a workspace's bisect until disposed. @throws GhostsnapError LOCKED */
+export async function openBisect(options: BisectFileOptions): Promise<OpenBisect> {
+  return await (await import('./bisect-file.ts')).openBisect(options);
+}
+
+export async function readBisect(options: BisectFileOptions): Promise<BisectRecord | null> {
+  return (await import('./bisect-file.ts')).readBisect(options);
 }
 
 export async function destroyPool(

@@ -13,6 +13,7 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import type { WorkspaceHost } from '../engine/workspace-host.ts';
 import { WorkspaceSession } from '../engine/workspace-session.ts';
 import { pruneInBackground, pruneSoon, takeBackPrune } from './background-prune.ts';
+import { removeBisect } from './bisect-file.ts';
 import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, closePoolSync, type OpenPool, openPool, requirePool } from './open-pool.ts';
@@ -139,6 +140,7 @@ function makeHost({ home, environment, record, parts }: BuildWorkspaceOptions): 
     pruneDue: pruneSoon,
     forget: (workspace) => {
       takeBackPrune(workspace);
+      removeBisect(home, workspace.info.workspace);
       removeWorkspace(home, workspace.info.path);
     },
   };

@@ -5,7 +5,7 @@
  * queue and lock, and gives back a plain value. Reading methods take neither queue nor lock: the
  * catalog shows them the last committed state.
  */
-import type { TreeReader, TreeRef } from '../backend/backend.ts';
+import type { TreeReader, TreeRef, WorkOptions } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
@@ -27,14 +27,14 @@ import type {
   SessionRequest,
   UnattributedInfo,
 } from './call-results.ts';
+import { type ChangesBetween, changesBetween, type Span } from './changes-between.ts';
 import { chooseMode } from './choose-mode.ts';
 import { type CreateOptions, createWorkspace, takeBackCreation } from './create-workspace.ts';
-import { deleteSnapshots } from './delete-snapshots.ts';
 import { workspaceDestroyed } from './destroyed-workspace.ts';
 import { type Judgement, type JudgeOptions, judgeCall } from './judge-call.ts';
 import { boundedText, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
-import { isPruneDue, prune } from './prune.ts';
+import { isPruneDue, prune, pruneNamed } from './prune.ts';
 import { abandonSession, assertMade, rebindSession, type StepHook } from './rebind.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverSession } from './recover.ts';
@@ -338,6 +338,19 @@ export class EngineWorkspace implements Workspace {
     return await backend.extract(this.#session.ref, target, parsed, directory);
   }
 
+  async makeScratch(spec: string, work: WorkOptions = {}): Promise<{ path: string }> {
+    const { backend } = this.#session.ports;
+    return { path: await backend.makeScratch(this.#session.ref, this.resolve(spec), work) };
+  }
+
+  removeScratch(): Promise<void> {
+    return this.#session.ports.backend.removeScratch(this.#session.ref);
+  }
+
+  changesBetween(span: Span): ChangesBetween {
+    return changesBetween(this.#session, span);
+  }
+
   async planWalk(
     direction: 'undo' | 'redo',
     request: { readonly signal?: AbortSignal } = {},
@@ -397,8 +410,12 @@ export class EngineWorkspace implements Workspace {
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     };
     return await this.#exclusive({ purpose: 'prune', signal: request.signal }, async () => {
-      if (request.specs !== undefined) return await this.#pruneNamed(request.specs, act, rest);
-      return await prune(this.#session, { policy: this.#host.policy(), act, ...rest });
+      const { specs } = request;
+      if (specs === undefined) {
+        return await prune(this.#session, { policy: this.#host.policy(), act, ...rest });
+      }
+      const ids = [...new Set(specs.map((spec) => this.resolve(spec)))];
+      return await pruneNamed(this.#session, { ids, act, ...rest });
     });
   }
 
@@ -572,19 +589,5 @@ export class EngineWorkspace implements Workspace {
       if (pinned === 'unpinned') backend.setPinned(this.#session.ref, id, pinned);
       return this.#infoOf(id);
     });
-  }
-
-  async #pruneNamed(
-    specs: readonly string[],
-    act: 'plan' | 'apply',
-    rest: { onStep?: (label: string) => void; signal?: AbortSignal },
-  ): Promise<PruneResult> {
-    const { clock } = this.#session.ports;
-    const startedMs = clock.monotonicMs();
-    const ids = [...new Set(specs.map((spec) => this.resolve(spec)))];
-    const decisions = ids.map((id) => ({ id, keep: false, rule: 'named on the command line' }));
-    const deleted =
-      act === 'plan' ? [] : await deleteSnapshots(this.#session, { ids, rule: 'named', ...rest });
-    return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs };
   }
 }

@@ -21,12 +21,15 @@ export function isPruneDue(snapshotCount: number): boolean {
   return snapshotCount > 0 && snapshotCount % PRUNE_EVERY_SNAPSHOTS === 0;
 }
 
-export interface PruneRequest {
-  readonly policy: RetentionPolicy;
+interface PruneWork {
   /** 'plan': nothing is deleted. */
   readonly act: 'plan' | 'apply';
   readonly onStep?: (label: string) => void;
   readonly signal?: AbortSignal;
+}
+
+export interface PruneRequest extends PruneWork {
+  readonly policy: RetentionPolicy;
 }
 
 /** Inside `session.run`. */
@@ -48,6 +51,20 @@ export async function prune(
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
   await backend.removeReplaced(session.ref);
+  return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs };
+}
+
+/** Exactly these. Inside `session.run`. @throws GhostsnapError as `deleteSnapshots` */
+export async function pruneNamed(
+  session: WorkspaceSession,
+  request: PruneWork & { readonly ids: readonly SnapshotId[] },
+): Promise<PruneResult> {
+  const { clock } = session.ports;
+  const startedMs = clock.monotonicMs();
+  const { ids, act, ...rest } = request;
+  const decisions = ids.map((id) => ({ id, keep: false, rule: 'named on the command line' }));
+  const deleted =
+    act === 'plan' ? [] : await deleteSnapshots(session, { ids, rule: 'named', ...rest });
   return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs };
 }
 

@@ -6,7 +6,7 @@
  * label, `@` for the newest, `@~N` for the N-th before it. Paths are text relative to the workspace, or
  * absolute inside it.
  */
-import type { TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
+import type { Progress, TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
 import type { CallId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { TurnMode } from '../core/state.ts';
 import type { TreeChange } from '../core/tree-change.ts';
@@ -23,6 +23,7 @@ import type {
   SessionRequest,
   UnattributedInfo,
 } from './call-results.ts';
+import type { ChangesBetween, Span } from './changes-between.ts';
 import type { Judgement, JudgeOptions } from './judge-call.ts';
 import type { OperationRow } from './ports.ts';
 import type {
@@ -37,6 +38,7 @@ import type {
 } from './results.ts';
 import type { UndoCallPlan, UndoCallRequest, UndoCallResult } from './undo-call.ts';
 
+export type { CallOfSession, ChangesBetween, Span } from './changes-between.ts';
 export type { Blame, BlamedLine, BlameOrigin, UndoCallPlan, UndoCallRequest, UndoCallResult };
 
 export interface WorkspaceInfo {
@@ -170,6 +172,18 @@ export interface Workspace extends AsyncDisposable, Disposable {
     paths: readonly string[],
     directory: string,
   ): Promise<{ changes: number; notes: TurnResult['notes'] }>;
+  /**
+   * A writable copy of a snapshot to try something in, outside of the live tree: a clone on btrfs. One a
+   * workspace: the one before goes. It stays until it is removed or the workspace is destroyed.
+   */
+  makeScratch(
+    spec: string,
+    work?: { readonly signal?: AbortSignal; readonly onProgress?: Progress },
+  ): Promise<{ path: string }>;
+  /** One that is not there counts as removed. */
+  removeScratch(): Promise<void>;
+  /** What may have changed the tree between two snapshots. */
+  changesBetween(span: Span): ChangesBetween;
   /** What `undoCall` would do, conflicts included. Reads only. @throws GhostsnapError as `undoCall` */
   planUndoCall(call: string, options?: { readonly signal?: AbortSignal }): Promise<UndoCallPlan>;
   /**

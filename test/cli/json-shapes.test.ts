@@ -4,7 +4,25 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { type Environment, openWorkspace } from '../../src/index.ts';
 import { makeCliWorkspace } from './cli-workspace.ts';
+
+/** A tool call that edits a file, as a hook would report it. */
+async function tellOneCall(path: string, base: string): Promise<void> {
+  const env = { GHOSTSNAP_HOME: join(base, 'home') };
+  const environment: Environment = { env, cwd: path, homeDir: base, uid: process.getuid?.() ?? 0 };
+  await using workspace = await openWorkspace({ workspace: path, environment });
+  const whose = { session: 's', harness: 'test' };
+  await workspace.submitPrompt({ ...whose, text: 'edit it' });
+  const call = await workspace.beginCall({
+    ...whose,
+    tool: 'Bash',
+    key: 'k',
+    input: { command: 'x' },
+  });
+  writeFileSync(join(path, 'src', 'main.ts'), 'edited\n');
+  await workspace.endCall({ call: call.call, outcome: 'ok' });
+}
 
 /** Names of types in place of values; an array is the distinct shapes in it. */
 function shapeOf(value: unknown): unknown {
@@ -46,6 +64,15 @@ it('--json keeps its shape in every command', async () => {
   await record('restore', 'two', 'src', '--to', join(workspace.base, 'to'));
   await record('policy', 'check');
   await record('log', '--operations', '--changes', '-n', '5');
+  await tellOneCall(workspace.path, workspace.base);
+  await record('undo-call', '@', '--dry-run');
+  await record('blame', 'src/main.ts');
+  await record('policy', 'explain', '@');
+  await record('bisect', 'start', '--good', 'two');
+  await record('bisect', 'status');
+  await record('bisect', 'run', '--json', 'false');
+  await record('bisect', 'reset');
+  await record('undo-call', '@');
   await record('status');
   await record('prune', '--dry-run');
   await record('recover');

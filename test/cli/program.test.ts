@@ -9,7 +9,12 @@ describe('the command line', () => {
     const verbs = COMMANDS.map((entry) => [entry.name]);
     const pools = ['create', 'list', 'status', 'mount', 'destroy'].map((name) => ['pool', name]);
     const pages: string[] = [];
-    for (const words of [[], ...verbs, ...pools]) {
+    const bisects = ['start', 'good', 'next', 'run', 'status', 'reset'].map((name) => [
+      'bisect',
+      name,
+    ]);
+    const policies = ['check', 'explain'].map((name) => ['policy', name]);
+    for (const words of [[], ...verbs, ...pools, ...bisects, ...policies]) {
       const { status, stdout } = await runMain([...words, '--help']);
       expect(status).toBe(0);
       pages.push(`$ ghostsnap ${[...words, '--help'].join(' ')}\n${stdout}`);

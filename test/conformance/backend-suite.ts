@@ -4,6 +4,8 @@
  * The suite branches on `properties` only. Each test starts from a workspace of its own; the model
  * (test/model/) says what must be there afterwards, the independent checker says what is.
  */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Backend, TreeRef } from '../../src/backend/backend.ts';
@@ -86,6 +88,7 @@ export function describeBackend(under: BackendUnderTest): void {
   describe(`the ${under.name} backend`, () => {
     describeSnapshots(check);
     describeTurning(check);
+    describeScratch(check);
     describeLooking(check);
     describeSwapping(check);
     describeRefusals(check);
@@ -180,6 +183,42 @@ function describeSnapshots(check: Check): void {
     await w.snapshot();
     await w.stage.reopen();
     await w.rollback(id);
+    await w.checkAll();
+  });
+}
+
+function describeScratch(check: Check): void {
+  check('makeScratch() gives an equal tree that is neither snapshot nor workspace', async (w) => {
+    w.run(...RICH);
+    const id = await w.snapshot();
+    w.run(...WRECK);
+    const path = await w.stage.backend().makeScratch(w.stage.ref, id);
+    expect(describeDifference(listModel(w.model(id)), w.stage.listDirectory(path))).toBe('');
+    if (w.stage.kind === 'directory') rmSync(join(path, 'src'), { recursive: true });
+    await w.checkAll();
+  });
+
+  check('makeScratch() takes the place of the one before; recovery leaves it alone', async (w) => {
+    w.run(...RICH);
+    const first = await w.snapshot();
+    w.run(...WRECK);
+    const second = await w.snapshot();
+    await w.stage.backend().makeScratch(w.stage.ref, first);
+    const path = await w.stage.backend().makeScratch(w.stage.ref, second);
+    await w.stage.reopen();
+    expect(describeDifference(listModel(w.model(second)), w.stage.listDirectory(path))).toBe('');
+    for (let again = 0; again < 2; again += 1) {
+      await w.stage.backend().removeScratch(w.stage.ref);
+    }
+    if (w.stage.kind === 'directory') expect(existsSync(path)).toBe(false);
+    await w.checkAll();
+  });
+
+  check('makeScratch() of what is not there is refused and takes nothing away', async (w) => {
+    w.run(write('a', 'x'));
+    const path = await w.stage.backend().makeScratch(w.stage.ref, await w.snapshot());
+    await expectCode(w.stage.backend().makeScratch(w.stage.ref, w.newId()), 'SNAPSHOT_NOT_FOUND');
+    expect(w.stage.listDirectory(path).join()).toContain('a');
     await w.checkAll();
   });
 }

@@ -218,6 +218,16 @@ export class MemoryBackend implements Backend {
     return { changes: paths.length, notes: [] };
   }
 
+  async makeScratch(ref: WorkspaceRef, target: SnapshotId): Promise<string> {
+    const path = scratchPath(ref);
+    this.directories.set(path, cloneTree(this.#tree(ref, target)));
+    return path;
+  }
+
+  async removeScratch(ref: WorkspaceRef): Promise<void> {
+    this.directories.delete(scratchPath(ref));
+  }
+
   checkSwap(): { readonly allowed: boolean; readonly reason: string } {
     return { allowed: true, reason: 'nobody holds a model' };
   }
@@ -251,6 +261,7 @@ export class MemoryBackend implements Backend {
   }
 
   async releaseWorkspace(ref: WorkspaceRef): Promise<void> {
+    this.directories.delete(scratchPath(ref));
     this.#kept.delete(ref.id);
   }
 
@@ -300,6 +311,10 @@ export function copyPath(from: ModelTree, to: ModelTree, path: RawPath): void {
     putNode(to, parent, { ...nodeAt(from, parent), entries: new Map() });
   }
   putNode(to, path, node);
+}
+
+function scratchPath(ref: WorkspaceRef): string {
+  return `${ref.poolRoot}/scratch-of-${ref.id}`;
 }
 
 function notInSnapshot(path: RawPath, target: SnapshotId): GhostsnapError {

@@ -257,6 +257,12 @@ export class SimBackend implements Backend {
     return { changes: 0, notes: [] };
   }
 
+  async makeScratch(ref: WorkspaceRef): Promise<string> {
+    return `${ref.path}.scratch`;
+  }
+
+  async removeScratch(): Promise<void> {}
+
   checkSwap(): { allowed: boolean; reason: string } {
     return { allowed: true, reason: 'nobody holds the tree' };
   }

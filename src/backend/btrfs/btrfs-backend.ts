@@ -10,6 +10,7 @@
  *     pins/<id>                           empty files
  *     clone_*, compare_*, doomed_*        working names, swept by recovery
  *     replaced_*                          old trees of swaps
+ *     scratch                             scratch.ts
  *   work/<workspace id>                   trees that were moved into the pool
  */
 import { statfsSync } from 'node:fs';
@@ -45,6 +46,7 @@ import { assertPoolFits, assertPoolIsBtrfs, makeGhostDirectory } from './pool-di
 import { recoverWorkspaceOnDisk } from './recover-workspace.ts';
 import { recreateFrom } from './recreate-workspace.ts';
 import { abandonOnDisk, isAbandoned, RELEASE_STEPS, releaseInPlace } from './release-workspace.ts';
+import { makeScratchClone, removeScratchClone } from './scratch.ts';
 import {
   listPins,
   listSnapshotsOnDisk,
@@ -184,6 +186,9 @@ export function createBtrfsBackend(): BtrfsBackend {
       using source = openWorkspaceTree(directories.of(ref), target);
       return await extractTree({ source, paths, toDirectory, ...options });
     },
+
+    makeScratch: (ref, target) => makeScratchClone(directories.of(ref), target),
+    removeScratch: (ref) => removeScratchClone(directories.of(ref)),
 
     checkSwap: (ref) => checkSwapOf(directories.of(ref)),
     prepareSwap: (ref, target, operation) => {

@@ -21,6 +21,7 @@ import { extractTree } from '../tree-extract.ts';
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { LiveState } from './live-state.ts';
 import { listManifests, manifestsStamp, namesIn } from './manifest-files.ts';
+import { makeScratchCopy, removeScratchCopy } from './scratch.ts';
 import { workspacePaths } from './store-layout.ts';
 import {
   deleteStoreSnapshots,
@@ -122,6 +123,9 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
       using source = openManifestTree(ref, target);
       return await extractTree({ source, paths, toDirectory, ...work });
     },
+
+    makeScratch: (ref, target, work = {}) => makeScratchCopy(ref, target, work),
+    removeScratch: (ref) => removeScratchCopy(ref),
 
     checkSwap: () => ({ allowed: false, reason: NO_SWAP }),
     prepareSwap: () => {

@@ -3,7 +3,7 @@
  *
  *   .ghostsnap/objects/          objects of all workspaces of the pool
  *   .ghostsnap/locks/objects     held shared while a snapshot refers to objects, exclusive by the sweep
- *   .ghostsnap/<workspace id>/   workspace.json, snapshots/, pins/, index, working/, opened-modes
+ *   .ghostsnap/<workspace id>/   workspace.json, snapshots/, pins/, index, working/, opened-modes, scratch/
  */
 import type { SnapshotId, WorkspaceId } from '../../core/ids.ts';
 import { OPENED_MODES_NAME } from '../opened-modes.ts';

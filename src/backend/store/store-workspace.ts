@@ -27,6 +27,7 @@ import {
 } from '../syscalls-linux.ts';
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { readManifest, snapshotIdsOnDisk } from './manifest-files.ts';
+import { removeScratchCopy } from './scratch.ts';
 import { objectsPath, workspacePaths } from './store-layout.ts';
 import { moveAside, setAsideKilled, sweep } from './sweep.ts';
 import {
@@ -141,6 +142,7 @@ export async function releaseStoreWorkspace(ref: WorkspaceRef, onStep: StepHook)
   await sweep(ref, onStep);
   onStep('release:swept');
   removeComeback(ref);
+  await removeScratchCopy(ref);
   // The record goes last: without it nobody would know that the rest is to go.
   for (const path of [paths.snapshots, paths.pins, paths.working, paths.index]) {
     rmSync(path, { recursive: true, force: true });
