@@ -31,6 +31,8 @@ const WHAT = {
   applyInPlace: 'Turning the tree',
   applyPlanned: 'Turning the tree',
   extract: 'Extracting',
+  makeScratch: 'Making the scratch tree',
+  removeScratch: 'Removing the scratch tree',
   checkSwap: 'Looking who holds the tree',
   prepareSwap: 'Preparing the exchange',
   swapIn: 'Exchanging the tree',
