@@ -37,6 +37,11 @@ const BUSY_TIMEOUT_MS = 10_000;
  *   FORMAT_TOO_NEW, LOCKED, NOT_PERMITTED, POOL_FULL, IO
  */
 export function openCatalog(options: OpenCatalogOptions): Catalog {
+  return openSqliteCatalog(options);
+}
+
+/** The same, with what the catalog's own parts need of it. */
+export function openSqliteCatalog(options: OpenCatalogOptions): SqliteCatalog {
   const { file } = options;
   const access = options.access ?? 'writable';
   const busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;

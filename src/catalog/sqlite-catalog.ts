@@ -46,6 +46,16 @@ import { insertWorkspace, projectEvent, projectState } from './projection.ts';
 import { catalogFailure } from './sqlite-failure.ts';
 import { Statements } from './statements.ts';
 
+/** What a writer that commits for others does, in the order it was given. */
+export type CatalogWrite =
+  | {
+      readonly type: 'commit';
+      readonly workspace: WorkspaceId;
+      readonly events: readonly Event[];
+      readonly state: WorkspaceState;
+    }
+  | { readonly type: 'stamp'; readonly workspace: WorkspaceId; readonly stamp: string };
+
 /** Every id is ASCII below '~': the range from a prefix to the prefix and '~' holds what starts with it. */
 const AFTER_EVERY_ID = '~';
 const NO_LIMIT = -1;
@@ -116,6 +126,32 @@ export class SqliteCatalog implements Catalog {
       if (!isFull || !isEssential || !this.#reserve.giveUp()) throw failure;
       this.#write(() => this.#commitOnce(workspace, events, state, durability));
     }
+  }
+
+  settle(): null {
+    return null;
+  }
+
+  settleSync(): void {}
+
+  /** Writes of many workspaces in one transaction. False: one of them can't be, and nothing was written. */
+  tryWriteTogether(writes: readonly CatalogWrite[], durability: Durability): boolean {
+    if (!this.#reserve.ensure()) return false;
+    try {
+      this.#inTransaction(durability, () => {
+        for (const write of writes) this.#writeOne(write);
+      });
+      return true;
+    } catch {
+      // Whose failure it was, and whether it may use the reserve, is found out one by one.
+      return false;
+    }
+  }
+
+  /** @throws GhostsnapError as `commit` and `saveStamp` */
+  writeAlone(write: CatalogWrite, durability: Durability): void {
+    if (write.type === 'stamp') this.saveStamp(write.workspace, write.stamp);
+    else this.commit(write.workspace, write.events, write.state, durability);
   }
 
   listWorkspaces(): readonly WorkspaceRow[] {
@@ -238,16 +274,25 @@ export class SqliteCatalog implements Catalog {
     state: WorkspaceState,
     durability: Durability,
   ): void {
+    this.#inTransaction(durability, () => this.#append(workspace, events, state));
+  }
+
+  #inTransaction(durability: Durability, work: () => void): void {
     this.#setDurability(durability);
     this.#statements.run('BEGIN IMMEDIATE');
     try {
-      this.#append(workspace, events, state);
+      work();
       this.#statements.run('COMMIT');
     } catch (error) {
       // A full disk may have rolled back by itself.
       if (this.#database.isTransaction) this.#statements.run('ROLLBACK');
       throw error;
     }
+  }
+
+  #writeOne(write: CatalogWrite): void {
+    if (write.type === 'commit') this.#append(write.workspace, write.events, write.state);
+    else this.#statements.run(SQL.setStamp, write.stamp, write.workspace);
   }
 
   #append(workspace: WorkspaceId, events: readonly Event[], state: WorkspaceState): void {

@@ -12,7 +12,7 @@ import { openCatalog } from '../catalog/open-catalog.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Catalog } from '../engine/ports.ts';
 import type { EnginePorts } from '../engine/workspace-session.ts';
-import { createFileLocks, type FileLocks } from '../locks/file-locks.ts';
+import { createPoolFileLocks, type FileLocks } from '../locks/file-locks.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Home, poolDirectory } from './home.ts';
 import { readPool } from './registry.ts';
@@ -84,9 +84,44 @@ interface Opening {
 const joinable = new Map<string, Opening>();
 const openings = new WeakMap<OpenPool, Opening>();
 
+/**
+ * Opens a pool for a service, which works in it alone from now on: its commits are grouped and it hands
+ * out the locks itself. Whatever else of this process opens the pool or a workspace in it joins this opening.
+ * `closePool` gives it back.
+ * @throws GhostsnapError as `openPool`; LOCKED while commands are at work in it, or another service is
+ */
+export async function openServicePool(
+  options: Pick<OpenPoolOptions, 'home' | 'pool'> & { readonly waitMs: number },
+): Promise<OpenPool> {
+  const { home, pool, waitMs } = options;
+  assertReachable(pool);
+  const [{ holdPool }, { openGroupedCatalog }, backend] = await Promise.all([
+    import('../locks/service-locks.ts'),
+    import('../catalog/grouped-catalog.ts'),
+    makeBackend(pool, 'on'),
+  ]);
+  const locks = await holdPool({ directory: locksDirectory(options), purpose: 'serve', waitMs });
+  try {
+    const catalog = openGroupedCatalog({ file: catalogFile(options) });
+    const index = { record: pool, catalog, locks, clock: systemClock, entropy: systemEntropy };
+    const parts = { ...index, backend };
+    const withBtrfs = pool.kind === 'store' ? null : parts;
+    const opening = { index, catalogInode: catalogInode(options), withBtrfs, users: 1 };
+    joinable.set(joiningKey(home, pool), opening);
+    openings.set(parts, opening);
+    return parts;
+  } catch (error) {
+    locks[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function joiningKey(home: Home, pool: PoolRecord): string {
+  return [poolDirectory(home, pool.name), home.config, pool.id, pool.root].join('\0');
+}
+
 function joinOpening(options: OpenPoolOptions): Opening {
-  const { home, pool } = options;
-  const key = [poolDirectory(home, pool.name), home.config, pool.id, pool.root].join('\0');
+  const key = joiningKey(options.home, options.pool);
   const known = joinable.get(key);
   if (known !== undefined && known.users > 0 && known.catalogInode === catalogInode(options)) {
     return known;
@@ -101,7 +136,11 @@ function catalogFile({ home, pool }: Pick<OpenPoolOptions, 'home' | 'pool'>): st
   return path.join(poolDirectory(home, pool.name), 'catalog.db');
 }
 
-function catalogInode(options: OpenPoolOptions): number {
+function locksDirectory({ home, pool }: Pick<OpenPoolOptions, 'home' | 'pool'>): string {
+  return path.join(poolDirectory(home, pool.name), 'locks');
+}
+
+function catalogInode(options: Pick<OpenPoolOptions, 'home' | 'pool'>): number {
   return fs.statSync(catalogFile(options), { throwIfNoEntry: false })?.ino ?? -1;
 }
 
@@ -115,9 +154,8 @@ export async function makeBackend(pool: PoolRecord, watch: 'on' | 'off'): Promis
 export function openIndex(
   options: Pick<OpenPoolOptions, 'home' | 'pool'>,
 ): Omit<OpenPool, 'backend'> {
-  const directory = poolDirectory(options.home, options.pool.name);
   const catalog = openCatalog({ file: catalogFile(options) });
-  const locks = createFileLocks(path.join(directory, 'locks'));
+  const locks = createPoolFileLocks(locksDirectory(options));
   return { record: options.pool, catalog, locks, clock: systemClock, entropy: systemEntropy };
 }
 

@@ -4,7 +4,8 @@
  * A session is recorded when it is first seen, by whichever report comes first: hooks for its start may
  * be missing, late or skipped. All of it is bounded text from outside.
  */
-import type { PromptId } from '../core/ids.ts';
+import { assert } from '../core/errors.ts';
+import { type PromptId, promptId } from '../core/ids.ts';
 import { keptPrompt } from '../core/kept-input.ts';
 import { NAME_BYTES_MAX } from '../core/limits.ts';
 import type { PromptRequest, SessionRequest } from './call-results.ts';
@@ -16,9 +17,14 @@ export function ensureSession(session: WorkspaceSession, request: SessionRequest
   const name = requiredName('session', request.session, NAME_BYTES_MAX);
   const harness = requiredName('harness', request.harness, NAME_BYTES_MAX);
   const parent = boundedText('parent session', request.parentSession, NAME_BYTES_MAX);
+  if (session.agent?.session === name) return name;
   const known = session.ports.catalog.session(session.ref.id, name);
-  if (known !== null && known.endedAtMs === null) return name;
-  session.decide({ type: 'start-session', session: name, harness, parent }, 'process-crash');
+  // Read before anything is decided: what is decided may take a moment to be readable.
+  const prompt = readNewestPrompt(session, known === null ? parent : name);
+  if (known === null || known.endedAtMs !== null) {
+    session.decide({ type: 'start-session', session: name, harness, parent }, 'process-crash');
+  }
+  session.agent = { session: name, prompt };
   return name;
 }
 
@@ -26,6 +32,7 @@ export function ensureSession(session: WorkspaceSession, request: SessionRequest
 export function endSession(session: WorkspaceSession, name: string): void {
   const known = session.ports.catalog.session(session.ref.id, name);
   if (known === null || known.endedAtMs !== null) return;
+  session.agent = null;
   session.decide({ type: 'end-session', session: name }, 'process-crash');
 }
 
@@ -35,17 +42,24 @@ export function submitPrompt(session: WorkspaceSession, request: PromptRequest):
   const random = session.ports.entropy.ulidRandom();
   const text = keptPrompt(request.text, request.redaction ?? 'on');
   session.decide({ type: 'submit-prompt', random, session: name, text }, 'process-crash');
-  const prompt = newestPromptOf(session, name);
-  if (prompt === null) throw new Error('Invariant violated: a prompt that was submitted is known.');
-  return prompt;
+  session.agent = null;
+  // It is the newest id there is.
+  const { lastUlid } = session.state;
+  assert(lastUlid !== '', 'a prompt that was submitted has an id');
+  return promptId(lastUlid);
+}
+
+export function newestPromptOf(session: WorkspaceSession, name: string): PromptId | null {
+  const { agent } = session;
+  return agent?.session === name ? agent.prompt : readNewestPrompt(session, name);
 }
 
 /** An agent inside an agent works on what its parent was asked. */
 const PARENTS_MAX = 8;
 
-export function newestPromptOf(session: WorkspaceSession, name: string): PromptId | null {
+function readNewestPrompt(session: WorkspaceSession, from: string | null): PromptId | null {
   const { catalog } = session.ports;
-  let at: string | null = name;
+  let at = from;
   for (let depth = 0; at !== null && depth < PARENTS_MAX; depth += 1) {
     const [newest] = catalog.listPrompts(session.ref.id, { session: at, limit: 1 });
     if (newest !== undefined) return newest.prompt;

@@ -8,6 +8,7 @@
  * disarmed or overtaken is removed by it. At most one is armed, and every operation that takes, turns or
  * deletes drops it first.
  */
+import type { Arming } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotLabels } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
@@ -36,10 +37,10 @@ export async function armSnapshot(
   const { armed } = session.state;
   if (armed !== null && arming.check(session.ref, armed) === 'same') return ARMED;
   dropArmed(session);
-  const refusal = isInVain(session) ? BUSY : arming.refusal(session.ref);
+  const refusal = isInVain(arming) ? BUSY : arming.refusal(session.ref);
   if (refusal !== null) return refused(refusal);
   onStep('arm:begin');
-  session.decide({ type: 'arm-snapshot', random: entropy.ulidRandom() }, 'power-loss');
+  await session.decideDurably({ type: 'arm-snapshot', random: entropy.ulidRandom() });
   const id = session.state.armed as SnapshotId;
   onStep('arm:intent-written');
   try {
@@ -51,6 +52,8 @@ export async function armSnapshot(
     return refused(error.message);
   }
   onStep('arm:armed');
+  // What was to be written of this workspace is: more can only be others'.
+  if (arming.check(session.ref, id) === 'unproven') luckOf(arming).unproven += 1;
   return ARMED;
 }
 
@@ -59,12 +62,32 @@ const UNPROVEN_MAX = 4;
 const PAUSED_CALLS = 16;
 const BUSY = 'others write to the same filesystem all the time, so that nothing can be proven';
 
-/** On a busy filesystem each armed snapshot would only be one more to take and to remove. */
-function isInVain(session: WorkspaceSession): boolean {
-  if (session.unproven < UNPROVEN_MAX) return false;
-  session.unproven += 1;
-  if (session.unproven > UNPROVEN_MAX + PAUSED_CALLS) session.unproven = UNPROVEN_MAX - 1;
-  return true;
+/**
+ * How often in a row an armed snapshot could neither be proven nor refuted. It is others that keep it from
+ * being proven, so what one workspace learns holds for all of a backend.
+ */
+const lucks = new WeakMap<Arming, { unproven: number }>();
+
+function luckOf(arming: Arming): { unproven: number } {
+  let luck = lucks.get(arming);
+  if (luck === undefined) {
+    luck = { unproven: 0 };
+    lucks.set(arming, luck);
+  }
+  return luck;
+}
+
+/**
+ * On a busy filesystem each armed snapshot would only be one more to take and to remove. After a pause one
+ * is tried; what becomes of it is known when somebody wants it, and until then the pause goes on.
+ */
+function isInVain(arming: Arming): boolean {
+  const luck = luckOf(arming);
+  if (luck.unproven < UNPROVEN_MAX) return false;
+  luck.unproven += 1;
+  if (luck.unproven <= UNPROVEN_MAX + PAUSED_CALLS) return true;
+  luck.unproven = UNPROVEN_MAX;
+  return false;
 }
 
 const ARMED: ArmResult = { armed: true, reason: null };
@@ -77,26 +100,48 @@ function refused(reason: string): ArmResult {
  * Inside `session.run`: the armed snapshot as the one that is asked for, durable on return.
  * @returns null: there is none, or it is not proven to be the live tree
  */
-export function adoptArmed(
+export async function adoptArmed(
   session: WorkspaceSession,
   labels: SnapshotLabels,
   onStep: StepHook = NO_STEPS,
+): Promise<SnapshotId | null> {
+  const id = provenArmed(session);
+  if (id === null) return null;
+  onStep('adopt:begin');
+  session.isUncertain = true;
+  await session.decideDurably({ type: 'snapshot-taken', id, role: 'ordinary', ...labels });
+  nameAdopted(session, id, onStep);
+  return id;
+}
+
+/** The same inside `session.runSync`. */
+export function adoptArmedSync(
+  session: WorkspaceSession,
+  labels: SnapshotLabels,
 ): SnapshotId | null {
+  const id = provenArmed(session);
+  if (id === null) return null;
+  session.isUncertain = true;
+  session.decide({ type: 'snapshot-taken', id, role: 'ordinary', ...labels }, 'power-loss');
+  nameAdopted(session, id, NO_STEPS);
+  return id;
+}
+
+function provenArmed(session: WorkspaceSession): SnapshotId | null {
   const { arming } = session.ports.backend;
   const id = adoptableSnapshot(session.state);
   if (arming === null || id === null) return null;
   const found = arming.check(session.ref, id);
-  if (found === 'unproven') session.unproven += 1;
-  else session.unproven = 0;
-  if (found !== 'same') return null;
-  onStep('adopt:begin');
-  session.isUncertain = true;
-  session.decide({ type: 'snapshot-taken', id, role: 'ordinary', ...labels }, 'power-loss');
+  const luck = luckOf(arming);
+  luck.unproven = found === 'unproven' ? luck.unproven + 1 : 0;
+  return found === 'same' ? id : null;
+}
+
+function nameAdopted(session: WorkspaceSession, id: SnapshotId, onStep: StepHook): void {
   onStep('adopt:recorded');
-  arming.adopt(session.ref, id);
+  session.ports.backend.arming?.adopt(session.ref, id);
   session.isUncertain = false;
   onStep('adopt:named');
-  return id;
 }
 
 /** Inside `session.run`: nothing is armed afterwards. The disk first, so that the catalog knows of what is left. */

@@ -114,8 +114,15 @@ export interface SnapshotQuery {
 }
 
 /**
- * Events and their projections, in one transaction. Synchronous: a commit is tens of microseconds, and
- * nothing may come between a decision and its record. Reading works while another process writes.
+ * Events and their projections. Synchronous: nothing may come between a decision and its record.
+ * Reading works while another process writes.
+ *
+ * A command commits where it stands: tens of microseconds, and the commit has landed when the call
+ * returns. A service's catalog lets commits of many workspaces share a transaction on another thread:
+ * then a commit lands later, in the order it was given, and `settle` says when. Until then it may be lost
+ * with the process, as a 'process-crash' commit may be with the power. So an operation is acknowledged only
+ * after `settle`, and an effect that its record must precede waits for it as well. Every reading
+ * method shows what this object has committed, landed or not.
  */
 export interface Catalog extends Disposable {
   /** The state after the last event; null: unknown workspace. */
@@ -134,6 +141,15 @@ export interface Catalog extends Disposable {
     state: WorkspaceState,
     durability: 'power-loss' | 'process-crash',
   ): void;
+
+  /**
+   * Waits until everything that was committed to the workspace has landed as its durability promises.
+   * null: it has. After a failure nothing of what was committed since is in the catalog.
+   * @throws GhostsnapError what `commit` throws, of the first that failed; said once
+   */
+  settle(workspace: WorkspaceId): Promise<void> | null;
+  /** The same, blocking this thread. */
+  settleSync(workspace: WorkspaceId): void;
 
   listWorkspaces(): readonly WorkspaceRow[];
   workspaceRow(workspace: WorkspaceId): WorkspaceRow | null;
@@ -183,6 +199,11 @@ export interface Lock extends Disposable {
    * in the catalog.
    */
   readonly isInherited: boolean;
+  /**
+   * Nobody but the same `holder` has had the lock since it released it: what it knew then still holds.
+   * False also when that cannot be known.
+   */
+  readonly isContinued: boolean;
   /** The next holder is told what a holder that died would have told it. */
   leaveUnsettled(): void;
 }
@@ -192,6 +213,8 @@ export interface LockOptions {
   readonly waitMs: number;
   /** Shown to those who wait. */
   readonly purpose: string;
+  /** A number of whoever asks, for `isContinued`; not 0. */
+  readonly holder?: number;
 }
 
 export interface Locks {

@@ -9,7 +9,7 @@ import type { CreateResult, WorkOptions } from '../backend/backend.ts';
 import { assert } from '../core/errors.ts';
 import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
-import { adoptArmed, dropArmed } from './arm-snapshot.ts';
+import { adoptArmed, adoptArmedSync, dropArmed } from './arm-snapshot.ts';
 import { reconcile } from './reconcile.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
@@ -26,8 +26,10 @@ export async function takeSnapshot(
   labels: SnapshotLabels,
   options: WorkOptions & { readonly onStep?: (label: string) => void } = {},
 ): Promise<TakenSnapshot> {
-  const adopted = tryAdopt(session, role, labels, options.onStep);
-  if (adopted !== null) return adopted;
+  if (mayAdopt(session, role)) {
+    const adopted = await adoptArmed(session, labels, options.onStep);
+    if (adopted !== null) return { id: adopted, ...ADOPTED };
+  }
   const id = decideId(session);
   session.isUncertain = true;
   const created = await session.ports.backend.createSnapshot(session.ref, id, options);
@@ -42,8 +44,10 @@ export function takeSnapshotSync(
   role: SnapshotRole,
   labels: SnapshotLabels,
 ): TakenSnapshot {
-  const adopted = tryAdopt(session, role, labels);
-  if (adopted !== null) return adopted;
+  if (mayAdopt(session, role)) {
+    const adopted = adoptArmedSync(session, labels);
+    if (adopted !== null) return { id: adopted, ...ADOPTED };
+  }
   const id = decideId(session);
   session.isUncertain = true;
   const created = session.ports.backend.createSnapshotSync(session.ref, id);
@@ -52,17 +56,12 @@ export function takeSnapshotSync(
   return { id, uncovered: created.uncovered, adopted: false };
 }
 
+const ADOPTED = { uncovered: [], adopted: true } as const;
+
 /** Only what a person or an agent asks for: an operation's own snapshot is part of its intent. */
-function tryAdopt(
-  session: WorkspaceSession,
-  role: SnapshotRole,
-  labels: SnapshotLabels,
-  onStep?: (label: string) => void,
-): TakenSnapshot | null {
+function mayAdopt(session: WorkspaceSession, role: SnapshotRole): boolean {
   if (session.isUncertain) reconcile(session);
-  if (role !== 'ordinary') return null;
-  const id = adoptArmed(session, labels, onStep);
-  return id === null ? null : { id, uncovered: [], adopted: true };
+  return role === 'ordinary';
 }
 
 /**

@@ -4,17 +4,19 @@
  * Everything that decides or changes something runs inside `run` (or `runSync`): one at a time in this
  * process through the queue, one process at a time through the lock, on the state as the catalog holds
  * it at that moment. `decide` is the only way to an event: core step, then one catalog transaction.
- * Nothing here knows what a backend does.
+ * Nothing is acknowledged, and the lock not given back, before what was decided has landed in the
+ * catalog. Nothing here knows what a backend does.
  */
 import type { Backend, WorkspaceRef } from '../backend/backend.ts';
 import type { Command, Effect } from '../core/command.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
 import { emptyState } from '../core/fold-event.ts';
+import type { PromptId } from '../core/ids.ts';
 import { LOCK_WAIT_MS } from '../core/limits.ts';
 import type { WorkspaceState } from '../core/state.ts';
 import { step } from '../core/step.ts';
-import type { Catalog, Clock, Entropy, Lock, Locks } from './ports.ts';
+import type { Catalog, Clock, Entropy, Lock, LockOptions, Locks } from './ports.ts';
 
 export interface EnginePorts {
   readonly backend: Backend;
@@ -32,6 +34,8 @@ export interface WorkOn {
   readonly signal?: AbortSignal | undefined;
 }
 
+let sessions = 0;
+
 export class WorkspaceSession {
   readonly ref: WorkspaceRef;
   readonly ports: EnginePorts;
@@ -41,9 +45,14 @@ export class WorkspaceSession {
    * taken, or one that is lower.
    */
   isUncertain = false;
-  /** How often in a row an armed snapshot could neither be proven nor refuted. */
-  unproven = 0;
+  /**
+   * The agent's session that asked last: it has not ended, and this is its newest prompt. null: not
+   * known. An agent asks again and again, and the answers change seldom.
+   */
+  agent: { readonly session: string; readonly prompt: PromptId | null } | null = null;
   readonly #lockWaitMs: number;
+  /** Tells the sessions of a process apart. */
+  readonly #number = ++sessions;
   /** null: not read yet. A host holds thousands of workspaces that nobody asks anything. */
   #state: WorkspaceState | null = null;
   /** The end of the last work in the queue; null while it is empty. */
@@ -98,18 +107,34 @@ export class WorkspaceSession {
     using lock = this.ports.locks.acquireSync(this.ref.id, this.#lockOptions(on));
     this.#enter(lock);
     try {
-      return work();
+      const result = work();
+      this.#landSync();
+      return result;
     } finally {
       this.#settle(lock);
     }
   }
 
   /**
-   * Decides a command and records its events, before any of the effects happens.
+   * Decides a command and records its events. A 'power-loss' record has landed on return, before any of
+   * the effects happens; a 'process-crash' record before the operation is acknowledged.
    * @returns the effects to carry out
    * @throws GhostsnapError the conflict's code; LOCKED, POOL_FULL from the catalog
    */
   decide(command: Command, durability: Durability): readonly Effect[] {
+    const effects = this.#decide(command, durability);
+    if (durability === 'power-loss') this.#landSync();
+    return effects;
+  }
+
+  /** The same, for a record that survives a power loss, without blocking this thread until it has landed. */
+  async decideDurably(command: Command): Promise<readonly Effect[]> {
+    const effects = this.#decide(command, 'power-loss');
+    await this.#land();
+    return effects;
+  }
+
+  #decide(command: Command, durability: Durability): readonly Effect[] {
     const result = step(this.state, command, this.ports.clock.nowMs());
     if (!result.ok) {
       const { code, message, hint } = result.conflict;
@@ -132,6 +157,33 @@ export class WorkspaceSession {
     }
   }
 
+  async #land(): Promise<void> {
+    const landing = this.ports.catalog.settle(this.ref.id);
+    if (landing === null) return;
+    try {
+      await landing;
+    } catch (failure) {
+      this.#forgetUnlanded();
+      throw failure;
+    }
+  }
+
+  #landSync(): void {
+    try {
+      this.ports.catalog.settleSync(this.ref.id);
+    } catch (failure) {
+      this.#forgetUnlanded();
+      throw failure;
+    }
+  }
+
+  /** What was decided is in no catalog, and its snapshot may be on disk. */
+  #forgetUnlanded(): void {
+    this.isUncertain = true;
+    this.agent = null;
+    this.#refresh();
+  }
+
   /** Waits for the queue, then refuses further work. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -151,15 +203,32 @@ export class WorkspaceSession {
     );
     this.#enter(lock);
     try {
-      return await work();
+      const result = await work();
+      await this.#land();
+      return result;
+    } catch (failure) {
+      await this.#landAfter(failure);
+      throw failure;
     } finally {
       this.#settle(lock);
+    }
+  }
+
+  /** What failed may have decided things before: they land, or the next one learns that they have not. */
+  async #landAfter(failure: unknown): Promise<void> {
+    try {
+      await this.#land();
+    } catch {
+      // Told already, as `failure` or before it; the state was read anew and is uncertain.
+      void failure;
     }
   }
 
   /** A process that died with the lock may have left a snapshot that is in no catalog. */
   #enter(lock: Lock): void {
     if (lock.isInherited) this.isUncertain = true;
+    if (lock.isContinued) return;
+    this.agent = null;
     this.#refresh();
   }
 
@@ -168,8 +237,8 @@ export class WorkspaceSession {
     if (this.isUncertain) lock.leaveUnsettled();
   }
 
-  #lockOptions(on: WorkOn): { waitMs: number; purpose: string } {
-    return { waitMs: this.#lockWaitMs, purpose: on.purpose };
+  #lockOptions(on: WorkOn): LockOptions {
+    return { waitMs: this.#lockWaitMs, purpose: on.purpose, holder: this.#number };
   }
 
   #leave(): void {

@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { LockOptions, Locks } from '../engine/ports.ts';
 import { IdleLockFiles } from './idle-lock-files.ts';
 import { LockAttempt } from './lock-attempt.ts';
+import { PoolGate } from './pool-gate.ts';
 
 /** Disposing closes descriptors kept for the next time; locks that are held stay held. */
 export type FileLocks = Locks & Disposable;
@@ -19,13 +20,22 @@ const heldByThisThread = new Set<string>();
 /** Never woken: waiting on it is a sleep that leaves the processor to others. */
 const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
 
+/** The same for the workspaces of a pool, which a service may hold alone meanwhile. */
+export function createPoolFileLocks(directory: string): FileLocks {
+  return makeFileLocks(directory, new PoolGate(directory));
+}
+
 /** @param directory absolute; made, for this user alone, when the first lock is taken */
 export function createFileLocks(directory: string): FileLocks {
+  return makeFileLocks(directory, null);
+}
+
+function makeFileLocks(directory: string, gate: PoolGate | null): FileLocks {
   const idle = new IdleLockFiles();
   const attemptAt = (name: string, key: string, options: LockOptions): LockAttempt => {
     const { waitMs, purpose } = options;
     const onRelease = (): void => void heldByThisThread.delete(key);
-    return new LockAttempt({ directory, name, idle, waitMs, purpose, onRelease });
+    return new LockAttempt({ directory, name, idle, gate, waitMs, purpose, onRelease });
   };
   return {
     acquire: async (name, options) => {
@@ -54,7 +64,10 @@ export function createFileLocks(directory: string): FileLocks {
         Atomics.wait(SLEEPER, 0, 0, attempt.nextPauseMs());
       }
     },
-    [Symbol.dispose]: () => idle[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      idle[Symbol.dispose]();
+      gate?.[Symbol.dispose]();
+    },
   };
 }
 

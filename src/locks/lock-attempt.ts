@@ -9,6 +9,7 @@ import { assert, GhostsnapError } from '../core/errors.ts';
 import type { Lock, LockOptions } from '../engine/ports.ts';
 import type { IdleLockFiles } from './idle-lock-files.ts';
 import { isAlive, type LockFile, readHolder } from './lock-file.ts';
+import type { PoolGate } from './pool-gate.ts';
 
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
@@ -22,6 +23,8 @@ export interface LockAttemptOptions extends LockOptions {
   readonly directory: string;
   readonly name: string;
   readonly idle: IdleLockFiles;
+  /** null: what is locked belongs to no pool. */
+  readonly gate: PoolGate | null;
   /** Called when the lock that was won is given back. */
   readonly onRelease: () => void;
 }
@@ -40,6 +43,18 @@ export class LockAttempt implements Disposable {
 
   /** The lock, or null: wait `nextPauseMs` and try again. */
   tryOnce(): Lock | null {
+    const { gate } = this.#options;
+    const found = gate?.enter() ?? 'settled';
+    let lock: Lock | null = null;
+    try {
+      lock = this.#tryInside(found);
+      return lock;
+    } finally {
+      if (lock === null) gate?.leave();
+    }
+  }
+
+  #tryInside(found: 'settled' | 'unsettled'): Lock | null {
     // Who will not wait needs no place: whoever has it may be about to leave with nothing held.
     if (this.#place === null && this.#options.waitMs > 0) {
       this.#place = this.#tryFile(`${this.#path}.next`);
@@ -47,14 +62,16 @@ export class LockAttempt implements Disposable {
     }
     const file = this.#tryFile(`${this.#path}.lock`);
     if (file === null) return null;
-    const { name, purpose, idle, onRelease } = this.#options;
-    const isInherited = file.isSigned();
+    const { name, purpose, idle, gate, onRelease } = this.#options;
+    const isInherited = file.isSigned() || found === 'unsettled';
     file.sign({ pid: process.pid, purpose, sinceMs: Date.now() });
     let isHeld = true;
     let isSettled = true;
     return {
       name,
       isInherited,
+      // Another process may have had it between, and asking would cost more than reading the state.
+      isContinued: false,
       leaveUnsettled: () => {
         isSettled = false;
       },
@@ -64,6 +81,7 @@ export class LockAttempt implements Disposable {
         onRelease();
         if (isSettled) file.wipe();
         release(file, idle);
+        gate?.leave();
       },
     };
   }

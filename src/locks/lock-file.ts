@@ -51,9 +51,9 @@ export class LockFile {
   }
 
   /** Locks it, without waiting. @throws GhostsnapError IO */
-  tryLock(): 'locked' | 'busy' | 'stale' {
+  tryLock(mode: 'shared' | 'exclusive' = 'exclusive'): 'locked' | 'busy' | 'stale' {
     try {
-      if (!tryFlock(this.#fd, 'exclusive')) return 'busy';
+      if (!tryFlock(this.#fd, mode)) return 'busy';
       // A file that was removed or replaced after it was opened protects nothing: others lock the new one.
       if (this.#isStillThere()) return 'locked';
       unlockFlock(this.#fd);

@@ -80,6 +80,29 @@ describe('a catalog whose process is killed', () => {
   });
 });
 
+describe('a catalog that commits in groups, whose process is killed', () => {
+  it('holds every commit that was said to have landed, and is sound', async () => {
+    const landed = new Map<number, number>();
+    const child = worker('grouped', directory.file);
+    let lines = 0;
+    for await (const line of createInterface({ input: child.stdout! })) {
+      const [workspace = 0, sequence = 0] = line.split(' ').map(Number);
+      landed.set(workspace, sequence);
+      lines += 1;
+      if (lines === 400) await kill(child);
+    }
+    expect(verifyCatalog({ file: directory.file })).toEqual([]);
+    using catalog = open(directory.file);
+    expect(landed.size).toBeGreaterThan(1);
+    for (const [workspace, sequence] of landed) {
+      const found = catalog.loadState(workspaceNumber(workspace))?.sequence ?? 0;
+      // One more may have landed and not yet been told.
+      expect(found).toBeGreaterThanOrEqual(sequence);
+      expect(found).toBeLessThanOrEqual(sequence + 1);
+    }
+  });
+});
+
 describe('a catalog that loses power', () => {
   it('holds every commit up to the last that was asked to survive it', async () => {
     await using image = await makeLoopImage({ fs: 'ext4', sizeMiB: 64 });

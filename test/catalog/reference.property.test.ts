@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { openGroupedCatalog } from '../../src/catalog/grouped-catalog.ts';
 import { rebuildProjections } from '../../src/catalog/rebuild-projections.ts';
 import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
 import type { SnapshotId } from '../../src/core/ids.ts';
@@ -162,7 +163,20 @@ function answers(catalog: Catalog, journal: Journal): unknown {
   };
 }
 
-describe('the catalog', () => {
+const CATALOGS = [
+  { name: 'that commits where it stands', openFile: openAlone, numRuns: 40 },
+  { name: 'that commits in groups', openFile: openGrouped, numRuns: 8 },
+];
+
+function openAlone(file: string): Catalog {
+  return open(file, { reserveBytes: 0 });
+}
+
+function openGrouped(file: string): Catalog {
+  return openGroupedCatalog({ file });
+}
+
+describe.each(CATALOGS)('a catalog $name', ({ openFile, numRuns }) => {
   it('answers as its model in memory, also after a reopen and a rebuild', () => {
     const actions = fc.array(action, { minLength: 1, maxLength: 40 });
     fc.assert(
@@ -170,7 +184,7 @@ describe('the catalog', () => {
         using directory = temporaryDirectory();
         const { file } = directory;
         const model = new SimCatalog(new SimCatalogStore(), FAULTLESS);
-        let catalog = open(file, { reserveBytes: 0 });
+        let catalog = openFile(file);
         try {
           let writer = new Journal(both(catalog, model)).init();
           const lost: SnapshotId[] = [];
@@ -180,7 +194,7 @@ describe('the catalog', () => {
               continue;
             }
             catalog[Symbol.dispose]();
-            catalog = open(file, { reserveBytes: 0 });
+            catalog = openFile(file);
             const { nowMs } = writer;
             writer = new Journal(both(catalog, model));
             writer.nowMs = nowMs;
@@ -193,7 +207,7 @@ describe('the catalog', () => {
           catalog[Symbol.dispose]();
         }
       }),
-      { numRuns: 40 },
+      { numRuns },
     );
   });
 });

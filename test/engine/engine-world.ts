@@ -57,7 +57,13 @@ const FREE_LOCKS: Locks = {
 };
 
 function freeLock(name: string): Lock {
-  return { name, isInherited: false, leaveUnsettled() {}, [Symbol.dispose]() {} };
+  return {
+    name,
+    isInherited: false,
+    isContinued: false,
+    leaveUnsettled() {},
+    [Symbol.dispose]() {},
+  };
 }
 
 export async function makeEngineWorld(): Promise<EngineWorld> {

@@ -2,15 +2,17 @@
  * A process that works with one lock and tells its parent, for the tests beside it.
  *
  * hold: takes the lock, prints "held", and keeps it until it is killed or stdin ends.
+ * serve: holds the whole pool as a service does, prints "held", and works in one workspace until it is killed.
  * count: increments a number in a file so many times, each time under the lock, reading and writing it
  * in separate steps, and prints the longest wait in milliseconds.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createFileLocks } from '../../src/locks/file-locks.ts';
+import { createPoolFileLocks } from '../../src/locks/file-locks.ts';
+import { holdPool } from '../../src/locks/service-locks.ts';
 
 const [command = '', directory = '', argument = ''] = process.argv.slice(2);
-const locks = createFileLocks(directory);
+const locks = createPoolFileLocks(directory);
 
 function hold(): void {
   const lock = locks.acquireSync('shared', { waitMs: 30_000, purpose: 'hold for a test' });
@@ -36,5 +38,13 @@ function count(): void {
   console.log(longestMs.toFixed(0));
 }
 
+async function serve(): Promise<void> {
+  const service = await holdPool({ directory, purpose: 'serve', waitMs: 30_000 });
+  service.acquireSync('shared', { waitMs: 0, purpose: 'serve for a test' });
+  console.log('held');
+  process.stdin.resume();
+}
+
 if (command === 'hold') hold();
+else if (command === 'serve') await serve();
 else count();

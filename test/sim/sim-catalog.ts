@@ -135,6 +135,12 @@ export class SimCatalog implements Catalog {
     this.#host.step('commit:after');
   }
 
+  settle(): null {
+    return null;
+  }
+
+  settleSync(): void {}
+
   listWorkspaces(): readonly WorkspaceRow[] {
     throw new Error('This is not simulated.');
   }

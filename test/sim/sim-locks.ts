@@ -93,6 +93,7 @@ export class SimLocks {
     return {
       name,
       isInherited,
+      isContinued: false,
       leaveUnsettled: () => void this.#unsettled.add(name),
       [Symbol.dispose]: () => {
         // A process that died holds nothing any more; somebody else may.
