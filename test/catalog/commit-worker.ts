@@ -3,7 +3,8 @@
  *
  * durable FILE: snapshots, the last of them to survive a power loss; prints the sequence; waits to be killed.
  * endless FILE: snapshots until it is killed, printing each sequence after its commit.
- * grouped FILE: the same on a grouped catalog, several workspaces at once, printing each once it has landed.
+ * grouped FILE: the same on a grouped catalog, several workspaces at once, printing each once it has landed;
+ *   after GROUPED_MAX of them it kills itself, before anything else can land.
  * make FILE: opens the catalog, making it if it must; prints "made".
  */
 import { writeSync } from 'node:fs';
@@ -13,6 +14,8 @@ import { Journal, open } from './catalog-fixture.ts';
 const [command = '', file = ''] = process.argv.slice(2);
 const catalog = command === 'grouped' ? openGroupedCatalog({ file }) : open(file);
 const WORKSPACES = 8;
+const GROUPED_MAX = 400;
+let told = 0;
 
 /** Not console.log: a kill right after the commit must not find the line still buffered. */
 function tell(text: string): void {
@@ -47,5 +50,7 @@ async function commitOn(index: number): Promise<void> {
     journal.snapshot();
     await catalog.settle(journal.workspace);
     tell(`${index} ${journal.state.sequence}`);
+    told += 1;
+    if (told === GROUPED_MAX) process.kill(process.pid, 'SIGKILL');
   }
 }
