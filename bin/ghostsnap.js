@@ -13,7 +13,7 @@ if (major < 24) {
   import('node:module')
     .then((module) => {
       module.enableCompileCache();
-      return import('../dist/cli/main.js');
+      return import('../dist/program/main.js');
     })
     .then((cli) => cli.mainOfProcess())
     .then(

@@ -8,6 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { GhostsnapError } from '../core/errors.ts';
+import { PACKAGE_ROOT } from '../daemon/own-files.ts';
 import type { CliContext } from './cli-context.ts';
 import { COMMANDS } from './command-table.ts';
 
@@ -106,8 +107,7 @@ export function askedVerb(args: readonly string[]): string | undefined {
 }
 
 export function packageVersion(): string {
-  // src/cli and dist/cli are equally deep.
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const text = readFileSync(`${PACKAGE_ROOT}/package.json`, 'utf8');
   const parsed: unknown = JSON.parse(text);
   const isNamed = typeof parsed === 'object' && parsed !== null && 'version' in parsed;
   return isNamed ? String(parsed.version) : 'unknown';

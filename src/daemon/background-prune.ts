@@ -9,14 +9,11 @@
  * failure is seen by the next `prune` of a person: nothing is lost by pruning later.
  */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { Environment } from './home.ts';
+import { PROGRAM } from './own-files.ts';
 import { atPublicEdge } from './public-edge.ts';
-
-/** The program's own entry, from `src/daemon` and from `dist/daemon` alike. */
-const PROGRAM = fileURLToPath(new URL('../../bin/ghostsnap.js', import.meta.url));
 
 /** Longer than a command lives after its snapshot, shorter than anybody waits for space. */
 const DELAY_MS = 1000;

@@ -7,13 +7,10 @@
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import net from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { GhostsnapError } from '../core/errors.ts';
 import type { DaemonPlace } from './daemon-place.ts';
 import type { Environment } from './home.ts';
-
-/** The program's own entry, from `src/daemon` and from `dist/daemon` alike. */
-const PROGRAM = fileURLToPath(new URL('../../bin/ghostsnap.js', import.meta.url));
+import { PROGRAM } from './own-files.ts';
 
 /** A snapshot on a slow disk takes seconds; who takes minutes is stuck, and the hook does without. */
 const REPLY_TIMEOUT_MS = 120_000;

@@ -1,10 +1,8 @@
 /** The systemd user unit of the daemon: written on request, started by the person. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Environment } from './home.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../bin/ghostsnap.js', import.meta.url));
+import { PROGRAM } from './own-files.ts';
 
 /** Writing it again replaces it. @returns its path */
 export function writeDaemonUnit({ env, homeDir }: Environment): string {

@@ -7,14 +7,12 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { HarnessName } from '../agent/harness/harness.ts';
 import type { HookConnection, InstallScope } from '../agent/install/installer.ts';
 import { ensureHttpAccess } from './daemon-http.ts';
 import { daemonPlace } from './daemon-place.ts';
 import { type Environment, resolveHome } from './home.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../bin/ghostsnap.js', import.meta.url));
+import { PROGRAM } from './own-files.ts';
 
 export interface ConnectionOptions {
   readonly environment: Environment;

@@ -28,6 +28,6 @@ it('the start file is written in a syntax that an old Node can parse', () => {
   const options = { target: ts.ScriptTarget.ES2018, module: ts.ModuleKind.ES2020 };
   const { outputText } = ts.transpileModule(PROGRAM, { compilerOptions: options });
   const tokens = (text: string): string => text.replaceAll(/\/\/.*$|[\s;]/gm, '');
-  expect(tokens(outputText)).toContain(tokens("import('../dist/cli/main.js')"));
+  expect(tokens(outputText)).toContain(tokens("import('../dist/program/main.js')"));
   expect(tokens(outputText)).not.toContain('void0');
 });

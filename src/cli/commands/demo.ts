@@ -5,9 +5,9 @@
  * own, which is taken down at the end, also after a failure or Ctrl-C.
  */
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import { probeFilesystem } from '../../backend/probe.ts';
+import { PACKAGE_ROOT } from '../../daemon/own-files.ts';
 import type { CliContext, CommandModule } from '../cli-context.ts';
 import type { Composition } from '../composition.ts';
 import { type DemoPlace, makeDemoPlace, removeDemoPlace } from '../demo/demo-place.ts';
@@ -54,8 +54,7 @@ export const command: CommandModule = {
 async function demo(context: CliContext, dir: string | undefined, options: Options): Promise<void> {
   const { output, environment } = context;
   const composition = await context.composition();
-  const ownCheckout = fileURLToPath(new URL('../../..', import.meta.url));
-  const source = resolve(environment.cwd, dir ?? ownCheckout);
+  const source = resolve(environment.cwd, dir ?? PACKAGE_ROOT);
   using interrupt = catchInterrupt(output);
   const { signal } = interrupt;
   const place = makeDemoPlace(environment);
