@@ -58,6 +58,11 @@ export interface SnapshotOnDisk {
 export interface CreateResult {
   /** Paths that this snapshot does not hold. btrfs: always empty (boundaries are found by `listUncovered`). */
   readonly uncovered: readonly UncoveredPath[];
+  /**
+   * `snapshotsStamp` right before and right after, where nothing but this snapshot came or went between;
+   * null: something did, or nobody knows.
+   */
+  readonly stamps: { readonly before: string; readonly after: string } | null;
 }
 
 export type TreeRef = SnapshotId | 'live';

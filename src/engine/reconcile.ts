@@ -36,8 +36,10 @@ export function emptyDraft(): RecoveryDraft {
 export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDraft): void {
   const { backend, catalog } = session.ports;
   const before = backend.snapshotsStamp(session.ref);
-  if (before === catalog.loadStamp(session.ref.id)) {
-    session.isUncertain = false;
+  // Where something is uncertain the stamp decides nothing: an older kernel's clock ticks so coarsely that
+  // a snapshot of a moment later leaves the same one.
+  if (!session.isUncertain && before === catalog.loadStamp(session.ref.id)) {
+    session.stamp = before;
     return;
   }
   reconcileArmed(session, draft);
@@ -62,7 +64,10 @@ export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDra
   adoptPins(session, whole);
   // The name that adopting gives may be lost with the power, and the directory is then as it is now: no
   // stamp of it may say that there is nothing to look at.
-  if (session.state.armed === null) catalog.saveStamp(session.ref.id, stamp);
+  if (session.state.armed === null) {
+    catalog.saveStamp(session.ref.id, stamp);
+    session.stamp = stamp;
+  }
   session.isUncertain = false;
 }
 

@@ -6,6 +6,7 @@
  * of the catalog.
  */
 import type { CreateResult, WorkOptions } from '../backend/backend.ts';
+import type { Command } from '../core/command.ts';
 import { assert } from '../core/errors.ts';
 import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
@@ -13,8 +14,9 @@ import { adoptArmed, adoptArmedSync, dropArmed } from './arm-snapshot.ts';
 import { reconcile } from './reconcile.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
-export interface TakenSnapshot extends CreateResult {
+export interface TakenSnapshot {
   readonly id: SnapshotId;
+  readonly uncovered: CreateResult['uncovered'];
   /** It had been armed. */
   readonly adopted: boolean;
 }
@@ -33,9 +35,7 @@ export async function takeSnapshot(
   const id = decideId(session);
   session.isUncertain = true;
   const created = await session.ports.backend.createSnapshot(session.ref, id, options);
-  session.decide({ type: 'snapshot-taken', id, role, ...labels }, 'process-crash');
-  session.isUncertain = false;
-  return { id, uncovered: created.uncovered, adopted: false };
+  return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
 }
 
 /** Inside `session.runSync`. */
@@ -51,9 +51,19 @@ export function takeSnapshotSync(
   const id = decideId(session);
   session.isUncertain = true;
   const created = session.ports.backend.createSnapshotSync(session.ref, id);
-  session.decide({ type: 'snapshot-taken', id, role, ...labels }, 'process-crash');
+  return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
+}
+
+function record(
+  session: WorkspaceSession,
+  taken: Extract<Command, { type: 'snapshot-taken' }>,
+  { uncovered, stamps }: CreateResult,
+): TakenSnapshot {
+  session.decide(taken, 'process-crash');
   session.isUncertain = false;
-  return { id, uncovered: created.uncovered, adopted: false };
+  // Catalog and disk agreed before, and they have changed together.
+  session.stamp = stamps !== null && stamps.before === session.stamp ? stamps.after : null;
+  return { id: taken.id, uncovered, adopted: false };
 }
 
 const ADOPTED = { uncovered: [], adopted: true } as const;

@@ -46,6 +46,11 @@ export class WorkspaceSession {
    */
   isUncertain = false;
   /**
+   * The backend's `snapshotsStamp` as it was when catalog and disk were last known to be equal; null: not
+   * known. It is recorded when the session closes, so that the next open has nothing to compare.
+   */
+  stamp: string | null = null;
+  /**
    * The agent's session that asked last: it has not ended, and this is its newest prompt. null: not
    * known. An agent asks again and again, and the answers change seldom.
    */
@@ -188,10 +193,25 @@ export class WorkspaceSession {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#tail;
+    this.#saveStamp();
   }
 
   closeSync(): void {
     this.#isClosed = true;
+    this.#saveStamp();
+  }
+
+  #saveStamp(): void {
+    const { stamp, ref } = this;
+    const { catalog } = this.ports;
+    // The name of what was adopted may be lost with the power, and its directory is then as before.
+    if (stamp === null || this.isUncertain || this.state.armed !== null) return;
+    try {
+      if (stamp !== catalog.loadStamp(ref.id)) catalog.saveStamp(ref.id, stamp);
+    } catch (error) {
+      // A catalog that is busy, full or gone: the next open compares.
+      if (!(error instanceof GhostsnapError)) throw error;
+    }
   }
 
   async #runLocked<T>(on: WorkOn, work: () => Promise<T> | T): Promise<T> {

@@ -5,6 +5,7 @@ import { nextUlid, workspaceId } from '../../src/core/ids.ts';
 import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
 import type { Lock, Locks } from '../../src/engine/ports.ts';
+import type { WorkspaceHost } from '../../src/engine/workspace-host.ts';
 import { WorkspaceSession } from '../../src/engine/workspace-session.ts';
 import { SimBackend, SimDisk, type SimVolume } from '../sim/sim-backend.ts';
 import { SimCatalog, SimCatalogStore } from '../sim/sim-catalog.ts';
@@ -21,6 +22,10 @@ export interface EngineWorld {
   readonly ref: WorkspaceRef;
   /** The live tree, to edit. */
   live(): LiveFiles;
+  /** The next lock is that of a process that died with it. */
+  inheritNext(): void;
+  /** Another workspace object on the same disk and catalog, as a later process has; not opened. */
+  again(): EngineWorkspace;
 }
 
 /** The live tree's files by name: each new name takes the next of the simulated disk's files. */
@@ -51,15 +56,10 @@ class LiveFiles implements Iterable<readonly [string, number]> {
   }
 }
 
-const FREE_LOCKS: Locks = {
-  acquire: (name) => Promise.resolve(freeLock(name)),
-  acquireSync: freeLock,
-};
-
-function freeLock(name: string): Lock {
+function freeLock(name: string, isInherited: boolean): Lock {
   return {
     name,
-    isInherited: false,
+    isInherited,
     isContinued: false,
     leaveUnsettled() {},
     [Symbol.dispose]() {},
@@ -85,14 +85,21 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     nowMs += 1;
     return nowMs;
   };
-  const session = new WorkspaceSession(ref, {
+  let isInherited = false;
+  const lock = (name: string): Lock => {
+    const taken = freeLock(name, isInherited);
+    isInherited = false;
+    return taken;
+  };
+  const locks: Locks = { acquire: async (name) => lock(name), acquireSync: lock };
+  const ports = {
     backend,
     catalog,
-    locks: FREE_LOCKS,
+    locks,
     clock: { nowMs: tick, monotonicMs: tick },
     entropy: { ulidRandom: () => random.bytes(10) },
-  });
-  const workspace = new EngineWorkspace(session, {
+  };
+  const workspaceHost: WorkspaceHost = {
     pool: 'sim',
     backend: 'memory',
     policy: () => KEEP_EVERYTHING_POLICY,
@@ -102,7 +109,10 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     releaseSync: () => {},
     pruneDue: () => {},
     forget: () => {},
-  });
+  };
+  const again = (): EngineWorkspace =>
+    new EngineWorkspace(new WorkspaceSession(ref, ports), workspaceHost);
+  const workspace = again();
   await workspace.create({ move: null, work: {} });
   const files = new LiveFiles(disk.volume(id));
   return {
@@ -111,5 +121,9 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
       failure = code;
     },
     live: () => files,
+    again,
+    inheritNext: () => {
+      isInherited = true;
+    },
   };
 }

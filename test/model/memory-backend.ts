@@ -127,9 +127,10 @@ export class MemoryBackend implements Backend {
     if (kept.snapshots.has(id)) {
       throw new GhostsnapError('CAPTURE_FAILED', `The snapshot ${id} exists already.`);
     }
+    const before = this.snapshotsStamp(ref);
     kept.snapshots.set(id, cloneTree(this.live(ref)));
     kept.stamp += 1;
-    return { uncovered: [] };
+    return { uncovered: [], stamps: { before, after: this.snapshotsStamp(ref) } };
   }
 
   listSnapshots(ref: WorkspaceRef): readonly SnapshotOnDisk[] {

@@ -57,8 +57,12 @@ describe('createSnapshot()', () => {
   test('holds the whole tree, read-only, on both paths', async () => {
     await using stage = await initStage();
     const [sync, threaded] = [newSnapshotId(), newSnapshotId()];
-    expect(stage.backend.createSnapshotSync(stage.ref, sync)).toEqual({ uncovered: [] });
-    await stage.backend.createSnapshot(stage.ref, threaded);
+    const before = stage.backend.snapshotsStamp(stage.ref);
+    const created = stage.backend.createSnapshotSync(stage.ref, sync);
+    const after = stage.backend.snapshotsStamp(stage.ref);
+    expect(created).toEqual({ uncovered: [], stamps: { before, after } });
+    const { stamps } = await stage.backend.createSnapshot(stage.ref, threaded);
+    expect(stamps).toEqual({ before: after, after: stage.backend.snapshotsStamp(stage.ref) });
     for (const id of [sync, threaded]) {
       assertRsyncSame(stage.original, join(stage.ghosts, id));
       expect(() => writeFileSync(join(stage.ghosts, id, 'new'), '')).toThrow(/EROFS/);

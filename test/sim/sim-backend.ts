@@ -163,10 +163,12 @@ export class SimBackend implements Backend {
     const volume = this.#disk.volume(ref.id);
     assert.ok(id > volume.greatestId, `ids are ordered: ${id} comes after ${volume.greatestId}`);
     volume.greatestId = id;
+    const before = this.snapshotsStamp(ref);
     volume.snapshots.set(id, volume.live);
     volume.stamp += 1;
+    const stamps = { before, after: this.snapshotsStamp(ref) };
     this.#host.step('create:after');
-    return { uncovered: [] };
+    return { uncovered: [], stamps };
   }
 
   listSnapshots(ref: WorkspaceRef): readonly SnapshotOnDisk[] {

@@ -45,7 +45,9 @@ export function armingOf(directories: WorkspaceDirectories): Arming {
         ? null
         : 'removing what was armed in vain takes user_subvol_rm_allowed, or root';
     },
-    arm: (ref, id) => takeSnapshot(directories.of(ref), armedName(id)),
+    arm: async (ref, id) => {
+      await takeSnapshot(directories.of(ref), armedName(id));
+    },
     check: (ref, id) => checkArmed(directories.of(ref), id, filesystems),
     adopt: (ref, id) => adoptArmed(directories.of(ref), id),
     drop: (ref, id) => dropArmed(directories.of(ref), id),

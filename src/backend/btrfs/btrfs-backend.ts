@@ -105,7 +105,7 @@ const PROPERTIES: BackendProperties = {
 };
 
 /** Boundaries are found by `listUncovered`; a snapshot itself never walks the tree. */
-const CREATED: CreateResult = { uncovered: [] };
+const NOTHING_UNCOVERED: CreateResult['uncovered'] = [];
 
 export function createBtrfsBackend(): BtrfsBackend {
   const directories = new WorkspaceDirectories();
@@ -153,13 +153,13 @@ export function createBtrfsBackend(): BtrfsBackend {
     abandonWorkspace: (ref, options = {}) => abandonOnDisk(directories.of(ref), options.onStep),
 
     async createSnapshot(ref, id) {
-      await takeSnapshot(directories.of(ref), id);
-      return CREATED;
+      const stamps = await takeSnapshot(directories.of(ref), id);
+      return { uncovered: NOTHING_UNCOVERED, stamps };
     },
 
     createSnapshotSync(ref, id) {
-      takeSnapshotSync(directories.of(ref), id);
-      return CREATED;
+      const stamps = takeSnapshotSync(directories.of(ref), id);
+      return { uncovered: NOTHING_UNCOVERED, stamps };
     },
 
     listSnapshots: (ref) => listSnapshotsOnDisk(directories.of(ref)),

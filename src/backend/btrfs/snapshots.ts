@@ -12,7 +12,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'n
 import { type ErrorCode, GhostsnapError } from '../../core/errors.ts';
 import { isSnapshotId, type SnapshotId, ulidOf, ulidTimeMs } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
-import type { SnapshotOnDisk, WorkspaceRef } from '../backend.ts';
+import type { CreateResult, SnapshotOnDisk, WorkspaceRef } from '../backend.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt, Statx } from '../syscalls-linux.ts';
 import {
@@ -25,11 +25,16 @@ import type { WorkspaceDirectory } from './workspace-directory.ts';
 import { syncDirectory } from './workspace-record.ts';
 
 /** Blocks this thread. @throws GhostsnapError as `Backend.createSnapshotSync` */
-export function takeSnapshotSync(directory: WorkspaceDirectory, name: string): void {
+export function takeSnapshotSync(
+  directory: WorkspaceDirectory,
+  name: string,
+): CreateResult['stamps'] {
   const sourceFd = directory.openLive();
   try {
     const parentFd = directory.fd;
+    const before = stampOf(parentFd);
     createSubvolumeSnapshotSync({ parentFd, sourceFd, name, access: 'read-only' });
+    return stampsAround(before, stampOf(parentFd), name);
   } catch (error) {
     throw snapshotFailure(error, directory, name);
   } finally {
@@ -38,12 +43,17 @@ export function takeSnapshotSync(directory: WorkspaceDirectory, name: string): v
 }
 
 /** On a thread of its own. @throws GhostsnapError as `Backend.createSnapshot` */
-export async function takeSnapshot(directory: WorkspaceDirectory, name: string): Promise<void> {
+export async function takeSnapshot(
+  directory: WorkspaceDirectory,
+  name: string,
+): Promise<CreateResult['stamps']> {
   const sourceFd = directory.openLive();
   directory.users += 1;
   try {
     const parentFd = directory.fd;
+    const before = stampOf(parentFd);
     await createSubvolumeSnapshot({ parentFd, sourceFd, name, access: 'read-only' });
+    return stampsAround(before, stampOf(parentFd), name);
   } catch (error) {
     throw snapshotFailure(error, directory, name);
   } finally {
@@ -172,9 +182,24 @@ function isUntouched(parentFd: number, name: SnapshotId): boolean {
 /** Changes with every name that comes or goes: the directory's inode, size and mtime. */
 export function snapshotsStampOf(directory: WorkspaceDirectory): string {
   const fd = openExisting(directory);
-  if (fd < 0) return '';
+  return fd < 0 ? '' : stampOf(fd).text;
+}
+
+interface Stamp {
+  readonly text: string;
+  readonly sizeBytes: number;
+}
+
+function stampOf(fd: number): Stamp {
   const { ino, sizeBytes, mtimeNs } = statx.read(fd, '');
-  return `${ino}.${sizeBytes}.${mtimeNs}`;
+  return { text: `${ino}.${sizeBytes}.${mtimeNs}`, sizeBytes };
+}
+
+/** btrfs counts each name of a directory twice in its size: whatever else came or went shows there. */
+function stampsAround(before: Stamp, after: Stamp, name: string): CreateResult['stamps'] {
+  return after.sizeBytes - before.sizeBytes === 2 * name.length
+    ? { before: before.text, after: after.text }
+    : null;
 }
 
 /** The absolute path of a snapshot. @throws GhostsnapError SNAPSHOT_NOT_FOUND */

@@ -23,6 +23,7 @@ import { type CaptureSink, DirectSink } from './capture-sink.ts';
 import { writeDurably } from './durable-file.ts';
 import type { LiveState, LookPlan } from './live-state.ts';
 import { encodeManifest } from './manifest.ts';
+import { manifestsStamp } from './manifest-files.ts';
 import { ObjectFiles } from './object-files.ts';
 import { ObjectTransaction } from './object-transaction.ts';
 import { lockObjects, lockObjectsSync } from './objects-lock.ts';
@@ -261,16 +262,18 @@ function publish(making: Making, { scan, plan }: Scanned): CreateResult {
     root: { ...root, child: scan.root.id },
     uncovered,
   });
+  const before = manifestsStamp(paths);
   writeDurably({
     path: manifestPath(paths, id),
     bytes: manifest,
     temporaryPath: `${paths.working}/${id}/manifest`,
   });
+  const stamps = { before, after: manifestsStamp(paths) };
   transaction.complete();
   request.onStep('snapshot:published');
   making.plan = null;
   state.adopt(scan, plan, id);
-  return { uncovered };
+  return { uncovered, stamps };
 }
 
 function inWalkOrder(paths: UncoveredPath[]): UncoveredPath[] {
