@@ -6,7 +6,8 @@
 set -euo pipefail
 
 # command:package, in the order a person would miss them. `gcc` compiles the baselines of the bench and
-# what races the provers; `strace` makes system calls fail for them.
+# what races the provers; `strace` makes system calls fail for them; `testssl`
+# judges the service's TLS.
 readonly NEEDED=(
   git:git
   rsync:rsync
@@ -22,6 +23,7 @@ readonly NEEDED=(
   unshare:util-linux
   setpriv:util-linux
   strace:strace
+  testssl:testssl.sh
   gcc:gcc
   gcc:libc6-dev
 )

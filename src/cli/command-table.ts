@@ -178,6 +178,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/daemon.ts'),
   },
   {
+    name: 'cert',
+    summary: 'issue and revoke certificates for a service and its clients',
+    group: SETTING_UP,
+    load: () => import('./commands/cert.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'say what works on this machine and what is missing',
     group: MENDING,

@@ -1,0 +1,87 @@
+/**
+ * Bodies of requests, read whole within bounds: bytes of one, bytes of all that are under way, and time.
+ *
+ * Thousands of bodies that are all but finished must not fill the memory, so all readers share a budget:
+ * past it a body is refused at once, and whoever sent it may come again. A sender that is slow on
+ * purpose is cut off. A refusal is a value, and what had come is let go.
+ */
+import type { Readable } from 'node:stream';
+import { REQUEST_TIMEOUT_MS } from './http-limits.ts';
+import { REQUEST_BODY } from './strict-json.ts';
+
+/** Bytes of all bodies under way: 256 whole ones, or many thousands as they usually are. */
+const BODIES_BYTES_MAX = 16_777_216;
+
+export type BodyReading =
+  | { readonly ok: true; readonly bytes: Buffer }
+  | { readonly ok: false; readonly status: 408 | 413 | 503; readonly why: string };
+
+export interface BodyBounds {
+  readonly bytesMax: number;
+  readonly timeoutMs: number;
+}
+
+const BOUNDS: BodyBounds = { bytesMax: REQUEST_BODY.bytesMax, timeoutMs: REQUEST_TIMEOUT_MS };
+
+export class BodyReader {
+  readonly #budgetBytes: number;
+  #usedBytes = 0;
+
+  constructor(budgetBytes: number = BODIES_BYTES_MAX) {
+    this.#budgetBytes = budgetBytes;
+  }
+
+  /** Bytes of bodies under way. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Resolves at the end, at the first bound that is met, or with what broke the stream thrown. */
+  read(stream: Readable, bounds: BodyBounds = BOUNDS): Promise<BodyReading> {
+    const { promise, resolve, reject } = Promise.withResolvers<BodyReading>();
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const end = (): void => {
+      clearTimeout(timer);
+      this.#usedBytes -= bytes;
+      bytes = 0;
+      stream.removeListener('data', onData).removeListener('end', onEnd);
+    };
+    const refuse = (status: 408 | 413 | 503, why: string): void => {
+      end();
+      // What still comes is thrown away; the connection's own bounds end it.
+      stream.resume();
+      resolve({ ok: false, status, why });
+    };
+    const timer = setTimeout(() => refuse(408, 'its body did not come in time'), bounds.timeoutMs);
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      this.#usedBytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes > bounds.bytesMax) refuse(413, `its body has more than ${bounds.bytesMax} bytes`);
+      else if (this.#usedBytes > this.#budgetBytes) refuse(503, 'too many bodies are under way');
+    };
+    const onEnd = (): void => {
+      end();
+      resolve({
+        ok: true,
+        bytes: chunks.length === 1 ? only(chunks) : Buffer.concat(chunks, bytes),
+      });
+    };
+    stream.on('data', onData).once('end', onEnd);
+    stream.once('close', () => {
+      if (stream.readableEnded) return;
+      end();
+      reject(new Error('The request ended before its body.'));
+    });
+    stream.once('error', (error) => {
+      end();
+      reject(error);
+    });
+    return promise;
+  }
+}
+
+function only(chunks: readonly Buffer[]): Buffer {
+  return chunks[0] ?? Buffer.alloc(0);
+}
