@@ -47,7 +47,7 @@ export class TlsWorld implements AsyncDisposable {
   static async create(): Promise<TlsWorld> {
     const world = new TlsWorld();
     await initCa({
-      ...{ directory: world.ca, name: 'test', days: 100, nowMs: Date.now() - 20 * DAY_MS },
+      ...{ directory: world.ca, name: 'test', days: 1000, nowMs: Date.now() - 20 * DAY_MS },
     });
     await world.issue('server', { server: ['localhost', '127.0.0.1'] });
     return world;
