@@ -17,9 +17,18 @@ export interface GuardedCall {
 }
 
 export interface BegunCall {
-  /** Tells the end; never fails. A second time does nothing. */
-  end(outcome: 'ok' | 'failed' | 'unknown'): void;
+  /** What the person is to be asked before the call runs; null: nothing. Only where they can be asked. */
+  readonly question: string | null;
+  /**
+   * Tells the end; never fails. A second time does nothing.
+   * @returns what the agent is to be told of the call, when it was judged; null: nothing
+   */
+  end(outcome: 'ok' | 'failed' | 'unknown'): Promise<string | null>;
 }
+
+/** Where the policy wants a person to be asked and no dialog can be opened. */
+export const NOBODY_TO_ASK =
+  'ghostsnap cannot open a dialog here, so it was not run. Ask the person to run it, or to change the rule "destructive-commands" of the policy.';
 
 export interface CallGuard {
   /** @throws GhostsnapError why no snapshot could be taken */

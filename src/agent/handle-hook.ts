@@ -11,7 +11,8 @@ import { HOOK_PAYLOAD, parseStrictJson } from '../api/door/strict-json.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId } from '../core/ids.ts';
 import type { Redaction } from '../core/kept-input.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
+import type { CallAdvice, Workspace } from '../engine/workspace-api.ts';
+import { NOBODY_TO_ASK } from './call-guard.ts';
 import type { Harness, HarnessName } from './harness/harness.ts';
 import { harnessNamed } from './harness-table.ts';
 import type { HookAction, HookOutcome, HookReply } from './hook-action.ts';
@@ -117,7 +118,11 @@ async function beginCall(
     if (!begun.repeated) host.callBegun(workspace, begun.call);
     if (begun.unprotected === null) {
       host.note(harness.name, action.readOnly === 'yes' ? 'read-only' : 'protected');
-      return { type: 'ok' };
+      return action.readOnly === 'yes'
+        ? { type: 'ok' }
+        : await advise(harness, begun.call, {
+            ...{ workspace, input: action.input },
+          });
     }
     host.note(harness.name, 'unprotected');
     return {
@@ -138,6 +143,30 @@ async function beginCall(
     host.note(harness.name, 'blocked');
     return blocked(error);
   }
+}
+
+/** What the policy says before the tool runs. A policy that cannot be read stops no tool. */
+async function advise(
+  harness: Harness,
+  call: CallId,
+  { workspace, input }: { readonly workspace: Workspace; readonly input: unknown },
+): Promise<HookOutcome> {
+  let advice: CallAdvice | null;
+  try {
+    advice = await workspace.adviseCall(call, input);
+  } catch (error) {
+    if (!(error instanceof GhostsnapError)) throw error;
+    return {
+      type: 'notice',
+      message: `ghostsnap: the policy could not be asked. ${sentence(error)}`,
+    };
+  }
+  if (advice === null) return { type: 'ok' };
+  const { action, message } = advice;
+  if (action === 'warn') return { type: 'advice', message };
+  if (harness.canAsk) return { type: 'ask', reason: message };
+  await workspace.endCall({ call, outcome: 'failed' });
+  return { type: 'block', reason: `${message}\n${NOBODY_TO_ASK}` };
 }
 
 async function report(

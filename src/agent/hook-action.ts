@@ -39,6 +39,10 @@ export type HookOutcome =
   | { readonly type: 'ok' }
   /** The tool may run; the person should read this once. */
   | { readonly type: 'notice'; readonly message: string }
+  /** The tool may run; the agent should read this before it does. */
+  | { readonly type: 'advice'; readonly message: string }
+  /** The tool may run when the person says so, in the harness's own dialog. */
+  | { readonly type: 'ask'; readonly reason: string }
   /** The tool has run; the agent should read this, and the person as well. */
   | { readonly type: 'feedback'; readonly message: string }
   /** The tool must not run. */

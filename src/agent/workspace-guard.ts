@@ -2,18 +2,26 @@
  * A guard that keeps the state before each call in a workspace, and its entry in the log.
  *
  * A failed snapshot refuses the call, or lets it go with a warning when the policy says so; nothing else
- * is ever let through. What a call did is counted, and the next snapshot armed, while nobody waits: the
- * next call breaks that work off.
+ * is ever let through. What a call did is judged by the policy before its end is answered; the next snapshot
+ * is armed while nobody waits, and the next call breaks that work off.
  */
 import { GhostsnapError } from '../core/errors.ts';
+import type { CallOutcome } from '../core/event.ts';
 import type { CallId } from '../core/ids.ts';
 import { NAME_BYTES_MAX } from '../core/limits.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
-import type { BegunCall, CallGuard, GuardedCall, OnSnapshotFailure } from './call-guard.ts';
+import {
+  type BegunCall,
+  type CallGuard,
+  type GuardedCall,
+  NOBODY_TO_ASK,
+  type OnSnapshotFailure,
+} from './call-guard.ts';
+import { messageOfCall } from './judged-call.ts';
 
 export type GuardedWorkspace = Pick<
   Workspace,
-  'beginCall' | 'endCall' | 'measureCall' | 'findUnattributed' | 'arm' | 'endSession'
+  'beginCall' | 'adviseCall' | 'endCall' | 'judgeCall' | 'findUnattributed' | 'arm' | 'endSession'
 >;
 
 export interface WorkspaceGuardOptions {
@@ -23,9 +31,13 @@ export interface WorkspaceGuardOptions {
   /** What the calls come from: 'mcp', 'ai-sdk', ... */
   readonly harness: string;
   readonly onSnapshotFailure: OnSnapshotFailure;
+  /** 'yes': a person is asked what `BegunCall.question` says. 'no' (default): such a call is refused. */
+  readonly canAsk?: 'yes' | 'no';
   /** Told what could not be recorded, and of each call that goes without a snapshot. */
   readonly onProblem: (text: string) => void;
 }
+
+const NOTHING_TOLD = Promise.resolve(null);
 
 export class WorkspaceGuard implements CallGuard {
   readonly #options: WorkspaceGuardOptions;
@@ -45,14 +57,14 @@ export class WorkspaceGuard implements CallGuard {
       recorded.catch(() => {
         // Told when the call ends.
       });
-      return this.#begun(recorded, async () => {});
+      return this.#begun(recorded, 'read-only', null);
     }
     this.#idleWork.abort();
     this.#inFlight += 1;
     try {
       const recorded = this.#record(call);
-      await recorded;
-      return this.#begun(recorded, (id) => this.#afterChange(id));
+      const question = await this.#askPolicy(await recorded, call.input);
+      return this.#begun(recorded, 'judged', question);
     } catch (failure) {
       this.#inFlight -= 1;
       throw failure;
@@ -62,7 +74,8 @@ export class WorkspaceGuard implements CallGuard {
   /** Ends the session. Every call has to have ended. */
   async close(): Promise<void> {
     this.#idleWork.abort();
-    await Promise.all(this.#underWay);
+    // What has ended may have left work of its own for when nobody waits.
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     await this.#told(() => this.#options.workspace.endSession(nameOf(this.#options.session)));
   }
 
@@ -83,34 +96,61 @@ export class WorkspaceGuard implements CallGuard {
     return begun.call;
   }
 
-  #begun(recorded: Promise<CallId>, afterwards: (id: CallId) => Promise<void>): BegunCall {
+  /** Where nobody can be asked, what the policy wants asked does not run. */
+  async #askPolicy(call: CallId, input: unknown): Promise<string | null> {
+    const { workspace } = this.#options;
+    const advice = await workspace.adviseCall(call, input);
+    if (advice?.action !== 'ask') return null;
+    if (this.#options.canAsk === 'yes') return advice.message;
+    await workspace.endCall({ call, outcome: 'failed' });
+    throw new GhostsnapError('CONFIRMATION_NEEDED', advice.message, { hint: NOBODY_TO_ASK });
+  }
+
+  #begun(
+    recorded: Promise<CallId>,
+    how: 'read-only' | 'judged',
+    question: string | null,
+  ): BegunCall {
     let isOver = false;
     return {
+      question,
       end: (outcome) => {
-        if (isOver) return;
+        if (isOver) return NOTHING_TOLD;
         isOver = true;
-        this.#track(
-          this.#told(async () => {
-            const call = await recorded;
-            await this.#told(() => this.#options.workspace.endCall({ call, outcome }));
-            await afterwards(call);
-          }),
-        );
+        const ended = recorded.then((call) => this.#endCall(call, outcome));
+        const message = how === 'judged' ? ended.then((call) => this.#judge(call)) : NOTHING_TOLD;
+        this.#track(this.#told(() => Promise.all([ended, message])));
+        // A call whose entry could not be written was never begun for anybody who waits here.
+        return message.catch(() => null);
       },
     };
   }
 
-  /** Counts what the call did and arms the next snapshot, unless another one is under way. */
-  async #afterChange(call: CallId): Promise<void> {
-    const { workspace } = this.#options;
+  async #endCall(call: CallId, outcome: CallOutcome): Promise<CallId> {
+    await this.#told(() => this.#options.workspace.endCall({ call, outcome }));
+    return call;
+  }
+
+  /** The agent waits for it: a rollback must be done before its next tool runs. */
+  async #judge(call: CallId): Promise<string | null> {
+    let message: string | null = null;
+    await this.#told(async () => {
+      message = await messageOfCall(this.#options.workspace, call);
+    });
     this.#inFlight -= 1;
+    this.#track(this.#whenIdle(call));
+    return message;
+  }
+
+  /** Looks for changes without a call and arms the next snapshot, unless another call is under way. */
+  async #whenIdle(call: CallId): Promise<void> {
+    const { workspace } = this.#options;
     if (this.#inFlight > 0) return;
     const idle = new AbortController();
     this.#idleWork = idle;
     const { signal } = idle;
     await this.#told(async () => {
-      await workspace.measureCall(call, { signal });
-      if (!signal.aborted) await workspace.findUnattributed(call, { signal });
+      await workspace.findUnattributed(call, { signal });
       if (!signal.aborted) await workspace.arm();
     }, signal);
   }

@@ -4,6 +4,7 @@
  * The input is redacted, bounded JSON from an agent; its text is made safe for a terminal by whoever
  * prints it.
  */
+import { commandIn } from '../core/policy/judge-command.ts';
 import type { CallInfo } from '../engine/call-results.ts';
 
 /** Fields that say what a call is about, the best first, across the agents in use. */
@@ -23,13 +24,7 @@ const TELLING = [
 
 /** The command line of a call that runs one; null for every other call. */
 export function commandOf(call: Pick<CallInfo, 'input'>): string | null {
-  const input = fieldsOf(call.input);
-  for (const key of ['command', 'cmd', 'script']) {
-    const value = input[key];
-    if (typeof value === 'string') return value;
-    if (Array.isArray(value)) return value.filter((one) => typeof one === 'string').join(' ');
-  }
-  return null;
+  return commandIn(fieldsOf(call.input));
 }
 
 /** '' when the input says nothing. */

@@ -90,6 +90,12 @@ export const MCP_MESSAGE_BYTES_MAX = 134_217_728;
 /** Bytes of an answer to `tools/list` from which a proxy still learns. */
 export const MCP_TOOLS_LIST_BYTES_MAX = 8_388_608;
 
+/**
+ * Bytes of an answer that a proxy holds while its call is judged, so that what the policy says can be put
+ * into it. A longer one flows through, and the message follows it.
+ */
+export const MCP_RESULT_HELD_MAX = 1_048_576;
+
 /** Requests whose answers an MCP proxy waits for; past it the oldest is not waited for any more. */
 export const MCP_PENDING_MAX = 4096;
 

@@ -9,6 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { AgentSettings, HookHost, HookNote, HookReason } from '../agent/handle-hook.ts';
 import type { HarnessName } from '../agent/harness/harness.ts';
+import { messageOfCall } from '../agent/judged-call.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId } from '../core/ids.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
@@ -86,7 +87,7 @@ export class AgentHost implements HookHost, AsyncDisposable {
    * Judging counts the change as well, so that only the next snapshot is left for when nobody waits.
    */
   async callEnded(workspace: Workspace, call: CallId): Promise<string | null> {
-    const { message } = await judged(workspace, call);
+    const message = await messageOfCall(workspace, call);
     this.#inBackground(workspace, async (signal) => {
       if (!signal.aborted) await workspace.arm();
     });
@@ -160,21 +161,6 @@ export class AgentHost implements HookHost, AsyncDisposable {
       this.#options.onError(error);
     }
     return this.#config;
-  }
-}
-
-/** States that are not kept any more cannot be judged: nothing is known, and nothing is said. */
-async function judged(
-  workspace: Workspace,
-  call: CallId,
-): Promise<{ readonly message: string | null }> {
-  try {
-    return await workspace.judgeCall(call);
-  } catch (error) {
-    if (error instanceof GhostsnapError && error.code === 'SNAPSHOT_NOT_FOUND') {
-      return { message: null };
-    }
-    throw error;
   }
 }
 

@@ -70,6 +70,15 @@ const rules = {
     action,
   }),
   owners: z.strictObject({ rule: z.literal('owners'), except, action }),
+  destructiveCommands: z.strictObject({
+    rule: z.literal('destructive-commands'),
+    except: patterns
+      .default([])
+      .describe('Commands that are not spoken of, as "ghostsnap policy explain" names them: ">".'),
+    action: z
+      .enum(['note', 'warn', 'ask'])
+      .describe('Before such a command runs. warn: tell the agent. ask: let a person decide.'),
+  }),
 } as const;
 
 const anyRule = z.discriminatedUnion('rule', [
@@ -80,12 +89,13 @@ const anyRule = z.discriminatedUnion('rule', [
   rules.protectedPaths,
   rules.modes,
   rules.owners,
+  rules.destructiveCommands,
 ]);
 
 const ruleOff = z.strictObject({
   rule: z.enum([
     ...['deleted-files', 'deleted-share', 'deleted-bytes', 'written-bytes'],
-    ...['protected-paths', 'modes', 'owners'],
+    ...['protected-paths', 'modes', 'owners', 'destructive-commands'],
   ] as const),
   action: z.literal('off'),
 });

@@ -9,8 +9,10 @@ import type { TreeReader, TreeRef, WorkOptions } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
+import type { Verdict } from '../core/policy/policy-rule.ts';
 import { ROOT_PATH } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
+import { adviseCall, type CallAdvice } from './advise-call.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
 import { armSnapshot, dropArmed } from './arm-snapshot.ts';
@@ -32,12 +34,14 @@ import { chooseMode } from './choose-mode.ts';
 import { type CreateOptions, createWorkspace, takeBackCreation } from './create-workspace.ts';
 import { workspaceDestroyed } from './destroyed-workspace.ts';
 import { type Judgement, type JudgeOptions, judgeCall } from './judge-call.ts';
+import { judgeTurn } from './judge-turn.ts';
 import { boundedText, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune, pruneNamed } from './prune.ts';
 import { abandonSession, assertMade, rebindSession, type StepHook } from './rebind.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverSession } from './recover.ts';
+import { requireSnapshot } from './require-snapshot.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
 import type {
   ArmResult,
@@ -61,7 +65,13 @@ import {
   undoCall,
 } from './undo-call.ts';
 import { findRedoTarget, findUndoTarget } from './undo-redo.ts';
-import type { RollbackPlan, Workspace, WorkspaceInfo, WorkspaceStatus } from './workspace-api.ts';
+import type {
+  JudgeTurnRequest,
+  RollbackPlan,
+  Workspace,
+  WorkspaceInfo,
+  WorkspaceStatus,
+} from './workspace-api.ts';
 import type { WorkspaceHost } from './workspace-host.ts';
 import { parseWorkspacePaths } from './workspace-paths.ts';
 import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
@@ -197,6 +207,16 @@ export class EngineWorkspace implements Workspace {
     return judgeCall(this.#session, this.#host.judging, { ...options, call });
   }
 
+  adviseCall(call: string, input: unknown): Promise<CallAdvice | null> {
+    return adviseCall(this.#session, this.#host.judging, { call, input });
+  }
+
+  async judgeTurn(spec: string, request: JudgeTurnRequest = {}): Promise<Verdict> {
+    const { paths = [], ...rest } = request;
+    const turn = { target: this.resolve(spec), paths: this.#paths(paths), ...rest };
+    return await judgeTurn(this.#session, this.#host.judging, turn);
+  }
+
   async startSession(request: SessionRequest): Promise<void> {
     await this.#record('start a session', () => ensureSession(this.#session, request));
   }
@@ -239,7 +259,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   show(spec: string): SnapshotInfo {
-    return this.#infoOf(this.resolve(spec));
+    return requireSnapshot(this.#session, this.resolve(spec));
   }
 
   operations(limit = 50): readonly OperationRow[] {
@@ -392,7 +412,7 @@ export class EngineWorkspace implements Workspace {
     return this.#session.runSync({ purpose: 'label' }, () => {
       const id = this.resolve(spec);
       this.#session.decide({ type: 'label-snapshot', id, label: text }, 'power-loss');
-      return this.#infoOf(id);
+      return requireSnapshot(this.#session, id);
     });
   }
 
@@ -420,11 +440,10 @@ export class EngineWorkspace implements Workspace {
   }
 
   async recover(): Promise<RecoveryReport> {
-    const report = await this.#session.run({ purpose: 'recover' }, () => {
+    return await this.#session.run({ purpose: 'recover' }, () => {
       this.#session.ports.catalog.saveStamp(this.#session.ref.id, '');
       return recoverSession(this.#session);
     });
-    return report;
   }
 
   async destroy(
@@ -540,18 +559,6 @@ export class EngineWorkspace implements Workspace {
     return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered, adopted };
   }
 
-  #infoOf(id: SnapshotId): SnapshotInfo {
-    const row = this.#session.ports.catalog.snapshot(this.#session.ref.id, id);
-    if (row !== null) return snapshotInfo(row);
-    throw new GhostsnapError(
-      'SNAPSHOT_NOT_FOUND',
-      `There is no snapshot ${id} in this workspace.`,
-      {
-        hint: 'List the snapshots with "ghostsnap log".',
-      },
-    );
-  }
-
   #treeRef(spec: string): TreeRef {
     return spec === 'live' ? 'live' : this.resolve(spec);
   }
@@ -587,7 +594,7 @@ export class EngineWorkspace implements Workspace {
       if (pinned === 'pinned') backend.setPinned(this.#session.ref, id, pinned);
       this.#session.decide({ type, id }, 'power-loss');
       if (pinned === 'unpinned') backend.setPinned(this.#session.ref, id, pinned);
-      return this.#infoOf(id);
+      return requireSnapshot(this.#session, id);
     });
   }
 }

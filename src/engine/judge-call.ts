@@ -194,7 +194,7 @@ function problemFindings(problems: readonly string[]): readonly Finding[] {
 }
 
 /** null: there is none. One that is not a plain file, or too long, is text that no schema accepts. */
-function readPolicyFile(tree: TreeReader): string | null {
+export function readPolicyFile(tree: TreeReader): string | null {
   const path = WORKSPACE_POLICY_FILE as RawPath;
   const entry = tree.lookup(path);
   if (entry === null) return null;
@@ -210,7 +210,7 @@ function readPolicyFile(tree: TreeReader): string | null {
 }
 
 /** Regular files of a tree, counted until there are `enough`. */
-function countFiles(tree: TreeReader, enough: number): number {
+export function countFiles(tree: TreeReader, enough: number): number {
   const waiting: RawPath[] = enough > 0 ? [ROOT_PATH] : [];
   let files = 0;
   for (let path = waiting.pop(); path !== undefined && files < enough; path = waiting.pop()) {

@@ -8,8 +8,10 @@
  */
 import type { Progress, TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
 import type { CallId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { Verdict } from '../core/policy/policy-rule.ts';
 import type { TurnMode } from '../core/state.ts';
 import type { TreeChange } from '../core/tree-change.ts';
+import type { CallAdvice } from './advise-call.ts';
 import type { Blame, BlamedLine, BlameOrigin } from './blame.ts';
 import type {
   BeginCallRequest,
@@ -38,6 +40,7 @@ import type {
 } from './results.ts';
 import type { UndoCallPlan, UndoCallRequest, UndoCallResult } from './undo-call.ts';
 
+export type { CallAdvice } from './advise-call.ts';
 export type { CallOfSession, ChangesBetween, Span } from './changes-between.ts';
 export type { Blame, BlamedLine, BlameOrigin, UndoCallPlan, UndoCallRequest, UndoCallResult };
 
@@ -59,6 +62,12 @@ export interface WorkspaceStatus extends WorkspaceInfo {
   readonly uncovered: readonly UncoveredPath[];
   readonly poolTotalBytes: number;
   readonly poolFreeBytes: number;
+}
+
+export interface JudgeTurnRequest {
+  /** Only these, as a restore would; default: the whole tree. */
+  readonly paths?: readonly string[];
+  readonly signal?: AbortSignal;
 }
 
 /** What a rollback would do. `changes` may be iterated once. */
@@ -119,6 +128,16 @@ export interface Workspace extends AsyncDisposable, Disposable {
    * @throws GhostsnapError CALL_NOT_FOUND, WORKSPACE_BUSY, SNAPSHOT_NOT_FOUND, BAD_CONFIG
    */
   judgeCall(call: string, options?: JudgeOptions): Promise<Judgement>;
+  /**
+   * What the policy says of a call that has begun, before its tool runs, from the tool's input as the agent
+   * gave it. @returns null: nothing @throws GhostsnapError CALL_NOT_FOUND, BAD_CONFIG
+   */
+  adviseCall(call: string, input: unknown): Promise<CallAdvice | null>;
+  /**
+   * What the policy says of going back to a state, before it is done. Reads only.
+   * @throws GhostsnapError as `planRollback`, BAD_CONFIG
+   */
+  judgeTurn(spec: string, request?: JudgeTurnRequest): Promise<Verdict>;
   /** Idempotent; a session is also recorded by its first call or prompt. */
   startSession(request: SessionRequest): Promise<void>;
   /** Its calls in flight end as 'unknown'. An unknown or ended session stays as it is. */

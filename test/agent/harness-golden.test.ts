@@ -59,6 +59,7 @@ describe.each(HARNESS_NAMES)('%s', (name) => {
       { type: 'notice', message: 'm' },
       { type: 'error', reason: 'e' },
       { type: 'feedback', message: 'f' },
+      { type: 'advice', message: 'a' },
     ];
     for (const outcome of outcomes) {
       const { stdout, exitCode } = harness.reply(harness.beforeTool, outcome);
@@ -68,6 +69,10 @@ describe.each(HARNESS_NAMES)('%s', (name) => {
     const blocked = harness.reply(harness.beforeTool, { type: 'block', reason: 'full "disk"' });
     expect(JSON.stringify(JSON.parse(blocked.stdout))).toContain('full \\"disk\\"');
     expect(blocked.stdout).toMatch(/deny|"block"/);
+    if (!harness.canAsk) return;
+    const asked = harness.reply(harness.beforeTool, { type: 'ask', reason: 'really?' });
+    expect(asked.stdout).toMatch(/(permissionDecision|decision|permission)":"ask"/);
+    expect(asked.stdout).toContain('really?');
   });
 
   it('gives an action or its own error for any JSON, and for damaged payloads', () => {

@@ -38,3 +38,31 @@ it('an ordinary call is not talked about', async () => {
   writeFileSync(join(world.path, 'new'), 'x');
   expect((await world.hook('PostToolUse')).stdout).toBe('{}');
 });
+
+const commands = (action: string): void =>
+  writeFileSync(
+    join(world.path, 'ghostsnap.json'),
+    JSON.stringify({ policy: { rules: [{ rule: 'destructive-commands', action }] } }),
+  );
+
+it('a destructive command is spoken of before it runs, as advice', async () => {
+  const { hookSpecificOutput: said } = JSON.parse((await world.hook('PreToolUse')).stdout);
+  expect(said.additionalContext).toContain('rm -r: It deletes directories');
+  expect(said).not.toHaveProperty('permissionDecision');
+  const { stdout } = await world.hook('PreToolUse', {
+    ...{ tool_use_id: 'toolu_2', tool_input: { command: 'ls > list' } },
+  });
+  expect(stdout).toBe('{}');
+});
+
+it("the policy opens the harness's own dialog, or refuses where there is none", async () => {
+  commands('ask');
+  const { hookSpecificOutput: said } = JSON.parse((await world.hook('PreToolUse')).stdout);
+  expect(said).toMatchObject({ permissionDecision: 'ask' });
+  expect(said.permissionDecisionReason).toContain('rm -r');
+  const stdin = world.payload('PreToolUse', { tool_use_id: 'toolu_2' });
+  const { stdout } = await world.program(['hook', 'run', 'codex', 'PreToolUse'], { stdin });
+  expect(JSON.parse(stdout).hookSpecificOutput).toMatchObject({ permissionDecision: 'deny' });
+  const calls = await world.read((workspace) => workspace.listCalls());
+  expect(calls.map(({ outcome }) => outcome)).toEqual(['failed', null]);
+});

@@ -22,6 +22,7 @@ export const claudeCode: Harness = {
   title,
   beforeTool: 'PreToolUse',
   afterTool: 'PostToolUse',
+  canAsk: true,
   readOnlyTools,
   parse: (payload) =>
     parseClaudeShape(payload, { title, isReadOnly: (tool) => readOnlyTools.has(tool) }),

@@ -80,6 +80,13 @@ export function replyClaudeShape(event: string, outcome: HookOutcome): HookReply
       return json({});
     case 'notice':
       return json({ systemMessage: outcome.message });
+    case 'advice':
+      return json({
+        hookSpecificOutput: {
+          hookEventName: event === '' ? 'PreToolUse' : event,
+          additionalContext: outcome.message,
+        },
+      });
     case 'feedback':
       // Read by the model beside the tool's result; the person sees the other one.
       return json({
@@ -89,11 +96,12 @@ export function replyClaudeShape(event: string, outcome: HookOutcome): HookReply
           additionalContext: outcome.message,
         },
       });
+    case 'ask':
     case 'block':
       return json({
         hookSpecificOutput: {
           hookEventName: event === '' ? 'PreToolUse' : event,
-          permissionDecision: 'deny',
+          permissionDecision: outcome.type === 'ask' ? 'ask' : 'deny',
           permissionDecisionReason: outcome.reason,
         },
       });

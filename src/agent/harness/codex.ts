@@ -19,6 +19,7 @@ export const codex: Harness = {
   title,
   beforeTool: 'PreToolUse',
   afterTool: 'PostToolUse',
+  canAsk: false,
   readOnlyTools,
   parse: (payload) =>
     parseClaudeShape(payload, { title, isReadOnly: (tool) => readOnlyTools.has(tool) }),

@@ -39,6 +39,7 @@ export const copilotCli: Harness = {
   title,
   beforeTool: 'preToolUse',
   afterTool: 'postToolUse',
+  canAsk: true,
   readOnlyTools,
   parse,
   reply,
@@ -97,7 +98,10 @@ function parsedArgs(args: unknown): unknown {
 }
 
 function reply(_event: string, outcome: HookOutcome): HookReply {
-  if (outcome.type === 'feedback') return json({ additionalContext: outcome.message });
-  if (outcome.type !== 'block') return json({});
-  return json({ permissionDecision: 'deny', permissionDecisionReason: outcome.reason });
+  if (outcome.type === 'feedback' || outcome.type === 'advice') {
+    return json({ additionalContext: outcome.message });
+  }
+  if (outcome.type !== 'block' && outcome.type !== 'ask') return json({});
+  const permissionDecision = outcome.type === 'ask' ? 'ask' : 'deny';
+  return json({ permissionDecision, permissionDecisionReason: outcome.reason });
 }

@@ -46,6 +46,7 @@ export const cursor: Harness = {
   title,
   beforeTool: 'preToolUse',
   afterTool: 'postToolUse',
+  canAsk: true,
   readOnlyTools,
   parse,
   reply,
@@ -102,10 +103,11 @@ function callOf(fields: Fields): { tool: string; input: unknown; key: string } {
 /** Both spellings that versions of Cursor read. */
 function reply(_event: string, outcome: HookOutcome): HookReply {
   if (outcome.type === 'feedback') return json({ additional_context: outcome.message });
-  if (outcome.type !== 'block') return json({});
+  if (outcome.type !== 'block' && outcome.type !== 'ask') return json({});
   const { reason } = outcome;
+  const decision = outcome.type === 'ask' ? 'ask' : 'deny';
   return json({
-    ...{ permission: 'deny', decision: 'deny', reason },
+    ...{ permission: decision, decision, reason },
     ...{ user_message: reason, agent_message: reason },
   });
 }

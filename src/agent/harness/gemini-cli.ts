@@ -40,6 +40,7 @@ export const geminiCli: Harness = {
   title,
   beforeTool: 'BeforeTool',
   afterTool: 'AfterTool',
+  canAsk: true,
   readOnlyTools,
   parse,
   reply,
@@ -80,6 +81,8 @@ function parse(payload: unknown): HookAction {
 function reply(event: string, outcome: HookOutcome): HookReply {
   switch (outcome.type) {
     case 'ok':
+    // Before a tool nothing but the person is reached, and nobody asked for it there.
+    case 'advice':
       return json({});
     case 'notice':
       return json({ systemMessage: outcome.message });
@@ -92,6 +95,8 @@ function reply(event: string, outcome: HookOutcome): HookReply {
           additionalContext: outcome.message,
         },
       });
+    case 'ask':
+      return json({ decision: 'ask', reason: outcome.reason, systemMessage: outcome.reason });
     case 'block':
       return json({ decision: 'deny', reason: outcome.reason });
     case 'error':

@@ -34,6 +34,8 @@ export interface Harness {
   readonly beforeTool: string;
   /** The event after a tool that ran. */
   readonly afterTool: string;
+  /** Whether a reply can open the harness's own permission dialog; else an 'ask' never comes here. */
+  readonly canAsk: boolean;
   /** Tools that change nothing in a workspace. A tool that is not listed may change anything. */
   readonly readOnlyTools: ReadonlySet<string>;
   /**

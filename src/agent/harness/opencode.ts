@@ -47,6 +47,7 @@ export const opencode: Harness = {
   title,
   beforeTool: 'tool.execute.before',
   afterTool: 'tool.execute.after',
+  canAsk: false,
   readOnlyTools,
   parse,
   reply,
@@ -85,6 +86,9 @@ function parse(payload: unknown): HookAction {
 function reply(_event: string, outcome: HookOutcome): HookReply {
   switch (outcome.type) {
     case 'ok':
+    // The plugin reaches nobody before a tool, and cannot ask.
+    case 'advice':
+    case 'ask':
       return json({});
     case 'notice':
       return json({ notice: outcome.message });

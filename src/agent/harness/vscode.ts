@@ -30,6 +30,7 @@ export const vscode: Harness = {
   title,
   beforeTool: 'PreToolUse',
   afterTool: 'PostToolUse',
+  canAsk: true,
   readOnlyTools,
   parse: (payload) => {
     const fields = parseFields(SCHEMA, payload, title);

@@ -13,6 +13,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { GhostsnapError } from '../../core/errors.ts';
 import { MCP_ANSWER_WAIT_MS } from '../../core/limits.ts';
+import { severityOf, type Verdict } from '../../core/policy/policy-rule.ts';
 import type { McpPolicy, McpToolName } from './mcp-policy.ts';
 
 export type ToolExtra = RequestHandlerExtra<ServerRequest, ServerNotification>;
@@ -24,6 +25,8 @@ export interface Confirmation {
   readonly extra: ToolExtra;
   /** The question and what a "yes" leads to; only worked out when it is asked. */
   readonly question: () => Promise<string>;
+  /** What the policy has against it: a person decides then, also where the tool is allowed. */
+  readonly verdict?: Verdict;
   /** What a person can type to do the same. */
   readonly command: string;
 }
@@ -32,7 +35,7 @@ export interface Confirmation {
 export async function assertMayRun(confirmation: Confirmation): Promise<void> {
   const { tool, policy, command } = confirmation;
   const permission = policy.tools[tool];
-  if (permission === 'allow') return;
+  if (permission === 'allow' && !wantsPerson(confirmation.verdict)) return;
   if (permission === 'deny') {
     throw new GhostsnapError('NOT_PERMITTED', `The policy denies the tool "${tool}".`, {
       hint: `A person can run "${command}", or change "mcp.tools.${tool}" in the configuration.`,
@@ -51,6 +54,10 @@ export async function assertMayRun(confirmation: Confirmation): Promise<void> {
   throw new GhostsnapError('NOT_PERMITTED', `The person did not confirm the tool "${tool}".`, {
     hint: 'Nothing was changed. Ask what should happen instead.',
   });
+}
+
+function wantsPerson(verdict: Verdict | undefined): boolean {
+  return verdict !== undefined && severityOf(verdict.action) >= severityOf('ask');
 }
 
 // An empty object is how clients before 2025-11-25 say that they show forms.

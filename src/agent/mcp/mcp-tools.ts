@@ -10,6 +10,8 @@ import type { CallToolResult, ToolAnnotations } from '@modelcontextprotocol/sdk/
 import type { z } from 'zod';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
+import type { Verdict } from '../../core/policy/policy-rule.ts';
+import { findingLine } from '../../core/policy/verdict-text.ts';
 import type { TurnResult } from '../../engine/results.ts';
 import type { RollbackPlan, Workspace } from '../../engine/workspace-api.ts';
 import { assertMayRun, type ToolExtra } from './confirmation.ts';
@@ -130,10 +132,11 @@ function registerRollback({ server, workspace, policy }: ToolParts): void {
         const target = workspace.resolve(given.to);
         const plan = (): Promise<RollbackPlan> => workspace.planRollback(target);
         const command = `ghostsnap rollback ${target}`;
-        await ask({ server, policy, extra }, 'rollback', command, async () =>
-          describePlan(`Roll the workspace ${workspace.info.path} back to`, await plan()),
+        const verdict = await workspace.judgeTurn(target, { signal: extra.signal });
+        await ask({ server, policy, extra, verdict }, 'rollback', command, async () =>
+          describePlan(`Roll the workspace ${workspace.info.path} back to`, await plan(), verdict),
         );
-        return turn(await workspace.rollback(target, workOf(extra)));
+        return turn(await workspace.rollback(target, workOf(extra)), verdict);
       }),
   );
 }
@@ -152,13 +155,15 @@ function registerRestore({ server, workspace, policy }: ToolParts): void {
         const { paths } = given;
         const target: SnapshotId = workspace.resolve(given.from);
         const command = `ghostsnap restore ${target} ${paths.join(' ')}`;
-        await ask({ server, policy, extra }, 'restore', command, async () =>
+        const verdict = await workspace.judgeTurn(target, { paths, signal: extra.signal });
+        await ask({ server, policy, extra, verdict }, 'restore', command, async () =>
           describePlan(
             `Restore ${paths.length} paths in ${workspace.info.path} from`,
             await workspace.planRestore(target, paths),
+            verdict,
           ),
         );
-        return turn(await workspace.restore(target, paths, workOf(extra)));
+        return turn(await workspace.restore(target, paths, workOf(extra)), verdict);
       }),
   );
 }
@@ -175,11 +180,15 @@ function registerUndo({ server, workspace, policy }: ToolParts): void {
     },
     (_: z.infer<typeof undoInput>, extra) =>
       answered(async () => {
-        await ask({ server, policy, extra }, 'undo', 'ghostsnap undo', async () => {
+        const { signal } = extra;
+        const { target } = await workspace.planWalk('undo', { signal });
+        const verdict = await workspace.judgeTurn(target, { signal });
+        await ask({ server, policy, extra, verdict }, 'undo', 'ghostsnap undo', async () => {
           const newest = workspace.list({ limit: 1 })[0]?.id ?? '';
-          return `Take the workspace ${workspace.info.path} one state back? The newest snapshot is ${newest}`;
+          const question = `Take the workspace ${workspace.info.path} one state back? The newest snapshot is ${newest}`;
+          return [question, ...verdict.findings.map(findingLine)].join('\n');
         });
-        return turn(await workspace.undo(workOf(extra)));
+        return turn(await workspace.undo(workOf(extra)), verdict);
       }),
   );
 }
@@ -201,7 +210,10 @@ async function answered(work: () => Promise<Answer>): Promise<CallToolResult> {
 }
 
 async function ask(
-  on: Pick<ToolParts, 'server' | 'policy'> & { readonly extra: ToolExtra },
+  on: Pick<ToolParts, 'server' | 'policy'> & {
+    readonly extra: ToolExtra;
+    readonly verdict?: Verdict;
+  },
   tool: McpToolName,
   command: string,
   question: () => Promise<string> = async () => `Let the agent use "${tool}"?`,
@@ -217,14 +229,21 @@ function workOf(extra: ToolExtra): {
   return { signal: extra.signal, onProgress: progressOf(extra) };
 }
 
-function turn(result: TurnResult): Answer {
-  return { ...result, notes: result.notes.map((note) => ({ ...note })) };
+/** What only the log is told is not told to the agent. */
+function turn(result: TurnResult, { findings }: Verdict): Answer {
+  const told = findings.filter(({ action }) => action !== 'note');
+  const notes = result.notes.map((note) => ({ ...note }));
+  return { ...result, notes, policy: told.map(findingLine) };
 }
 
 /** Paths that a question names; the rest is counted. */
 const PATHS_ASKED_MAX = 12;
 
-async function describePlan(what: string, plan: RollbackPlan): Promise<string> {
+async function describePlan(
+  what: string,
+  plan: RollbackPlan,
+  { findings }: Verdict,
+): Promise<string> {
   const { changes, stats } = await listChanges(plan.changes, PATHS_ASKED_MAX);
   const all = Object.values(stats).reduce((sum, count) => sum + count, 0);
   const rest = all - changes.length;
@@ -234,6 +253,7 @@ async function describePlan(what: string, plan: RollbackPlan): Promise<string> {
     // The plan leads from the live tree to the snapshot.
     ...changes.map(({ kind, path }) => `${PLAN_WORDS[kind]} ${path}`),
     ...(rest > 0 ? [`and ${rest} more`] : []),
+    ...findings.map(findingLine),
   ].join('\n');
 }
 

@@ -1,17 +1,19 @@
 /**
  * A transparent proxy between an MCP client and a server, over two byte streams.
  *
- * Every byte passes in order and unchanged, in both directions, but for three things: a call of a tool
- * waits for its snapshot; it gets a `traceparent` when it has none; and where its snapshot failed it is
- * answered here and not passed on. What follows a waiting call waits behind it, so that nothing overtakes
+ * Every byte passes in order and unchanged, in both directions, but for four things: a call of a tool
+ * waits for its snapshot; it gets a `traceparent` when it has none; where its snapshot failed it is
+ * answered here and not passed on; and its answer waits until the policy has judged the call, and carries
+ * what the policy has to say. What follows a waiting call waits behind it, so that nothing overtakes
  * anything. Neither direction is read faster than the other side takes it.
  */
 import type { Writable } from 'node:stream';
-import { MCP_MESSAGE_BYTES_MAX, MCP_PENDING_MAX } from '../../core/limits.ts';
+import { MCP_MESSAGE_BYTES_MAX, MCP_PENDING_MAX, MCP_RESULT_HELD_MAX } from '../../core/limits.ts';
 import type { BegunCall, CallGuard } from '../call-guard.ts';
 import { type CallRequest, idKey, readClientMessage, traceInsertion } from './client-message.ts';
 import { splitLines } from './line-split.ts';
 import { refuseMessage, refuseTooLong, refuseUnclear } from './refusal.ts';
+import { logNotification, withMessages } from './result-message.ts';
 import { ServerObserver } from './server-observer.ts';
 import { ToolHints } from './tool-hints.ts';
 import { newTraceparent, type TraceContext } from './trace-context.ts';
@@ -37,6 +39,8 @@ export interface ProxyOptions {
   readonly messageBytesMax?: number;
 }
 
+const NEWLINE = 0x0a;
+
 export class McpProxy {
   readonly #options: ProxyOptions;
   readonly #hints = new ToolHints();
@@ -47,6 +51,13 @@ export class McpProxy {
   /** Answers of ours that wait for the server to end its line. */
   #answers: Buffer[] = [];
   #unnamedCalls = 0;
+  /** A line that may answer a call, as far as it has come. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** What the client has read ends in the middle of a line. */
+  #isMidLine = false;
+  /** Calls that the line under way answers, and what the policy says of them. */
+  readonly #judged: (readonly [id: string, message: Promise<string | null>])[] = [];
 
   constructor(options: ProxyOptions) {
     this.#options = options;
@@ -66,7 +77,7 @@ export class McpProxy {
     try {
       await Promise.race([this.#passDown(), failureOf(up)]);
     } finally {
-      for (const call of this.#calls.values()) call.end('unknown');
+      for (const call of this.#calls.values()) void call.end('unknown');
       this.#calls.clear();
     }
   }
@@ -85,16 +96,70 @@ export class McpProxy {
   }
 
   async #passDown(): Promise<void> {
-    const { client, upstream } = this.#options;
+    const { upstream } = this.#options;
     for await (const chunk of upstream.output) {
-      // Looked at before it is written: whoever reads the answer may call at once, and must find what
-      // the answer says of its tools.
-      this.#observer.observe(chunk);
-      await writeTo(client.output, chunk);
-      await this.#flushAnswers();
+      let from = 0;
+      // While no call is under way nothing can be its answer, and pieces pass as they come.
+      while (from < chunk.length && (this.#calls.size > 0 || this.#held.length > 0)) {
+        const end = chunk.indexOf(NEWLINE, from) + 1;
+        await this.#passPart(chunk.subarray(from, end === 0 ? chunk.length : end));
+        from = end === 0 ? chunk.length : end;
+      }
+      if (from < chunk.length) await this.#passAsItIs(from === 0 ? chunk : chunk.subarray(from));
     }
     this.#observer.end();
+    await this.#endLine();
+    this.#isMidLine = false;
     await this.#flushAnswers();
+  }
+
+  async #passAsItIs(bytes: Buffer): Promise<void> {
+    // Looked at before it is written: whoever reads the answer may call at once, and must find what
+    // the answer says of its tools.
+    this.#observer.observe(bytes);
+    await this.#write(bytes);
+    if (!this.#isMidLine) await this.#endLine();
+  }
+
+  /** A part of one line, with its end or not, that may answer a call: it is held until it is judged. */
+  async #passPart(part: Buffer): Promise<void> {
+    if (this.#isMidLine) {
+      await this.#passAsItIs(part);
+      return;
+    }
+    this.#observer.observe(part);
+    this.#held.push(part);
+    this.#heldBytes += part.length;
+    if (part.at(-1) === NEWLINE) await this.#endLine();
+    else if (this.#heldBytes > MCP_RESULT_HELD_MAX) await this.#release();
+  }
+
+  /** A line has ended: calls that it answers are judged, then it goes on its way. */
+  async #endLine(): Promise<void> {
+    const messages = new Map<string, string>();
+    for (const [id, judged] of this.#judged.splice(0)) {
+      const message = await judged;
+      if (message !== null) messages.set(id, message);
+    }
+    if (messages.size > 0 && this.#held.length > 0) {
+      const { line, left } = withMessages(Buffer.concat(this.#held), messages);
+      this.#held = [line];
+      this.#answers.push(...left.map(logNotification));
+    } else this.#answers.push(...[...messages.values()].map(logNotification));
+    await this.#release();
+    await this.#flushAnswers();
+  }
+
+  async #release(): Promise<void> {
+    const held = Buffer.concat(this.#held);
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (held.length > 0) await this.#write(held);
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    this.#isMidLine = bytes.at(-1) !== NEWLINE;
+    await writeTo(this.#options.client.output, bytes);
   }
 
   /** What is to be sent for a line of the client; null when it was answered here. */
@@ -116,7 +181,7 @@ export class McpProxy {
   async #beforeUnclear(bytes: Buffer): Promise<Buffer | null> {
     try {
       const call = await this.#begin({ tool: null, id: null, input: null });
-      call.end('unknown');
+      void call.end('unknown');
       return bytes;
     } catch (failure) {
       await this.#answer(refuseUnclear(failure));
@@ -133,12 +198,12 @@ export class McpProxy {
         begun.push({ id, call: await this.#begin(request) });
       }
     } catch (failure) {
-      for (const { call } of begun) call.end('failed');
+      for (const { call } of begun) void call.end('failed');
       throw failure;
     }
     for (const { id, call } of begun) {
       // Nobody reports the end of a call that has no id.
-      if (id === null) call.end('unknown');
+      if (id === null) void call.end('unknown');
       else this.#awaitResponse(id, call);
     }
   }
@@ -175,7 +240,7 @@ export class McpProxy {
   }
 
   async #flushAnswers(): Promise<void> {
-    if (this.#observer.isInLine || this.#answers.length === 0) return;
+    if (this.#isMidLine || this.#answers.length === 0) return;
     const answers = Buffer.concat(this.#answers);
     this.#answers = [];
     await writeTo(this.#options.client.output, answers);
@@ -183,12 +248,12 @@ export class McpProxy {
 
   #awaitResponse(id: string, call: BegunCall): void {
     // An id that is used twice: the earlier call can not be told apart any more.
-    this.#calls.get(id)?.end('unknown');
+    void this.#calls.get(id)?.end('unknown');
     this.#calls.set(id, call);
     if (this.#calls.size <= MCP_PENDING_MAX) return;
     const [oldest] = this.#calls;
     if (oldest === undefined) return;
-    oldest[1].end('unknown');
+    void oldest[1].end('unknown');
     this.#calls.delete(oldest[0]);
   }
 
@@ -200,8 +265,10 @@ export class McpProxy {
 
   #onResponse(id: string, outcome: 'ok' | 'failed'): void {
     this.#lists.delete(id);
-    this.#calls.get(id)?.end(outcome);
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
     this.#calls.delete(id);
+    this.#judged.push([id, call.end(outcome)]);
   }
 }
 

@@ -99,4 +99,5 @@ export const turnOutput = z.object({
   notes: z
     .array(z.object({ path: z.string(), what: z.string() }))
     .describe('what could not be given back exactly'),
+  policy: z.array(z.string()).describe('what the policy has against the change; nothing: empty'),
 });

@@ -37,7 +37,7 @@ export function protectTools<TOOLS extends Record<string, object>>(
   tools: TOOLS,
   options: ProtectOptions,
 ): { readonly tools: TOOLS; readonly handle: Handle } {
-  const protection = createProtection(options, 'ai-sdk');
+  const protection = createProtection(options, { harness: 'ai-sdk', canAsk: 'no' });
   const wrapped = Object.entries(tools).map(([name, tool]) => [name, wrap(name, tool, protection)]);
   return { tools: Object.fromEntries(wrapped) as TOOLS, handle: protection.handle };
 }
@@ -63,7 +63,8 @@ function resolving(name: string, call: Execute, protection: Protection): Execute
 function generating(name: string, call: Execute, protection: Protection): Execute {
   return async function* (input, options) {
     const begun = await protection.begin({ tool: name, key: options.toolCallId ?? null, input });
-    yield* endedWith(begun, call(input, options) as AsyncIterable<unknown>);
+    const values = call(input, options) as AsyncIterable<unknown>;
+    yield* endedWith({ protection, begun, last: 'yielded' }, values);
   };
 }
 

@@ -73,15 +73,19 @@ export function protectOptions<OPTIONS extends object>(
 ): { readonly options: OPTIONS; readonly handle: Handle } {
   const protection = createProtection(
     { readOnly: READ_ONLY_TOOLS, ...protect },
-    'claude-agent-sdk',
+    { harness: 'claude-agent-sdk', canAsk: 'yes' },
   );
   const calls = new Map<string, BegunCall>();
   const before: Hook = (input, id) => beginCall(protection, calls, input, id);
   const after: Hook = async (input, id) => {
     const key = input.tool_use_id ?? id ?? '';
-    calls.get(key)?.end(input.hook_event_name === 'PostToolUse' ? 'ok' : 'failed');
+    const begun = calls.get(key);
     calls.delete(key);
-    return {};
+    const { hook_event_name: hookEventName } = input;
+    const outcome = hookEventName === 'PostToolUse' ? 'ok' : 'failed';
+    const message = (await begun?.end(outcome)) ?? null;
+    if (message === null) return {};
+    return { hookSpecificOutput: { hookEventName, additionalContext: message } };
   };
   const given: Hooks = ('hooks' in options ? (options.hooks as Hooks | undefined) : null) ?? {};
   const hooks = {
@@ -106,33 +110,35 @@ async function beginCall(
   try {
     const tool = input.tool_name ?? 'unknown tool';
     const begun = await protection.begin({ tool, key, input: input.tool_input });
-    if (key === null) begun.end('unknown');
+    if (key === null) await begun.end('unknown');
     else awaitEnd(calls, key, begun);
-    return {};
+    return begun.question === null ? {} : decided('ask', begun.question);
   } catch (failure) {
-    return {
-      hookSpecificOutput: {
-        hookEventName: 'PreToolUse',
-        permissionDecision: 'deny',
-        permissionDecisionReason: failure instanceof Error ? failure.message : String(failure),
-      },
-    };
+    return decided('deny', failure instanceof Error ? failure.message : String(failure));
   }
 }
 
+function decided(permissionDecision: 'ask' | 'deny', reason: string): Record<string, unknown> {
+  const hookEventName = 'PreToolUse';
+  return {
+    hookSpecificOutput: { hookEventName, permissionDecision, permissionDecisionReason: reason },
+  };
+}
+
 function awaitEnd(calls: Map<string, BegunCall>, key: string, begun: BegunCall): void {
-  calls.get(key)?.end('unknown');
+  // Its end tells nobody anything.
+  void calls.get(key)?.end('unknown');
   calls.set(key, begun);
   const [oldest] = calls;
   if (calls.size <= CALLS_AWAITED_MAX || oldest === undefined) return;
-  oldest[1].end('unknown');
+  void oldest[1].end('unknown');
   calls.delete(oldest[0]);
 }
 
 /** Calls that were denied after their snapshot have no end of their own. */
 function closingAll(handle: Handle, calls: Map<string, BegunCall>): Handle {
   const close = async (): Promise<void> => {
-    for (const call of calls.values()) call.end('unknown');
+    await Promise.all([...calls.values()].map((call) => call.end('unknown')));
     calls.clear();
     await handle.close();
   };

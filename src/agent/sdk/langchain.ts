@@ -35,7 +35,7 @@ export function protectTools<const TOOLS extends readonly object[]>(
   tools: TOOLS,
   options: ProtectOptions,
 ): { readonly tools: { -readonly [K in keyof TOOLS]: TOOLS[K] }; readonly handle: Handle } {
-  const protection = createProtection(options, 'langchain');
+  const protection = createProtection(options, { harness: 'langchain', canAsk: 'no' });
   const wrapped = tools.map((tool) => wrap(tool, protection));
   return {
     tools: wrapped as { -readonly [K in keyof TOOLS]: TOOLS[K] },
@@ -49,7 +49,8 @@ function wrap(tool: object, protection: Protection): object {
   if (typeof run !== 'function' || typeof name !== 'string') return tool;
   const protectedRun: Run = async (input, runManager, config) => {
     const begun = await protection.begin({ tool: name, key: config?.toolCall?.id ?? null, input });
-    return await finish(begun, () => Reflect.apply(run, tool, [input, runManager, config]));
+    const work = (): unknown => Reflect.apply(run, tool, [input, runManager, config]);
+    return await finish(protection, begun, { work, isPair: hasArtifact(tool) });
   };
   // Made from the tool, so that it is an instance of the same classes and follows later changes of it.
   return Object.create(tool, {
@@ -57,17 +58,28 @@ function wrap(tool: object, protection: Protection): object {
   });
 }
 
-async function finish(begun: BegunCall, work: () => unknown): Promise<unknown> {
+async function finish(
+  protection: Protection,
+  begun: BegunCall,
+  { work, isPair }: { readonly work: () => unknown; readonly isPair: boolean },
+): Promise<unknown> {
+  let result: unknown;
   try {
-    const result = await work();
-    // A tool that reports events: it ends when its generator does.
-    if (isAsyncGenerator(result)) return endedWith(begun, result);
-    begun.end('ok');
-    return result;
+    result = await work();
   } catch (error) {
-    begun.end('failed');
+    await begun.end('failed');
     throw error;
   }
+  // A tool that reports events: it ends when its generator does.
+  if (isAsyncGenerator(result)) return endedWith({ protection, begun, last: 'returned' }, result);
+  if (!isPair || !Array.isArray(result)) return await protection.finish(begun, result);
+  const [content, ...rest] = result as readonly unknown[];
+  return [await protection.finish(begun, content), ...rest];
+}
+
+/** Its result is what the model reads, and what only the program does. */
+function hasArtifact(tool: object): boolean {
+  return Reflect.get(tool, 'responseFormat') === 'content_and_artifact';
 }
 
 function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown> {

@@ -42,7 +42,7 @@ export function protectTools<const TOOLS extends readonly AgentTool[]>(
   tools: TOOLS,
   options: ProtectOptions,
 ): { readonly tools: { -readonly [K in keyof TOOLS]: TOOLS[K] }; readonly handle: Handle } {
-  const protection = createProtection(options, 'openai-agents');
+  const protection = createProtection(options, { harness: 'openai-agents', canAsk: 'no' });
   const wrapped = tools.map((tool) => wrap(tool, protection));
   return {
     tools: wrapped as { -readonly [K in keyof TOOLS]: TOOLS[K] },
@@ -75,14 +75,14 @@ function invoking(tool: AgentTool, invoke: Invoke, protection: Protection): Invo
     } catch (failure) {
       return await tellModel(tool, failure, [context, details]);
     }
+    let result: unknown;
     try {
-      const result = await Reflect.apply(invoke, tool, [context, input, details]);
-      begun.end('ok');
-      return result;
+      result = await Reflect.apply(invoke, tool, [context, input, details]);
     } catch (error) {
-      begun.end('failed');
+      await begun.end('failed');
       throw error;
     }
+    return await protection.finish(begun, result);
   };
 }
 

@@ -13,6 +13,7 @@ import type { Workspace } from '../../engine/workspace-api.ts';
 import type { BegunCall, OnSnapshotFailure } from '../call-guard.ts';
 import { failureText } from '../failure-text.ts';
 import { nameOf, WorkspaceGuard } from '../workspace-guard.ts';
+import { withMessage } from './told-result.ts';
 
 export interface ProtectOptions {
   /** From `openWorkspace`; it stays open, and is the caller's to close, after the handle. */
@@ -56,22 +57,43 @@ export interface Protection {
   readonly handle: Handle;
   /** @throws GhostsnapError with the failure's code and a message for the model */
   begin(call: SdkCall): Promise<BegunCall>;
-  /** Runs `work` between a call's beginning and its end; not at all when there is no snapshot. */
+  /**
+   * Runs `work` between a call's beginning and its end; not at all when there is no snapshot. The result
+   * carries what the policy says of the call, if anything.
+   */
   run<T>(call: SdkCall, work: () => PromiseLike<T> | T): Promise<T>;
+  /** Tells the end of a call that succeeded. @returns its result, with what the policy says of the call */
+  finish<T>(begun: BegunCall, result: T): Promise<T>;
 }
 
 /** Calls looked through for one that is to be undone, at a time. */
 const CALLS_PAGE = 100;
 
-export function createProtection(options: ProtectOptions, harness: string): Protection {
+/** What a wrapper says of its SDK. */
+export interface SdkTraits {
+  readonly harness: string;
+  /** 'yes': `BegunCall.question` opens the SDK's own permission dialog. */
+  readonly canAsk: 'yes' | 'no';
+}
+
+export function createProtection(options: ProtectOptions, traits: SdkTraits): Protection {
+  const { harness, canAsk } = traits;
   const { workspace } = options;
   const session = options.session ?? `${harness}-${randomUUID()}`;
   const readOnly = new Set(options.readOnly);
+  const onProblem = options.onProblem ?? warnOfProcess;
   const guard = new WorkspaceGuard({
-    ...{ workspace, session, harness },
+    ...{ workspace, session, harness, canAsk },
     onSnapshotFailure: options.onSnapshotFailure ?? 'block',
-    onProblem: options.onProblem ?? warnOfProcess,
+    onProblem,
   });
+  const finish: Protection['finish'] = async (begun, result) => {
+    const message = await begun.end('ok');
+    if (message === null) return result;
+    const told = withMessage(result, message);
+    if (told === null) onProblem(message);
+    return told ?? result;
+  };
   let unnamed = 0;
   const begin = async ({ tool, key, input }: SdkCall): Promise<BegunCall> => {
     if (key === null) unnamed += 1;
@@ -85,16 +107,17 @@ export function createProtection(options: ProtectOptions, harness: string): Prot
   return {
     handle: createHandle(workspace, session, guard),
     begin,
+    finish,
     run: async (call, work) => {
       const begun = await begin(call);
+      let result: Awaited<ReturnType<typeof work>>;
       try {
-        const result = await work();
-        begun.end('ok');
-        return result;
+        result = await work();
       } catch (error) {
-        begun.end('failed');
+        await begun.end('failed');
         throw error;
       }
+      return await finish(begun, result);
     },
   };
 }
@@ -154,12 +177,22 @@ function stateBefore(call: CallInfo): SnapshotId {
   });
 }
 
-/** Hands on what an asynchronous generator gives, and tells its end. */
+/**
+ * Hands on what an asynchronous generator gives, and tells its end.
+ * @param last 'yielded': the last value given is the tool's result, and is given again when the policy has
+ *   something to say; 'returned': what the generator returns is
+ */
 export async function* endedWith<T, R>(
-  begun: BegunCall,
+  on: {
+    readonly protection: Protection;
+    readonly begun: BegunCall;
+    readonly last: 'yielded' | 'returned';
+  },
   values: AsyncGenerator<T, R> | AsyncIterable<T>,
 ): AsyncGenerator<T, R | undefined> {
+  const { protection, begun, last } = on;
   let outcome: 'ok' | 'failed' | 'unknown' = 'unknown';
+  let newest: { readonly value: T } | null = null;
   try {
     const iterator: AsyncIterator<T, R | undefined> = values[Symbol.asyncIterator]();
     try {
@@ -167,8 +200,13 @@ export async function* endedWith<T, R>(
         const next = await iterator.next();
         if (next.done === true) {
           outcome = 'ok';
+          if (last === 'returned') return await protection.finish(begun, next.value);
+          if (newest === null) return next.value;
+          const told = await protection.finish(begun, newest.value);
+          if (told !== newest.value) yield told;
           return next.value;
         }
+        newest = { value: next.value };
         yield next.value;
       }
     } finally {
@@ -179,7 +217,7 @@ export async function* endedWith<T, R>(
     outcome = 'failed';
     throw error;
   } finally {
-    begun.end(outcome);
+    await begun.end(outcome);
   }
 }
 

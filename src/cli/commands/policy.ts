@@ -148,5 +148,7 @@ function limitsOf(rule: PolicyRule): string {
       return rule.flags.join(', ');
     case 'owners':
       return 'another owner';
+    case 'destructive-commands':
+      return 'before it runs';
   }
 }

@@ -11,8 +11,8 @@ import { watchDeletedShare } from './deleted-share.ts';
 import { watchModes } from './modes.ts';
 import { watchOwners } from './owners.ts';
 import {
+  type ChangeRule,
   type Finding,
-  type PolicyRule,
   type SourcedRule,
   severityOf,
   strongestAction,
@@ -30,7 +30,10 @@ export interface CallJudge {
 }
 
 export function judgeChanges(rules: readonly SourcedRule[]): CallJudge {
-  const watches = rules.map((sourced) => ({ ...sourced, watch: watchOf(sourced.rule) }));
+  const watches = rules.flatMap(({ rule, source }) =>
+    // Spoken of before a call runs; a command alone changes nothing.
+    rule.rule === 'destructive-commands' ? [] : [{ rule, source, watch: watchOf(rule) }],
+  );
   return {
     see: (change) => {
       if (change.kind === 'uncovered') return;
@@ -54,7 +57,7 @@ export function verdictOf(findings: readonly Finding[]): Verdict {
   return { action: strongestAction(sorted), findings: sorted };
 }
 
-function watchOf(rule: PolicyRule): RuleWatch {
+function watchOf(rule: ChangeRule): RuleWatch {
   switch (rule.rule) {
     case 'deleted-files':
       return watchDeletedFiles(rule);

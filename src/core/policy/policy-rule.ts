@@ -28,7 +28,19 @@ interface CountingRule {
   readonly action: PolicyAction;
 }
 
-export type PolicyRule =
+/** A command that is recognised as one that destroys is spoken of before it runs. */
+export interface CommandRule {
+  readonly rule: 'destructive-commands';
+  /** Commands, as they are recognised, that are not spoken of. */
+  readonly except: readonly string[];
+  /** note: not before it runs. warn: the agent is told. ask: a person is asked first. */
+  readonly action: 'note' | 'warn' | 'ask';
+}
+
+export type PolicyRule = ChangeRule | CommandRule;
+
+/** On what a call did. */
+export type ChangeRule =
   /** More than `max` files deleted; a file that was moved does not count. */
   | ({ readonly rule: 'deleted-files'; readonly max: number } & CountingRule)
   /** More than `maxPercent` of all files, and at least `minFiles` of them, deleted. */
@@ -103,6 +115,8 @@ export const DEFAULT_RULES: readonly PolicyRule[] = [
   },
   { rule: 'modes', flags: ['setuid', 'setgid', 'world-writable'], except: REMADE, action: 'warn' },
   { rule: 'owners', except: REMADE, action: 'note' },
+  // Agents write most of their files by it.
+  { rule: 'destructive-commands', except: ['>'], action: 'warn' },
 ];
 
 export function severityOf(action: PolicyAction | 'none'): number {

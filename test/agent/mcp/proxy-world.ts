@@ -19,6 +19,8 @@ export interface WorldOptions extends Partial<Pick<ProxyOptions, 'trace' | 'read
   readonly order?: 'server-first' | 'client-first';
   readonly fail?: (call: GuardedCall) => unknown;
   readonly messageBytesMax?: number;
+  /** What the policy says of a call that ended. */
+  readonly say?: (call: GuardedCall) => string | null;
 }
 
 export async function runWorld(options: WorldOptions): Promise<ProxyWorld> {
@@ -35,7 +37,13 @@ export async function runWorld(options: WorldOptions): Promise<ProxyWorld> {
       await Promise.resolve();
       const failure = options.fail?.(call);
       if (failure !== undefined && failure !== null) throw failure;
-      return { end: (outcome) => ended.push(`${call.key} ${outcome}`) };
+      return {
+        question: null,
+        end: async (outcome) => {
+          ended.push(`${call.key} ${outcome}`);
+          return options.say?.(call) ?? null;
+        },
+      };
     },
   };
   async function* fromClient(): AsyncGenerator<Buffer> {

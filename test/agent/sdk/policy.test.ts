@@ -1,0 +1,146 @@
+/** What the policy says of a call reaches the model by each SDK's own result; the tools are the SDKs' own. */
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tool as chainTool } from '@langchain/core/tools';
+import { tool as openaiTool, RunContext } from '@openai/agents';
+import { tool as aiTool } from 'ai';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import * as ai from '../../../src/agent/sdk/ai.ts';
+import * as claude from '../../../src/agent/sdk/claude-agent-sdk.ts';
+import * as chain from '../../../src/agent/sdk/langchain.ts';
+import * as openai from '../../../src/agent/sdk/openai-agents.ts';
+import { withMessage } from '../../../src/agent/sdk/told-result.ts';
+import { type OpenStore, openStore } from '../open-store.ts';
+
+let store: OpenStore;
+let notes: string;
+
+beforeEach(async () => {
+  store = await openStore();
+  notes = join(store.path, 'notes.txt');
+  rule({ rule: 'deleted-files', max: 0, action: 'warn' });
+});
+
+afterEach(() => store[Symbol.asyncDispose]());
+
+function rule(...rules: readonly object[]): void {
+  writeFileSync(join(store.path, 'ghostsnap.json'), JSON.stringify({ policy: { rules } }));
+}
+
+const wipe = (): void => rmSync(notes);
+/** Deletes the file, and gives the result. */
+function wiped<T>(result: T): T {
+  wipe();
+  return result;
+}
+
+const name = 'wipe';
+const description = 'deletes a file';
+const inputSchema = z.object({ command: z.string().optional() });
+const FOUND = 'It deleted 1 file';
+
+describe('a call that the policy objects to', () => {
+  it('ai: the text of the result, or a field of it', async () => {
+    const text = { inputSchema, execute: () => wiped('done') };
+    const object = { inputSchema, execute: async () => wiped({ ok: true }) };
+    async function* parts() {
+      yield 'half';
+      wipe();
+      yield 'done';
+    }
+    const given = {
+      text: aiTool(text),
+      object: aiTool(object),
+      parts: aiTool({ inputSchema, execute: parts }),
+    };
+    const { tools } = ai.protectTools(given, { workspace: store.workspace });
+    const options = { toolCallId: 'c', messages: [], context: {} };
+    expect(await tools.text.execute?.({}, options as never)).toMatch(`done\n\nghostsnap:`);
+    writeFileSync(notes, 'again');
+    expect(await tools.object.execute?.({}, options as never)).toMatchObject({
+      ...{ ok: true, ghostsnap: expect.stringContaining(FOUND) },
+    });
+    writeFileSync(notes, 'again');
+    const seen: unknown[] = [];
+    const values = tools.parts.execute?.({}, options as never) as AsyncIterable<unknown>;
+    for await (const value of values) seen.push(value);
+    expect(seen).toEqual(['half', 'done', expect.stringContaining(FOUND)]);
+  });
+
+  it('langchain: the message, and not the artifact', async () => {
+    const made = chainTool(() => wiped(['done', { bytes: 1 }]), {
+      ...{ name, description, schema: inputSchema, responseFormat: 'content_and_artifact' },
+    });
+    const { tools } = chain.protectTools([made], { workspace: store.workspace });
+    const message = await tools[0].invoke({ ...{ type: 'tool_call', id: 'c', name }, args: {} });
+    expect(message).toMatchObject({
+      content: expect.stringContaining(FOUND),
+      artifact: { bytes: 1 },
+    });
+  });
+
+  it('openai-agents: the text of the result', async () => {
+    const parameters = z.object({});
+    const made = openaiTool({ name, description, parameters, execute: () => wiped('done') });
+    const { tools } = openai.protectTools([made], { workspace: store.workspace });
+    expect(await tools[0].invoke(new RunContext(), '{}')).toContain(FOUND);
+  });
+
+  it('claude-agent-sdk: the context beside the result, and a dialog before the call', async () => {
+    rule(
+      { rule: 'deleted-files', max: 0, action: 'rollback' },
+      { rule: 'destructive-commands', action: 'ask' },
+    );
+    const { options } = claude.protectOptions({}, { workspace: store.workspace });
+    type Hook = (input: object, id: string, on: object) => Promise<Record<string, unknown>>;
+    const { hooks } = options as { hooks: Record<string, { hooks: Hook[] }[]> };
+    const fire = async (event: string, command: string): Promise<Record<string, unknown>> => {
+      const input = { hook_event_name: event, tool_name: 'Bash', tool_input: { command } };
+      return (await hooks[event]?.[0]?.hooks[0]?.({ ...input, tool_use_id: 't' }, 't', {})) ?? {};
+    };
+    expect(await fire('PreToolUse', 'make clean')).toEqual({});
+    wipe();
+    const reply = await fire('PostToolUse', 'make clean');
+    expect(reply).toMatchObject({
+      hookSpecificOutput: { additionalContext: expect.stringContaining('was put back') },
+    });
+    expect(existsSync(notes)).toBe(true);
+    expect(await fire('PreToolUse', 'rm -rf src')).toMatchObject({
+      hookSpecificOutput: { permissionDecision: 'ask' },
+    });
+  });
+
+  it('does not run what a person has to be asked about where nobody can be', async () => {
+    rule({ rule: 'destructive-commands', action: 'ask' });
+    let ran = 0;
+    const made = aiTool({ inputSchema, execute: () => (ran += 1) });
+    const { tools, handle } = ai.protectTools({ bash: made }, { workspace: store.workspace });
+    const run = (command: string): unknown =>
+      tools.bash.execute?.({ command }, { toolCallId: 'c', messages: [] } as never);
+    await expect(run('git reset --hard')).rejects.toThrow(/asks the person[\s\S]*was not run/);
+    expect(ran).toBe(0);
+    expect(handle.calls()[0]).toMatchObject({ outcome: 'failed' });
+    await run('git status');
+    expect(ran).toBe(1);
+  });
+});
+
+it.each([
+  ['text', 'text\n\nM'],
+  [{ a: 1 }, { a: 1, ghostsnap: 'M' }],
+  [
+    [{ type: 'text', text: 'a' }],
+    [
+      { type: 'text', text: 'a' },
+      { type: 'text', text: 'M' },
+    ],
+  ],
+  [[1, 2], null],
+  [7, null],
+  [undefined, null],
+  [{ ghostsnap: 'own' }, null],
+  [new Map(), null],
+])('withMessage() of %j', (result, expected) => {
+  expect(withMessage<unknown>(result, 'M')).toEqual(expected);
+});
