@@ -71,7 +71,7 @@ export async function makeHookWorld(
   const payload = (event: string, fields: Record<string, unknown> = {}): string =>
     JSON.stringify({
       ...{ session_id: 's1', cwd: path, hook_event_name: event, tool_name: 'Bash' },
-      ...{ tool_input: { command: 'rm -rf src' }, tool_use_id: 'toolu_1', ...fields },
+      ...{ tool_input: { command: 'make clean' }, tool_use_id: 'toolu_1', ...fields },
     });
   return {
     ...{ base, path, environment, socket, program, payload },

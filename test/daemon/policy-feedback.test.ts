@@ -39,6 +39,7 @@ it('an ordinary call is not talked about', async () => {
   expect((await world.hook('PostToolUse')).stdout).toBe('{}');
 });
 
+const tool_input = { command: 'rm -rf src' };
 const commands = (action: string): void =>
   writeFileSync(
     join(world.path, 'ghostsnap.json'),
@@ -46,7 +47,9 @@ const commands = (action: string): void =>
   );
 
 it('a destructive command is spoken of before it runs, as advice', async () => {
-  const { hookSpecificOutput: said } = JSON.parse((await world.hook('PreToolUse')).stdout);
+  const { hookSpecificOutput: said } = JSON.parse(
+    (await world.hook('PreToolUse', { tool_input })).stdout,
+  );
   expect(said.additionalContext).toContain('rm -r: It deletes directories');
   expect(said).not.toHaveProperty('permissionDecision');
   const { stdout } = await world.hook('PreToolUse', {
@@ -57,10 +60,12 @@ it('a destructive command is spoken of before it runs, as advice', async () => {
 
 it("the policy opens the harness's own dialog, or refuses where there is none", async () => {
   commands('ask');
-  const { hookSpecificOutput: said } = JSON.parse((await world.hook('PreToolUse')).stdout);
+  const { hookSpecificOutput: said } = JSON.parse(
+    (await world.hook('PreToolUse', { tool_input })).stdout,
+  );
   expect(said).toMatchObject({ permissionDecision: 'ask' });
   expect(said.permissionDecisionReason).toContain('rm -r');
-  const stdin = world.payload('PreToolUse', { tool_use_id: 'toolu_2' });
+  const stdin = world.payload('PreToolUse', { tool_use_id: 'toolu_2', tool_input });
   const { stdout } = await world.program(['hook', 'run', 'codex', 'PreToolUse'], { stdin });
   expect(JSON.parse(stdout).hookSpecificOutput).toMatchObject({ permissionDecision: 'deny' });
   const calls = await world.read((workspace) => workspace.listCalls());
