@@ -9,6 +9,8 @@ export interface CPrograms {
   /** One pair a thread; wall time and every duration, in nanoseconds. */
   snapshotLoop(call: SnapshotLoop): { readonly wallNs: number; readonly samplesNs: number[] };
   swap(call: SwapCall): number;
+  /** The bare steps of a rollback in place: all of it, then snapshot, send, files, flush. */
+  rollbackFew(call: SwapCall & { readonly paths: readonly string[] }): number[];
   statWalk(root: string, count: number): number[];
   /** Runs a command: wall time and the largest resident set. Throws when the command fails. */
   measure(command: readonly string[], options?: MeasureOptions): Measured;
@@ -40,7 +42,7 @@ export interface Measured {
   readonly stdout: string;
 }
 
-const NAMES = ['snapshot-loop', 'swap-loop', 'stat-walk', 'run-measured'] as const;
+const NAMES = ['snapshot-loop', 'swap-loop', 'rollback-few', 'stat-walk', 'run-measured'] as const;
 const OUTPUT_BYTES_MAX = 1 << 26;
 
 export function compilePrograms(directory: string): CPrograms {
@@ -66,6 +68,8 @@ export function compilePrograms(directory: string): CPrograms {
     },
     swap: ({ target, parent, name, workspace }) =>
       run('swap-loop', [target, parent, name, workspace])[0] ?? 0,
+    rollbackFew: ({ target, parent, name, workspace, paths }) =>
+      run('rollback-few', [target, parent, name, workspace, ...paths]),
     statWalk: (root, count) => run('stat-walk', [String(count), root]),
     measure(command, options = {}) {
       const done = spawnSync(join(directory, 'run-measured'), command, {
