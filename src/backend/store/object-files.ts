@@ -51,6 +51,12 @@ export function stagedName(name: string): string {
   return name.slice(0, 2) + name.slice(3);
 }
 
+/** The inverse of `stagedName`; null for a name that is not an object's. */
+export function objectNameOfStaged(staged: string): string | null {
+  const shard = staged.slice(0, 2);
+  return parseObjectName(shard, staged.slice(2)) === null ? null : `${shard}/${staged.slice(2)}`;
+}
+
 /** The inverse of `objectName`; null for a name that is not an object's: foreign, never touched. */
 export function parseObjectName(
   shard: string,

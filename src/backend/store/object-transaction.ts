@@ -15,7 +15,7 @@
  * manifest leaves objects that nobody refers to, and `working/killed-...` to say so: the next sweep looks
  * at every object then. A killed process leaves the transaction's directory, which says the same.
  */
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, opendirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { rawFromText } from '../../core/raw-path.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
@@ -32,11 +32,11 @@ import {
   syncFs,
   syncFsAsync,
 } from '../syscalls-linux.ts';
-import { type ObjectFiles, shardOf, stagedName } from './object-files.ts';
-import { ObjectWriter } from './object-writer.ts';
+import { type ObjectFiles, objectNameOfStaged, shardOf, stagedName } from './object-files.ts';
+import { ObjectWriter, STAGED_NAMES_MAX } from './object-writer.ts';
 
 /** Objects up to which each is synced by itself; beyond, one sync of the filesystem is cheaper. */
-const SINGLE_SYNCS_MAX = 24;
+const SINGLE_SYNCS_MAX = STAGED_NAMES_MAX - 1;
 
 export class ObjectTransaction implements Disposable {
   readonly writer: ObjectWriter;
@@ -44,8 +44,12 @@ export class ObjectTransaction implements Disposable {
   readonly #path: string;
   #isPublishing = false;
   readonly #files: ObjectFiles;
-  /** Names of objects, each with the writer's directory it is in. */
-  readonly #staged = new Map<string, string>();
+  /**
+   * Names of objects, each with the writer's directory it is in, as long as they are few; null: as
+   * many as the writers' directories hold, whatever the tree.
+   */
+  #staged: Map<string, string> | null = new Map<string, string>();
+  readonly #directories = new Set<string>();
   /** Directories (below `objects/`) of the objects that were found and are referred to. */
   readonly #relied = new Set<string>();
 
@@ -59,9 +63,11 @@ export class ObjectTransaction implements Disposable {
     files.stagedFd = this.writer.fd;
   }
 
-  /** Objects that a writer, of this or another thread, has staged in its directory. */
+  /** What a writer, of this or another thread, has staged in its directory: `takeStaged`. */
   addStaged(directory: string, names: readonly string[]): void {
-    for (const name of names) this.#staged.set(name, directory);
+    if (names.length > 0) this.#directories.add(directory);
+    for (const name of names) this.#staged?.set(name, directory);
+    if ((this.#staged?.size ?? 0) > SINGLE_SYNCS_MAX) this.#staged = null;
   }
 
   /** Directories below `objects/` that hold objects which the snapshot refers to as it found them. */
@@ -83,34 +89,51 @@ export class ObjectTransaction implements Disposable {
   *#commit(): Generator<'sync'> {
     this.addStaged(this.writer.directory, this.writer.takeStaged());
     this.addRelied(this.writer.takeRelied());
-    const names = [...this.#staged.keys()];
-    const syncsSingly = names.length <= SINGLE_SYNCS_MAX;
-    if (syncsSingly) for (const name of names) fsyncAt(this.fd, this.#stagedAt(name));
-    else yield 'sync';
-    this.#isPublishing = names.length > 0;
     const directories = new Set(this.#relied);
-    for (const name of names) this.#publish(name, directories);
-    // Few names may rely on many directories: each of those is most likely clean, and costs nothing.
-    if (syncsSingly) for (const directory of directories) fsyncAt(this.#files.fd, directory);
-    else yield 'sync';
+    if (this.#staged === null) {
+      yield 'sync';
+      this.#isPublishing = true;
+      for (const directory of this.#directories) this.#publishAll(directory, directories);
+      yield 'sync';
+    } else this.#commitFew(this.#staged, directories);
     this.#relied.clear();
-    this.#staged.clear();
+    this.#staged = new Map();
+    this.#directories.clear();
   }
 
-  #stagedAt(name: string): string {
-    return `${this.#staged.get(name)}/${stagedName(name)}`;
+  #commitFew(staged: ReadonlyMap<string, string>, directories: Set<string>): void {
+    for (const [name, directory] of staged) fsyncAt(this.fd, `${directory}/${stagedName(name)}`);
+    this.#isPublishing = staged.size > 0;
+    for (const [name, directory] of staged) this.#publish(name, directory, directories);
+    // Few names may rely on many directories: each of those is most likely clean, and costs nothing.
+    for (const directory of directories) fsyncAt(this.#files.fd, directory);
   }
 
-  #publish(name: string, directories: Set<string>): void {
+  /** Everything in a writer's directory: again until nothing is left, since names go under the list. */
+  #publishAll(directory: string, directories: Set<string>): void {
+    for (let found = -1; found !== 0; ) {
+      found = 0;
+      using listed = opendirSync(join(this.#path, directory), { bufferSize: 512 });
+      for (let entry = listed.readSync(); entry !== null; entry = listed.readSync()) {
+        const name = objectNameOfStaged(entry.name);
+        if (name === null) continue;
+        found += 1;
+        this.#publish(name, directory, directories);
+      }
+    }
+  }
+
+  #publish(name: string, directory: string, directories: Set<string>): void {
+    const staged = `${directory}/${stagedName(name)}`;
     const shard = shardOf(name);
     directories.add(shard);
     try {
-      renameAt(this.fd, this.#stagedAt(name), this.#files.fd, name);
+      renameAt(this.fd, staged, this.#files.fd, name);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
       makeShard(this.#files.fd, shard);
       directories.add('.');
-      renameAt(this.fd, this.#stagedAt(name), this.#files.fd, name);
+      renameAt(this.fd, staged, this.#files.fd, name);
     }
   }
 

@@ -53,6 +53,9 @@ import type { ContentRef, ObjectId, ObjectKind, StoredEntry } from './stored-ent
 /** Objects that a writer remembers as proven; bounded, whatever the tree. */
 const PROVEN_MAX = 4096;
 
+/** Names of staged objects that a writer remembers: one more than anybody asks for by name. */
+export const STAGED_NAMES_MAX = 25;
+
 /** What "this filesystem cannot clone, or not between these two files" looks like. */
 const CANNOT_CLONE = new Set(['EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ETXTBSY', 'ENOSYS']);
 
@@ -83,7 +86,10 @@ export class ObjectWriter implements Disposable {
     closeFd(this.fd);
   }
 
-  /** Names (as `objectName` gives them) of what was written since the last call. */
+  /**
+   * Names (as `objectName` gives them) of what was written since the last call, STAGED_NAMES_MAX at
+   * most: beyond that the directory itself says what is in it.
+   */
   takeStaged(): string[] {
     return this.#staged.splice(0);
   }
@@ -218,7 +224,7 @@ export class ObjectWriter implements Disposable {
   #adopt(scratch: string, kind: ObjectKind, id: ObjectId): void {
     const name = objectName(kind, id);
     renameAt(this.fd, scratch, this.fd, stagedName(name));
-    this.#staged.push(name);
+    this.#remember(name);
   }
 
   #create(kind: ObjectKind, id: ObjectId, content: () => Buffer): void {
@@ -234,10 +240,18 @@ export class ObjectWriter implements Disposable {
     }
     try {
       writeFully(fd, content(), null);
+    } catch (error) {
+      // What has an object's name in this directory is published.
+      unlinkAt(this.fd, stagedName(name));
+      throw error;
     } finally {
       closeFd(fd);
     }
-    this.#staged.push(name);
+    this.#remember(name);
+  }
+
+  #remember(name: string): void {
+    if (this.#staged.length < STAGED_NAMES_MAX) this.#staged.push(name);
   }
 }
 
