@@ -65,7 +65,7 @@ export class BodyReader {
       end();
       resolve({
         ok: true,
-        bytes: chunks.length === 1 ? only(chunks) : Buffer.concat(chunks, bytes),
+        bytes: chunks.length === 1 ? only(chunks) : Buffer.concat(chunks),
       });
     };
     stream.on('data', onData).once('end', onEnd);
