@@ -12,7 +12,7 @@
  */
 import { cpSync, globSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { build } from 'rolldown';
+import { build, type Plugin } from 'rolldown';
 
 const ROOT = join(import.meta.dirname, '..');
 const TARGET = join(ROOT, 'dist', 'program');
@@ -20,9 +20,46 @@ const TARGET = join(ROOT, 'dist', 'program');
 /** Libraries that every command loads. */
 const BUNDLED = ['commander', 'picocolors'];
 
-/** What every command loads: the program, the library's composition root, and what these import. */
-const START =
-  /\/src\/(?:cli\/(?:main|cli-context|commands\/snap)|daemon\/(?:compose|open-workspace))\.ts$/;
+/** What every command loads, and what every command that opens a workspace loads, with what these import. */
+const START = /\/src\/cli\/(?:main|cli-context)\.ts$/;
+const OPEN = /\/src\/(?:daemon\/(?:compose|open-workspace)|cli\/commands\/snap)\.ts$/;
+
+/**
+ * An import of a built-in module makes Node read every export of it, to make them bindings: on its way it
+ * opens standard input and loads streams and web crypto, half of an empty Node's own start. So they
+ * are asked for as objects, and the one library with native code is required.
+ */
+const plainBuiltins: Plugin = {
+  name: 'plain-builtins',
+  renderChunk(code) {
+    const withBuiltins = code.replaceAll(
+      /^import (?:\* as )?([^{};\n]+?)?(?:, )?(\{[^}]*\})? from "(node:[^"]+|koffi)";$/gm,
+      (_line, whole: string | undefined, named: string | undefined, name: string) =>
+        [whole, named?.replaceAll(' as ', ': ')]
+          .filter((target) => target !== undefined)
+          .map((target) => `const ${target} = ${loading(name)};`)
+          .join('\n'),
+    );
+    return { code: withBuiltins };
+  },
+};
+
+function loading(name: string): string {
+  return name === 'koffi'
+    ? 'process.getBuiltinModule("node:module").createRequire(import.meta.url)("koffi")'
+    : `process.getBuiltinModule("${name}")`;
+}
+
+/** commander starts programs for subcommands that are files of their own. There are none. */
+function isUnusedByCommander(id: string, importer: string | undefined): boolean {
+  return id === 'node:child_process' && importer?.includes('/commander/') === true;
+}
+
+const noChildProcess: Plugin = {
+  name: 'no-child-process',
+  resolveId: (id, importer) => (isUnusedByCommander(id, importer) ? `\0${id}` : null),
+  load: (id) => (id === '\0node:child_process' ? 'export default {};' : null),
+};
 
 const workers = globSync('src/**/*-worker.ts', { cwd: ROOT });
 
@@ -34,15 +71,21 @@ await build({
     ...Object.fromEntries(workers.map((file) => [basename(file, '.ts'), file])),
   },
   platform: 'node',
-  external: (id, importer) => importer !== undefined && /^[^./]/.test(id) && !BUNDLED.includes(id),
+  plugins: [noChildProcess, plainBuiltins],
+  external: (id, importer) =>
+    importer !== undefined &&
+    /^[^./]/.test(id) &&
+    !BUNDLED.includes(id) &&
+    !isUnusedByCommander(id, importer),
   output: {
     dir: TARGET,
     format: 'esm',
     chunkFileNames: '[name].js',
     codeSplitting: {
       groups: [
-        { name: 'start', test: START, priority: 2 },
-        { name: 'trees', test: /\/src\/backend\/[^/]+\.ts$/, priority: 1 },
+        { name: 'start', test: START, priority: 3 },
+        { name: 'open', test: OPEN, priority: 2 },
+        { name: 'trees', test: /\/src\/backend\/(?!probe)[^/]+\.ts$/, priority: 1 },
         { name: 'store', test: /\/src\/backend\/store\/[^/]+\.ts$/ },
       ],
     },

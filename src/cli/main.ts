@@ -6,6 +6,7 @@
  * nothing is imported that the asked-for verb does not need.
  */
 import { homedir } from 'node:os';
+import { isatty } from 'node:tty';
 import { ERROR_KINDS } from '../core/errors.ts';
 import type { CliContext } from './cli-context.ts';
 import type { Composition, Environment } from './composition.ts';
@@ -65,7 +66,8 @@ function processEnvironment(): Environment {
     cwd: currentDirectory(),
     homeDir: process.env.HOME ?? homedir(),
     uid: process.getuid?.() ?? -1,
-    isTty: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    // Asking `process.stdin` would open it, which takes longer than finding the verb.
+    isTty: isatty(0) && isatty(2),
   };
 }
 

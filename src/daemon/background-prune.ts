@@ -8,7 +8,6 @@
  * closes many workspaces is a service that ends, and retention asks again after some more snapshots. A
  * failure is seen by the next `prune` of a person: nothing is lost by pruning later.
  */
-import { spawn } from 'node:child_process';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { Environment } from './home.ts';
@@ -78,6 +77,9 @@ let hasHandedOver = false;
 export function pruneInBackground(environment: Environment, workspacePath: string): void {
   if (hasHandedOver) return;
   hasHandedOver = true;
+  // Asked for here: one snapshot in many hands over, and every command would load it. It may not be waited
+  // for, as the caller is about to end.
+  const { spawn } = process.getBuiltinModule('node:child_process');
   const child = spawn(process.execPath, [PROGRAM, 'prune', '-w', workspacePath], {
     detached: true,
     stdio: 'ignore',

@@ -17,7 +17,6 @@ import { removeBisect } from './bisect-file.ts';
 import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, closePoolSync, type OpenPool, openPool, requirePool } from './open-pool.ts';
-import { policySource } from './policy-files.ts';
 import { asPublic, atPublicEdge } from './public-edge.ts';
 import {
   findWorkspaceAround,
@@ -134,7 +133,10 @@ function makeHost({ home, environment, record, parts }: BuildWorkspaceOptions): 
     closing: (workspace) => {
       if (takeBackPrune(workspace)) pruneInBackground(environment, workspace.info.path);
     },
-    judging: policySource(home),
+    judging: {
+      rulesWith: async (file) =>
+        await (await import('./policy-files.ts')).policySource(home).rulesWith(file),
+    },
     release: () => closePool(parts),
     releaseSync: () => closePoolSync(parts),
     pruneDue: pruneSoon,

@@ -3,7 +3,8 @@
  *
  * A thin front: every method resolves what the person named, runs one operation inside the session's
  * queue and lock, and gives back a plain value. Reading methods take neither queue nor lock: the
- * catalog shows them the last committed state.
+ * catalog shows them the last committed state. What only some methods need and a snapshot does not is
+ * loaded by these, before they begin: each snapshot of a command would pay for it.
  */
 import type { TreeReader, TreeRef, WorkOptions } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
@@ -12,7 +13,7 @@ import { LABEL_BYTES_MAX } from '../core/limits.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
 import { ROOT_PATH } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
-import { adviseCall, type CallAdvice } from './advise-call.ts';
+import type { CallAdvice } from './advise-call.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
 import { armSnapshot, dropArmed } from './arm-snapshot.ts';
@@ -33,8 +34,7 @@ import { type ChangesBetween, changesBetween, type Span } from './changes-betwee
 import { chooseMode } from './choose-mode.ts';
 import { type CreateOptions, createWorkspace, takeBackCreation } from './create-workspace.ts';
 import { workspaceDestroyed } from './destroyed-workspace.ts';
-import { type Judgement, type JudgeOptions, judgeCall } from './judge-call.ts';
-import { judgeTurn } from './judge-turn.ts';
+import type { Judgement, JudgeOptions } from './judge-call.ts';
 import { boundedText, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune, pruneNamed } from './prune.ts';
@@ -57,13 +57,7 @@ import { createdAtOf, snapshotInfo } from './snapshot-info.ts';
 import { type TakenSnapshot, takeSnapshot, takeSnapshotSync } from './take-snapshot.ts';
 import { beginCall, endCall, findUnattributed, measureCall, requireCall } from './tool-calls.ts';
 import { turnTree } from './turn-tree.ts';
-import {
-  planUndoCall,
-  type UndoCallPlan,
-  type UndoCallRequest,
-  type UndoCallResult,
-  undoCall,
-} from './undo-call.ts';
+import type { UndoCallPlan, UndoCallRequest, UndoCallResult } from './undo-call.ts';
 import { findRedoTarget, findUndoTarget } from './undo-redo.ts';
 import type {
   JudgeTurnRequest,
@@ -203,17 +197,20 @@ export class EngineWorkspace implements Workspace {
     return findUnattributed(this.#session, call, options.signal);
   }
 
-  judgeCall(call: string, options: JudgeOptions = {}): Promise<Judgement> {
-    return judgeCall(this.#session, this.#host.judging, { ...options, call });
+  async judgeCall(call: string, options: JudgeOptions = {}): Promise<Judgement> {
+    const { judgeCall } = await import('./judge-call.ts');
+    return await judgeCall(this.#session, this.#host.judging, { ...options, call });
   }
 
-  adviseCall(call: string, input: unknown): Promise<CallAdvice | null> {
-    return adviseCall(this.#session, this.#host.judging, { call, input });
+  async adviseCall(call: string, input: unknown): Promise<CallAdvice | null> {
+    const { adviseCall } = await import('./advise-call.ts');
+    return await adviseCall(this.#session, this.#host.judging, { call, input });
   }
 
   async judgeTurn(spec: string, request: JudgeTurnRequest = {}): Promise<Verdict> {
     const { paths = [], ...rest } = request;
     const turn = { target: this.resolve(spec), paths: this.#paths(paths), ...rest };
+    const { judgeTurn } = await import('./judge-turn.ts');
     return await judgeTurn(this.#session, this.#host.judging, turn);
   }
 
@@ -296,7 +293,6 @@ export class EngineWorkspace implements Workspace {
 
   async blame(path: string, options: { signal?: AbortSignal } = {}): Promise<Blame> {
     const [raw = ROOT_PATH] = this.#paths([path]);
-    // Loaded here, because a snapshot must not pay for a diff library.
     const { blameFile } = await import('./blame.ts');
     return await blameFile(this.#session, raw, options.signal);
   }
@@ -385,11 +381,13 @@ export class EngineWorkspace implements Workspace {
     return this.#walk('undo', request);
   }
 
-  planUndoCall(call: string, options: { signal?: AbortSignal } = {}): Promise<UndoCallPlan> {
-    return planUndoCall(this.#session, call, options.signal);
+  async planUndoCall(call: string, options: { signal?: AbortSignal } = {}): Promise<UndoCallPlan> {
+    const { planUndoCall } = await import('./undo-call.ts');
+    return await planUndoCall(this.#session, call, options.signal);
   }
 
   async undoCall(call: string, request: UndoCallRequest = {}): Promise<UndoCallResult> {
+    const { undoCall } = await import('./undo-call.ts');
     return await this.#exclusive({ purpose: 'undo a tool call', signal: request.signal }, () =>
       undoCall(this.#session, call, request),
     );
