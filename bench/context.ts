@@ -50,7 +50,7 @@ const STRIPPED = join(ROOT, '.bench', 'js');
  * and a tenth of a second of each. `npm run build` comes first.
  */
 export function stripChildren(): void {
-  for (const file of globSync('bench/{*,child/*}.ts', { cwd: ROOT })) {
+  for (const file of globSync('bench/{*,child/*,load/*}.ts', { cwd: ROOT })) {
     const source = readFileSync(join(ROOT, file), 'utf8');
     const stripped = ts
       .transpileModule(source, { compilerOptions: CHILD_OPTIONS })

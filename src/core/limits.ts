@@ -119,3 +119,15 @@ export const DIFF_PATHS_MAX = 256;
 
 /** Paths that one restore names; more are the whole tree's rollback. */
 export const RESTORE_PATHS_MAX = 256;
+
+/** Bytes of one frame on a stream of the service: a request's body and what a request has in its head. */
+export const FRAME_BYTES_MAX = 69_632;
+
+/** Frames of one stream that are under way: as many as an HTTP/2 connection has requests. */
+export const FRAMES_IN_FLIGHT_MAX = 256;
+
+/** Characters of the key under which a frame may be repeated. */
+export const FRAME_KEY_LENGTH_MAX = 255;
+
+/** Milliseconds that a frame may say somebody waits: a day; longer is a mistake. */
+export const FRAME_DEADLINE_MS_MAX = 86_400_000;

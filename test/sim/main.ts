@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- --seed N [--runs R] [--workspaces W] [--crash-one-in C] [--fail-one-in F]`
+ * `npm run sim -- --seed N [--runs R] [--workspaces W] [--crash-one-in C] [--fail-one-in F] [--grouped]`
  * with `--steps M` (M calls, crowded; the default is 2000) or `--hours H` (H hours of a busy host).
  *
  * Runs seeds N, N+1, ... and prints one line each; a seed that fails is printed with its cause.
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     workspaces: { type: 'string', default: '4' },
     'crash-one-in': { type: 'string', default: '60' },
     'fail-one-in': { type: 'string', default: '80' },
+    grouped: { type: 'boolean', default: false },
   },
 });
 
@@ -40,6 +41,7 @@ for (let seed = first; seed < first + Number(values.runs); seed += 1) {
           : daysWorkload(Number(values.hours)),
       crashOneIn: Number(values['crash-one-in']),
       failOneIn: Number(values['fail-one-in']),
+      commits: values.grouped ? 'grouped' : 'alone',
       onProgress: (nowMs, operations) => {
         if (values.hours === undefined || nowMs < (saidHours + PROGRESS_HOURS) * HOUR_MS) return;
         saidHours = Math.floor(nowMs / HOUR_MS);

@@ -107,20 +107,20 @@ export class SimCatalogStore {
 
 export class SimCatalog implements Catalog {
   readonly #store: SimCatalogStore;
-  readonly #host: SimHost;
+  protected readonly host: SimHost;
 
   constructor(store: SimCatalogStore, host: SimHost) {
     this.#store = store;
-    this.#host = host;
+    this.host = host;
   }
 
   loadState(workspace: WorkspaceId): WorkspaceState | null {
-    const { state } = this.#store.book(workspace);
+    const { state } = this.book(workspace);
     return state.sequence === 0 ? null : state;
   }
 
   commit(workspace: WorkspaceId, events: readonly Event[], state: WorkspaceState): void {
-    this.#host.stepAlone(workspace, 'commit:before');
+    this.host.stepAlone(workspace, 'commit:before');
     const book = this.#store.book(workspace);
     const first = events[0];
     if (first !== undefined && first.sequence !== book.state.sequence + 1) {
@@ -132,37 +132,42 @@ export class SimCatalog implements Catalog {
       encodeState(book.state),
       'the state is the fold of the events',
     );
-    this.#host.step('commit:after');
+    this.host.step('commit:after');
   }
 
-  settle(): null {
+  settle(_workspace: WorkspaceId): Promise<void> | null {
     return null;
   }
 
-  settleSync(): void {}
+  settleSync(_workspace: WorkspaceId): void {}
+
+  /** Every question comes through here. */
+  protected book(workspace: WorkspaceId): Book {
+    return this.#store.book(workspace);
+  }
 
   listWorkspaces(): readonly WorkspaceRow[] {
     throw new Error('This is not simulated.');
   }
 
   workspaceRow(workspace: WorkspaceId): WorkspaceRow | null {
-    const { status } = this.#store.book(workspace).state;
+    const { status } = this.book(workspace).state;
     return { workspace, path: `/${workspace}`, backend: 'memory', status };
   }
 
   listSnapshots(workspace: WorkspaceId, query: SnapshotQuery = {}): readonly SnapshotRow[] {
-    const rows = [...this.#store.book(workspace).snapshots.values()]
+    const rows = [...this.book(workspace).snapshots.values()]
       .filter((row) => query.before === undefined || row.id < query.before)
       .sort((a, b) => (a.id < b.id ? 1 : -1));
     return rows.slice(0, query.limit ?? rows.length);
   }
 
   snapshotIds(workspace: WorkspaceId): readonly SnapshotId[] {
-    return [...this.#store.book(workspace).snapshots.keys()].sort();
+    return [...this.book(workspace).snapshots.keys()].sort();
   }
 
   snapshot(workspace: WorkspaceId, id: SnapshotId): SnapshotRow | null {
-    return this.#store.book(workspace).snapshots.get(id) ?? null;
+    return this.book(workspace).snapshots.get(id) ?? null;
   }
 
   findByPrefix(workspace: WorkspaceId, prefix: string, limit: number): readonly SnapshotId[] {
@@ -180,7 +185,7 @@ export class SimCatalog implements Catalog {
     from: number,
     to: number,
   ): readonly { position: number; id: SnapshotId }[] {
-    const { history } = this.#store.book(workspace);
+    const { history } = this.book(workspace);
     const entries: { position: number; id: SnapshotId }[] = [];
     for (let position = from; position < to; position += 1) {
       const id = history.get(position);
@@ -190,26 +195,26 @@ export class SimCatalog implements Catalog {
   }
 
   listOperations(workspace: WorkspaceId, limit: number): readonly OperationRow[] {
-    return this.#store.book(workspace).operations.toReversed().slice(0, limit);
+    return this.book(workspace).operations.toReversed().slice(0, limit);
   }
 
   listSessions(workspace: WorkspaceId, limit: number): readonly SessionRow[] {
-    return this.#store.book(workspace).agents.sessions(limit);
+    return this.book(workspace).agents.sessions(limit);
   }
 
   session(workspace: WorkspaceId, session: string): SessionRow | null {
-    return this.#store.book(workspace).agents.session(session);
+    return this.book(workspace).agents.session(session);
   }
 
   listPrompts(
     workspace: WorkspaceId,
     query: { readonly session?: string; readonly limit?: number },
   ): readonly PromptRow[] {
-    return this.#store.book(workspace).agents.prompts(query);
+    return this.book(workspace).agents.prompts(query);
   }
 
   listCalls(workspace: WorkspaceId, query: CallQuery = {}): readonly CallRow[] {
-    return this.#store.book(workspace).agents.calls(query);
+    return this.book(workspace).agents.calls(query);
   }
 
   call(workspace: WorkspaceId, call: CallId): CallRow | null {
@@ -217,21 +222,21 @@ export class SimCatalog implements Catalog {
   }
 
   listUnattributed(workspace: WorkspaceId, limit: number): readonly UnattributedRow[] {
-    return this.#store.book(workspace).agents.unattributed(limit);
+    return this.book(workspace).agents.unattributed(limit);
   }
 
   events(workspace: WorkspaceId, afterSequence: number, limit: number): readonly Event[] {
-    const texts = this.#store.book(workspace).events.slice(afterSequence, afterSequence + limit);
+    const texts = this.book(workspace).events.slice(afterSequence, afterSequence + limit);
     return texts.map((text) => JSON.parse(text) as Event);
   }
 
   loadStamp(workspace: WorkspaceId): string {
-    return this.#store.book(workspace).stamp;
+    return this.book(workspace).stamp;
   }
 
   saveStamp(workspace: WorkspaceId, stamp: string): void {
-    this.#host.stepAlone(workspace, 'save-stamp');
-    this.#store.book(workspace).stamp = stamp;
+    this.host.stepAlone(workspace, 'save-stamp');
+    this.book(workspace).stamp = stamp;
   }
 
   [Symbol.dispose](): void {}

@@ -26,6 +26,17 @@ describe('the simulator', () => {
     },
   );
 
+  it.each([21, 22, 23, 24])(
+    'finds none either when commits land later than they were decided, with seed %i',
+    async (seed) => {
+      const workload = crowdedWorkload(600);
+      const options = { seed, workspaces: 4, workload, commits: 'grouped', ...RATES } as const;
+      const report = await new Simulator(options).run();
+      expect(report.crashes).toBeGreaterThan(0);
+      expect(report.snapshotsAcknowledged).toBeGreaterThan(50);
+    },
+  );
+
   it.each(PINNED)('holds with the pinned seed %i: %s', async (seed) => {
     await crowd(seed, 2000);
   });

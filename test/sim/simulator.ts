@@ -18,6 +18,7 @@ import { SimBackend, SimDisk } from './sim-backend.ts';
 import { SimCatalog, SimCatalogStore } from './sim-catalog.ts';
 import { SimDigest } from './sim-digest.ts';
 import { SimCrash, SimFaults } from './sim-faults.ts';
+import { SimGroupedCatalog } from './sim-grouped-catalog.ts';
 import { SimLocks } from './sim-locks.ts';
 import { OPERATIONS, type OperationName, pickOperation } from './sim-operation.ts';
 import { FAULTLESS, SimProcess } from './sim-process.ts';
@@ -32,6 +33,8 @@ export interface SimOptions {
   readonly workload: SimWorkload;
   readonly crashOneIn: number;
   readonly failOneIn: number;
+  /** 'grouped': as a service commits, later than it decides. Default: where it stands. */
+  readonly commits?: 'alone' | 'grouped';
   /** Called now and then with the virtual time in milliseconds. */
   readonly onProgress?: (nowMs: number, operations: number) => void;
 }
@@ -173,7 +176,10 @@ export class Simulator {
   #session(ref: WorkspaceRef, process: Process): WorkspaceSession {
     return new WorkspaceSession(ref, {
       backend: new SimBackend(this.#disk, process),
-      catalog: new SimCatalog(this.#store, process),
+      catalog:
+        this.#options.commits === 'grouped'
+          ? new SimGroupedCatalog(this.#store, process)
+          : new SimCatalog(this.#store, process),
       locks: this.#locks.forProcess(process),
       clock: { nowMs: () => this.#wallMs(), monotonicMs: () => this.#scheduler.nowMs },
       entropy: { ulidRandom: () => this.#random.bytes(10) },

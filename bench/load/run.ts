@@ -1,0 +1,225 @@
+/**
+ * `npm run load`: a service with many sessions on a real pool, under open-loop load, then checked on disk.
+ *
+ *   --sessions N (50000)  --think 60s  --mutating 0.35  --minutes 10  --transport http|frames
+ *   --connections 200  --find-limit: raises the rate until the p99 breaks
+ *   --soak --hours H: a line a minute with what grows if anything does
+ *   --engine: the engine behind frames alone, without the service's HTTP, access checks and queues
+ *
+ * As root. docs/load.md says what the workload is and why. Results go to .bench/load.json and to stdout.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { resolveHome } from '../../src/daemon/home.ts';
+import { closePool, openPool, requirePool } from '../../src/daemon/open-pool.ts';
+import { homeOf, stripChildren } from '../context.ts';
+import { makePlace, type Place } from '../place.ts';
+import { makeCertificates } from './certificates.ts';
+import type { LoadResult } from './generator.ts';
+import type { LoadPlan, Transport } from './load-plan.ts';
+import { type MadeWorkspace, makeWorkspaces } from './make-workspaces.ts';
+import { type ProcessUse, type ServiceProcess, startService, useOf } from './service-process.ts';
+import { verifyLoad } from './verify-load.ts';
+
+const { values } = parseArgs({
+  options: {
+    sessions: { type: 'string', default: '50000' },
+    think: { type: 'string', default: '60s' },
+    mutating: { type: 'string', default: '0.35' },
+    minutes: { type: 'string', default: '10' },
+    transport: { type: 'string', default: 'http' },
+    connections: { type: 'string', default: '200' },
+    'warm-up': { type: 'string', default: '10s' },
+    engine: { type: 'boolean', default: false },
+    arm: { type: 'boolean', default: false },
+    'find-limit': { type: 'boolean', default: false },
+    soak: { type: 'boolean', default: false },
+    hours: { type: 'string' },
+  },
+});
+
+const POOL = 'bench';
+const POOL_MIB = 60_000;
+const P99_MS_MAX = 12;
+const TEMPLATE_FILES = 40;
+const ROOT = join(import.meta.dirname, '..', '..');
+const OUT = join(ROOT, '.bench');
+const JS = join(OUT, 'js', 'bench', 'load');
+
+interface Stage {
+  readonly plan: LoadPlan;
+  readonly load: LoadResult;
+  readonly before: ProcessUse;
+  readonly after: ProcessUse;
+  /** One a minute. */
+  readonly samples: readonly Sample[];
+}
+
+interface Sample extends ProcessUse {
+  readonly catalogBytes: number;
+  readonly poolUsedBytes: number;
+}
+
+const SAMPLE_MS = 60_000;
+
+function msOf(text: string): number {
+  const [, number = '', unit = 's'] = /^([\d.]+)(ms|s|m)?$/.exec(text) ?? [];
+  return Number(number) * { ms: 1, s: 1000, m: 60_000 }[unit as 'ms' | 's' | 'm'];
+}
+
+/** A small project: forty files in eight directories. */
+function fillTemplate(directory: string): void {
+  for (let i = 0; i < TEMPLATE_FILES; i += 1) {
+    const folder = join(directory, `d${i % 8}`);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `f${i}.ts`), `// file ${i}\n${'x'.repeat(1800)}\n`);
+  }
+}
+
+async function prepare(place: Place, count: number): Promise<readonly MadeWorkspace[]> {
+  const home = resolveHome(place.environment);
+  const parts = await openPool({ home, pool: requirePool(home, POOL), watch: 'off' });
+  try {
+    return await makeWorkspaces(parts, count, fillTemplate);
+  } finally {
+    await closePool(parts);
+  }
+}
+
+async function runStage(service: ServiceProcess, plan: LoadPlan): Promise<Stage> {
+  const file = `${plan.ledgerFile}.plan.json`;
+  writeFileSync(file, JSON.stringify(plan));
+  const child = spawn(process.execPath, [join(JS, 'generator.js'), file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, UV_THREADPOOL_SIZE: '8' },
+  });
+  const ended = once(child, 'exit');
+  let before = useOf(service.pid);
+  let after = before;
+  let load: LoadResult | null = null;
+  const samples: Sample[] = [];
+  const sampling = setInterval(() => {
+    samples.push(sampleOf(service.pid));
+    if (values.soak) console.log(describeSample(samples.at(-1)));
+  }, SAMPLE_MS);
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'measuring') before = useOf(service.pid);
+    else if (line === 'measured') after = useOf(service.pid);
+    else load = JSON.parse(line) as LoadResult;
+  }
+  clearInterval(sampling);
+  await ended;
+  if (load === null) throw new Error('The generator ended without a result.');
+  return { plan, load, before, after, samples };
+}
+
+function sampleOf(pid: number): Sample {
+  const { blocks, bfree, bsize } = statfsSync(poolRoot);
+  const sizes = [catalogFile, `${catalogFile}-wal`].map(
+    (file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0,
+  );
+  const catalogBytes = sizes.reduce((sum, size) => sum + size, 0);
+  return { ...useOf(pid), catalogBytes, poolUsedBytes: (blocks - bfree) * bsize };
+}
+
+function describeSample(sample: Sample | undefined): string {
+  if (sample === undefined) return '';
+  const { atMs, rssBytes, descriptors, catalogBytes, poolUsedBytes } = sample;
+  const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
+  const minutes = ((atMs - startedMs) / 60_000).toFixed(0);
+  const sizes = `catalog ${mb(catalogBytes)}, pool ${mb(poolUsedBytes)}`;
+  return `${minutes} min: RSS ${mb(rssBytes)}, ${descriptors} descriptors, ${sizes}`;
+}
+
+function describe({ plan, load, before, after }: Stage): Readonly<Record<string, string>> {
+  const wallMs = after.atMs - before.atMs;
+  const cores = (from: 'userMs' | 'systemMs'): number => (after[from] - before[from]) / wallMs;
+  const three = (s: LoadResult['end']): string =>
+    [s.p50Ms, s.p99Ms, s.p999Ms, s.maxMs].map((ms) => ms.toFixed(1)).join(' / ');
+  return {
+    'sessions, requests a second': `${plan.sessions.length}, ${((2000 * plan.sessions.length) / plan.thinkMs).toFixed(0)}`,
+    transport: plan.transport,
+    'begin, all: p50 / p99 / p99.9 / max ms': three(load.beginAll),
+    'begin, changing': three(load.beginMutating),
+    'begin, read-only': three(load.beginReadOnly),
+    end: three(load.end),
+    'generator late': three(load.lag),
+    'daemon CPU, cores: user + system': `${cores('userMs').toFixed(3)} + ${cores('systemMs').toFixed(3)}`,
+    'generator CPU, cores': load.cpuCores.toFixed(3),
+    'daemon RSS, MB': (after.rssBytes / 1e6).toFixed(0),
+    'descriptors, threads': `${after.descriptors}, ${after.threads}`,
+    'begins acknowledged, adopted': `${load.acknowledged}, ${load.adopted}`,
+    'retries, connects': `${load.retries}, ${load.connects}`,
+    errors: JSON.stringify(load.errors),
+  };
+}
+
+function print(title: string, rows: Readonly<Record<string, string>>): void {
+  console.log(`\n${title}`);
+  for (const [name, value] of Object.entries(rows)) console.log(`  ${name.padEnd(42)} ${value}`);
+}
+
+const count = Number(values.sessions);
+const minutes = Number(values.minutes);
+const transport: Transport = values.engine || values.transport === 'frames' ? 'frames' : 'http';
+stripChildren();
+mkdirSync(OUT, { recursive: true });
+await using place = await makePlace({ btrfsMiB: POOL_MIB });
+const home = resolveHome(place.environment);
+const poolRoot = requirePool(home, POOL).root;
+const catalogFile = join(home.data, 'pools', POOL, 'catalog.db');
+const startedMs = performance.now();
+const made = await prepare(place, count);
+console.log(
+  `${made.length} workspaces in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`,
+);
+const certificates = makeCertificates(place.plain, 'spiffe://load.test/gateway');
+const { server, client, caFile } = certificates;
+const service = await startService({
+  args: [
+    join(JS, 'engine-service.js'),
+    JSON.stringify({ pool: POOL, ...server, caFile, arm: values.arm ? 'yes' : 'no' }),
+  ],
+  env: { GHOSTSNAP_HOME: homeOf(place) },
+});
+const ledgerFiles: string[] = [];
+const stages: Stage[] = [];
+let factor = 1;
+for (;;) {
+  const ledgerFile = join(place.plain, `ledger-${stages.length}.jsonl`);
+  ledgerFiles.push(ledgerFile);
+  const stage = await runStage(service, {
+    target: { url: service.url, ...client, caFile },
+    ...{ transport, sessions: made.map(({ id, path }) => ({ workspace: id, path })) },
+    connections: Number(values.connections),
+    thinkMs: msOf(values.think) / factor,
+    toolMs: { min: 50, max: 1000 },
+    mutatingShare: Number(values.mutating),
+    warmUpMs: msOf(values['warm-up']),
+    measuredMs: (values.hours === undefined ? minutes : Number(values.hours) * 60) * 60_000,
+    ...{ ledgerFile, seed: stages.length + 1 },
+  });
+  stages.push(stage);
+  print(`x${factor.toFixed(2)}`, describe(stage));
+  if (!values['find-limit'] || stage.load.beginAll.p99Ms > P99_MS_MAX) break;
+  factor *= 1.5;
+}
+const last = await service.stop();
+console.log(last.at(-1));
+const verdict = await verifyLoad({ catalogFile, poolRoot, ledgerFiles });
+print('on disk afterwards', {
+  'acknowledged, snapshots on disk': `${verdict.acknowledged}, ${verdict.snapshotsOnDisk}`,
+  'lost, doubled, wrong, astray': `${verdict.lost}, ${verdict.doubled}, ${verdict.wrong}, ${verdict.astray}`,
+  examples: verdict.examples.join('; '),
+});
+const kernel = execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim();
+const machine = { kernel, memoryGiB: (totalmem() / 2 ** 30).toFixed(0) };
+const kept = stages.map((stage) => ({ ...stage, plan: { ...stage.plan, sessions: count } }));
+writeFileSync(join(OUT, 'load.json'), JSON.stringify({ machine, stages: kept, verdict }, null, 2));
+const isSound = verdict.lost + verdict.doubled + verdict.wrong + verdict.astray === 0;
+process.exitCode = isSound ? 0 : 1;
