@@ -8,9 +8,8 @@
  */
 import koffi from 'koffi';
 import { assert } from '../core/errors.ts';
+import { libc } from './libc-linux.ts';
 import { SyscallError } from './syscall-error.ts';
-
-const libc = koffi.load(null);
 
 const c = {
   statx: libc.func(

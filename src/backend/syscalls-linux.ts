@@ -8,9 +8,9 @@
  * Descriptors are plain numbers. Who opens closes; `closeFd` never throws for EINTR (Linux has closed).
  */
 import koffi from 'koffi';
-import { GhostsnapError } from '../core/errors.ts';
+import { libc } from './libc-linux.ts';
 import { SyscallError } from './syscall-error.ts';
-import { beginThreaded, configureThreadedCalls, endThreaded } from './threaded-calls.ts';
+import { beginThreaded, endThreaded } from './threaded-calls.ts';
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -36,21 +36,6 @@ export const RESOLVE_BENEATH = 0x08;
 
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
-
-/** glibc 2.28 (x86-64, arm64): where a wrapper is missing, syscall(2) with the generic number is used. */
-const libc = loadLibc();
-
-function loadLibc(): ReturnType<typeof koffi.load> {
-  if (process.platform !== 'linux') {
-    throw new GhostsnapError(
-      'UNSUPPORTED_PLATFORM',
-      `ghostsnap needs Linux; this is ${process.platform}.`,
-      { data: { platform: process.platform } },
-    );
-  }
-  configureThreadedCalls();
-  return koffi.load(null);
-}
 
 /** openat2(2) has this number on every architecture that came after Linux 5.1's unification. */
 const SYS_OPENAT2 = 437;

@@ -16,7 +16,7 @@ const CALLS_MAX = 256;
 const STACK_BYTES = 65_536;
 const HEAP_BYTES = 4096;
 
-/** Only before koffi's first call; where another user of it in this process came first, its settings stay. */
+/** Only before koffi loads anything; where another user of it in this process came first, its settings stay. */
 export function configureThreadedCalls(): void {
   try {
     koffi.config({
@@ -31,11 +31,16 @@ export function configureThreadedCalls(): void {
 }
 
 let calls = 0;
+/** Known once a call begins: whoever came first may have let koffi allow less. */
+let callsMax = 0;
 const waiting: (() => void)[] = [];
 
 /** Begins a call, now or when an earlier one has ended; `begin` is called once. */
 export function beginThreaded(begin: () => void): void {
-  if (calls >= CALLS_MAX) {
+  // A place is given on in the moment a call ends, when koffi still counts it: half of what koffi allows.
+  if (callsMax === 0)
+    callsMax = Math.min(CALLS_MAX, (koffi.config().max_async_calls ?? CALLS_MAX) >> 1);
+  if (calls >= callsMax) {
     waiting.push(begin);
     return;
   }
