@@ -171,6 +171,19 @@ export interface Backend extends AsyncDisposable {
     options: WorkOptions & { onStep?: (label: string) => void },
   ): Promise<void>;
 
+  /**
+   * Makes a new workspace at `ref.path`, where nothing stands yet, whose tree is a snapshot of another
+   * workspace of the same pool. That one is only read. Durable on return. btrfs: one writable snapshot,
+   * whatever the tree holds; store: the tree is written out, O(n). What a call leaves that failed or was
+   * killed is removed by `removeWorkspace`; it is not finished.
+   * @throws GhostsnapError SNAPSHOT_NOT_FOUND, TARGET_EXISTS, POOL_FULL, UNSUPPORTED_FILESYSTEM
+   */
+  cloneWorkspace(
+    ref: WorkspaceRef,
+    from: { readonly ref: WorkspaceRef; readonly snapshot: SnapshotId },
+    options?: WorkOptions & { readonly onStep?: (label: string) => void },
+  ): Promise<void>;
+
   /** Finishes or takes back whatever init, swap, release left half-way. Idempotent. */
   recoverWorkspace(ref: WorkspaceRef): Promise<void>;
 
@@ -312,6 +325,24 @@ export interface Backend extends AsyncDisposable {
   releaseWorkspace(
     ref: WorkspaceRef,
     options: WorkOptions & { onStep?: (label: string) => void },
+  ): Promise<void>;
+
+  /**
+   * Whether `removeWorkspace` could do its work now, before anybody announces it.
+   * @throws GhostsnapError WORKSPACE_NESTED (somebody else's subvolume is inside), UNSUPPORTED_MODE (the
+   *   path only leads to the tree), WORKSPACE_GONE, WORKSPACE_REPLACED
+   */
+  assertRemovable(ref: WorkspaceRef): void;
+
+  /**
+   * Ends the workspace and its tree: both are gone. The tree leaves its path in one rename before anything
+   * in it is touched; what stands at the path and is not the workspace is left alone. Finished by calling
+   * it again after a crash; also after a `cloneWorkspace` that was.
+   * @throws GhostsnapError as `assertRemovable`, for the first two: nothing was touched
+   */
+  removeWorkspace(
+    ref: WorkspaceRef,
+    options?: { readonly onStep?: (label: string) => void },
   ): Promise<void>;
 
   /** Bytes the pool has and has left, as the filesystem says. */

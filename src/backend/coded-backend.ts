@@ -40,6 +40,9 @@ const WHAT = {
   removeReplaced: 'Removing old trees',
   listUncovered: 'Looking for what is not covered',
   releaseWorkspace: 'Ending the workspace',
+  cloneWorkspace: 'Cloning the workspace',
+  assertRemovable: 'Looking at the workspace',
+  removeWorkspace: 'Removing the workspace',
   space: 'Measuring the pool',
 } as const satisfies Record<Operation, string>;
 

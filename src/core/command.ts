@@ -14,7 +14,7 @@ import type {
   SnapshotRole,
 } from './event.ts';
 import type { CallId, OperationId, SnapshotId } from './ids.ts';
-import type { TurnKind, TurnMode } from './state.ts';
+import type { KeptTree, TurnKind, TurnMode } from './state.ts';
 
 export type Command =
   | {
@@ -60,7 +60,7 @@ export type Command =
   | { readonly type: 'label-snapshot'; readonly id: SnapshotId; readonly label: string | null }
   | { readonly type: 'pin-snapshot'; readonly id: SnapshotId }
   | { readonly type: 'unpin-snapshot'; readonly id: SnapshotId }
-  | { readonly type: 'start-destroy'; readonly random: Uint8Array }
+  | { readonly type: 'start-destroy'; readonly random: Uint8Array; readonly tree: KeptTree }
   | { readonly type: 'complete-destroy' }
   | CallCommand;
 

@@ -78,7 +78,12 @@ export type EventBody =
     }
   | { readonly type: 'workspace.activated' }
   | { readonly type: 'workspace.rebound'; readonly path: string }
-  | { readonly type: 'workspace.destroying'; readonly operation: OperationId }
+  | {
+      readonly type: 'workspace.destroying';
+      readonly operation: OperationId;
+      /** The tree goes with its snapshots. Absent: a plain directory remains. */
+      readonly tree?: 'removed';
+    }
   | { readonly type: 'workspace.destroyed'; readonly operation: OperationId }
   | ({
       readonly type: 'snapshot.created';

@@ -77,7 +77,7 @@ function applyBody(draft: Draft, event: Event): void {
       draft.status = 'active';
       return;
     case 'workspace.destroying':
-      draft.inFlight = { type: 'destroy', operation: event.operation };
+      draft.inFlight = destroyOf(event);
       remember(draft, event.operation);
       return;
     case 'workspace.destroyed':
@@ -148,6 +148,11 @@ function endCall(draft: Draft, call: CallId): void {
   const others = draft.calls.filter((other) => other.call !== call);
   assert(others.length === draft.calls.length - 1, 'a call that ends was in flight');
   draft.calls = others;
+}
+
+function destroyOf(event: Extract<Event, { type: 'workspace.destroying' }>): InFlight {
+  const { operation, tree } = event;
+  return { type: 'destroy', operation, ...(tree === undefined ? {} : { tree }) };
 }
 
 function turnOf(event: Extract<Event, { type: 'turn.started' }>): InFlight {

@@ -13,6 +13,9 @@ export type TurnMode = 'in-place' | 'swap';
 /** Operations that turn the live tree. Each starts with a precautionary snapshot. */
 export type TurnKind = 'rollback' | 'restore' | 'undo' | 'redo' | 'undo-call';
 
+/** What becomes of the tree when its workspace ends: a plain directory, or nothing. */
+export type KeptTree = 'kept' | 'removed';
+
 /** An operation whose intent is written and whose end is not. At most one a workspace. */
 export type InFlight =
   | {
@@ -30,7 +33,12 @@ export type InFlight =
       readonly operation: OperationId;
       readonly snapshots: readonly SnapshotId[];
     }
-  | { readonly type: 'destroy'; readonly operation: OperationId };
+  | {
+      readonly type: 'destroy';
+      readonly operation: OperationId;
+      /** Absent: kept. */
+      readonly tree?: 'removed';
+    };
 
 /** A tool call that has begun and whose end nobody has reported. */
 export interface CallInFlight {

@@ -14,7 +14,7 @@ import { foldEvent } from './fold-event.ts';
 import type { OperationId, SnapshotId } from './ids.ts';
 import { nextUlid, operationId, snapshotId, ulidOf } from './ids.ts';
 import { SNAPSHOTS_PER_WORKSPACE_MAX } from './limits.ts';
-import type { WorkspaceState } from './state.ts';
+import type { KeptTree, WorkspaceState } from './state.ts';
 
 export type StepResult =
   | {
@@ -151,7 +151,7 @@ function decide(state: WorkspaceState, command: Command, nowMs: number): Decisio
     case 'start-destroy': {
       const operation = newOperation(state, command.random, nowMs);
       return {
-        bodies: [{ type: 'workspace.destroying', operation }],
+        bodies: [{ type: 'workspace.destroying', operation, ...removedOnly(command.tree) }],
         effects: [{ type: 'release-workspace' }],
       };
     }
@@ -160,6 +160,11 @@ function decide(state: WorkspaceState, command: Command, nowMs: number): Decisio
       return only({ type: 'workspace.destroyed', operation: state.inFlight.operation });
     }
   }
+}
+
+/** Left out where it says nothing: what was written before there was a choice means the same. */
+function removedOnly(tree: KeptTree): { readonly tree?: 'removed' } {
+  return tree === 'removed' ? { tree } : {};
 }
 
 function armSnapshot(state: WorkspaceState, id: SnapshotId): Decision {

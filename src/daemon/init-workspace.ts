@@ -112,7 +112,7 @@ async function carryOut(
   writeWorkspace(home, record);
   try {
     await workspace.create({
-      move: record.movedTo === null ? null : moveIntoPool(parts),
+      make: record.movedTo === null ? null : moveIntoPool(parts),
       work: workOf(options),
     });
   } catch (error) {

@@ -5,6 +5,7 @@
  * by the next `init` or open of the path, which finishes the creation or takes it back.
  */
 import type { WorkOptions, WorkspaceRef } from '../backend/backend.ts';
+import type { KeptTree } from '../core/state.ts';
 import { NO_LABELS } from './labels.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import type { WorkspaceInfo } from './workspace-api.ts';
@@ -13,8 +14,8 @@ import type { WorkspaceSession } from './workspace-session.ts';
 type WorkHooks = WorkOptions & { onStep?: (label: string) => void };
 
 export interface CreateOptions {
-  /** Brings the tree into the pool from another filesystem; null: it stays where it stands. */
-  readonly move: ((ref: WorkspaceRef, work: WorkHooks) => Promise<void>) | null;
+  /** How the tree becomes a workspace: it moves into the pool, or is cloned; null: where it stands. */
+  readonly make: ((ref: WorkspaceRef, work: WorkHooks) => Promise<void>) | null;
   readonly work: WorkHooks;
 }
 
@@ -27,7 +28,7 @@ export async function createWorkspace(
   const { path, backend: kind, pool } = info;
   await session.run({ purpose: 'init' }, async () => {
     session.decide({ type: 'create-workspace', path, backend: kind, pool }, 'power-loss');
-    const make = options.move ?? ((ref, work) => backend.initWorkspace(ref, work));
+    const make = options.make ?? ((ref, work) => backend.initWorkspace(ref, work));
     await make(session.ref, options.work);
     session.decide({ type: 'activate-workspace' }, 'power-loss');
     const labels = { ...NO_LABELS, label: 'init' };
@@ -42,8 +43,26 @@ export async function takeBackCreation(session: WorkspaceSession): Promise<boole
     if (session.state.status === 'active') return false;
     await backend.recoverWorkspace(session.ref);
     if (session.state.sequence === 0) return true;
-    session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
-    session.decide({ type: 'complete-destroy' }, 'power-loss');
+    endCreation(session, entropy.ulidRandom(), 'kept');
     return true;
   });
+}
+
+/** After a clone that failed, here or in a process that died: as `takeBackCreation`, its tree goes too. */
+export async function takeBackClone(session: WorkspaceSession): Promise<boolean> {
+  return await session.run({ purpose: 'take back a clone' }, async () => {
+    const { backend, entropy } = session.ports;
+    if (session.state.status === 'active') return false;
+    await backend.removeWorkspace(session.ref);
+    const { sequence, status } = session.state;
+    if (sequence > 0 && status !== 'destroyed') {
+      endCreation(session, entropy.ulidRandom(), 'removed');
+    }
+    return true;
+  });
+}
+
+function endCreation(session: WorkspaceSession, random: Uint8Array, tree: KeptTree): void {
+  session.decide({ type: 'start-destroy', random, tree }, 'power-loss');
+  session.decide({ type: 'complete-destroy' }, 'power-loss');
 }

@@ -16,7 +16,7 @@ import type { TreeChange } from '../core/tree-change.ts';
 import type { CallAdvice } from './advise-call.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
-import { armSnapshot, dropArmed } from './arm-snapshot.ts';
+import { armSnapshot } from './arm-snapshot.ts';
 import type { Blame } from './blame.ts';
 import type {
   BeginCallRequest,
@@ -32,7 +32,13 @@ import type {
 } from './call-results.ts';
 import { type ChangesBetween, changesBetween, type Span } from './changes-between.ts';
 import { chooseMode } from './choose-mode.ts';
-import { type CreateOptions, createWorkspace, takeBackCreation } from './create-workspace.ts';
+import {
+  type CreateOptions,
+  createWorkspace,
+  takeBackClone,
+  takeBackCreation,
+} from './create-workspace.ts';
+import { type DestroyRequest, destroyWorkspace } from './destroy-workspace.ts';
 import { workspaceDestroyed } from './destroyed-workspace.ts';
 import type { Judgement, JudgeOptions } from './judge-call.ts';
 import { boundedText, parseLabels } from './labels.ts';
@@ -100,7 +106,7 @@ export class EngineWorkspace implements Workspace {
 
   /**
    * Makes the directory a workspace: the first event, the backend's work, the end, a first snapshot.
-   * @param move brings the tree into the pool from another filesystem; null where it stands
+   * @param options how: where it stands, from another filesystem, from a snapshot of another workspace
    */
   async create(options: CreateOptions): Promise<void> {
     await createWorkspace(this.#session, this.info, options);
@@ -109,6 +115,11 @@ export class EngineWorkspace implements Workspace {
   /** After a failed `create`. True: nothing is left of it; false: it had come so far that it stays. */
   async takeBackCreation(): Promise<boolean> {
     return await takeBackCreation(this.#session);
+  }
+
+  /** After a failed `create` from a snapshot. False: it had come so far that it stays. */
+  async takeBackClone(): Promise<boolean> {
+    return await takeBackClone(this.#session);
   }
 
   /**
@@ -444,24 +455,10 @@ export class EngineWorkspace implements Workspace {
     });
   }
 
-  async destroy(
-    request: {
-      onProgress?: (done: number, total: number | null) => void;
-      onStep?: (label: string) => void;
-      signal?: AbortSignal;
-    } = {},
-  ): Promise<{ path: string; removedSnapshots: number }> {
-    const removedSnapshots = await this.#exclusive({ purpose: 'destroy' }, async () => {
-      const { backend, entropy } = this.#session.ports;
-      // Without a tree no directory would remain, and the snapshots are all there is.
-      backend.identify(this.#session.ref);
-      const count = this.#session.state.snapshotCount;
-      dropArmed(this.#session);
-      this.#session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
-      await backend.releaseWorkspace(this.#session.ref, request);
-      this.#session.decide({ type: 'complete-destroy' }, 'power-loss');
-      return count;
-    });
+  async destroy(request: DestroyRequest = {}): Promise<{ path: string; removedSnapshots: number }> {
+    const removedSnapshots = await this.#exclusive({ purpose: 'destroy' }, () =>
+      destroyWorkspace(this.#session, request),
+    );
     this.#host.forget(this);
     await this.close();
     return { path: this.info.path, removedSnapshots };

@@ -45,7 +45,8 @@ export async function abandonSession(
   await endInFlight(session);
   const { sequence, status, inFlight } = session.state;
   if (sequence > 0 && status !== 'destroyed' && inFlight === null) {
-    session.decide({ type: 'start-destroy', random: entropy.ulidRandom() }, 'power-loss');
+    const random = entropy.ulidRandom();
+    session.decide({ type: 'start-destroy', random, tree: 'kept' }, 'power-loss');
   }
   onStep?.('abandon:intent-written');
   await backend.abandonWorkspace(session.ref, onStep === undefined ? {} : { onStep });

@@ -44,7 +44,8 @@ async function endInFlight(session: WorkspaceSession, draft: RecoveryDraft): Pro
       draft.finished.push(inFlight.operation);
       return;
     case 'destroy':
-      await backend.releaseWorkspace(session.ref, {});
+      if (inFlight.tree === 'removed') await backend.removeWorkspace(session.ref);
+      else await backend.releaseWorkspace(session.ref, {});
       session.decide({ type: 'complete-destroy' }, 'power-loss');
       draft.finished.push(inFlight.operation);
   }

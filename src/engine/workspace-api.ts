@@ -9,7 +9,7 @@
 import type { Progress, TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
 import type { CallId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
-import type { TurnMode } from '../core/state.ts';
+import type { KeptTree, TurnMode } from '../core/state.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { CallAdvice } from './advise-call.ts';
 import type { Blame, BlamedLine, BlameOrigin } from './blame.ts';
@@ -233,8 +233,12 @@ export interface Workspace extends AsyncDisposable, Disposable {
     signal?: AbortSignal;
   }): Promise<PruneResult>;
   recover(): Promise<RecoveryReport>;
-  /** A plain directory remains. The workspace object is closed afterwards. */
+  /**
+   * A plain directory remains, or with `tree: 'removed'` nothing does. The workspace object is closed
+   * afterwards. @throws GhostsnapError as the backend's `removeWorkspace`
+   */
   destroy(request?: {
+    readonly tree?: KeptTree;
     onProgress?: (done: number, total: number | null) => void;
     onStep?: (label: string) => void;
     signal?: AbortSignal;

@@ -183,7 +183,7 @@ describe('reads', () => {
     expect(catalog.workspaceRow(journal.workspace)).toEqual({
       ...{ workspace: journal.workspace, path: '/moved', backend: 'store', status: 'active' },
     });
-    journal.decide({ type: 'start-destroy', random: new Uint8Array(10) });
+    journal.decide({ type: 'start-destroy', random: new Uint8Array(10), tree: 'kept' });
     journal.decide({ type: 'complete-destroy' });
     expect(catalog.workspaceRow(journal.workspace)?.status).toBe('destroyed');
     expect(catalog.snapshotIds(journal.workspace)).toEqual([]);

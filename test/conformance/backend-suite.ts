@@ -15,6 +15,7 @@ import type { RawPath } from '../../src/core/raw-path.ts';
 import type { Operation } from '../model/operation.ts';
 import { intentArbitrary } from '../model/operation-arbitrary.ts';
 import { describeDifference, listModel } from '../model/tree-listing.ts';
+import { describeCloning } from './clone-suite.ts';
 import type { Stage } from './stage.ts';
 import { linesWithin, type Step, World } from './world.ts';
 
@@ -91,6 +92,7 @@ export function describeBackend(under: BackendUnderTest): void {
     describeScratch(check);
     describeLooking(check);
     describeSwapping(check);
+    describeCloning(check, { rich: RICH, wreck: WRECK });
     describeRefusals(check);
     test('agrees with the model in random sequences', () => runRandomSequences(under));
   });

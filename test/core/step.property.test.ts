@@ -136,7 +136,7 @@ describe('step()', () => {
     expect(take(run, { type: 'start-delete', random, ids: [id], pinnedIds: [], rule: '' })).toBe(
       true,
     );
-    const result = step(run.state, { type: 'start-destroy', random }, run.nowMs);
+    const result = step(run.state, { type: 'start-destroy', random, tree: 'kept' }, run.nowMs);
     expect(result).toMatchObject({ ok: false, conflict: { code: 'OPERATION_IN_FLIGHT' } });
   });
 
@@ -154,7 +154,7 @@ describe('step()', () => {
   it('refuses everything on a destroyed workspace', () => {
     const run = start();
     const random = new Uint8Array(10);
-    take(run, { type: 'start-destroy', random });
+    take(run, { type: 'start-destroy', random, tree: 'kept' });
     take(run, { type: 'complete-destroy' });
     expect(step(run.state, { type: 'take-snapshot', random }, 1)).toMatchObject({
       ok: false,

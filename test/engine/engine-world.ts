@@ -113,7 +113,7 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
   const again = (): EngineWorkspace =>
     new EngineWorkspace(new WorkspaceSession(ref, ports), workspaceHost);
   const workspace = again();
-  await workspace.create({ move: null, work: {} });
+  await workspace.create({ make: null, work: {} });
   const files = new LiveFiles(disk.volume(id));
   return {
     ...{ workspace, backend, catalog, ref },

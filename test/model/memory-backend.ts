@@ -95,6 +95,27 @@ export class MemoryBackend implements Backend {
     this.#keptOf(ref);
   }
 
+  async cloneWorkspace(
+    ref: WorkspaceRef,
+    from: { readonly ref: WorkspaceRef; readonly snapshot: SnapshotId },
+  ): Promise<void> {
+    const tree = cloneTree(this.#tree(from.ref, from.snapshot));
+    if (this.directories.has(ref.path)) {
+      throw new GhostsnapError('TARGET_EXISTS', `Something stands at ${ref.path}`);
+    }
+    this.directories.set(ref.path, { root: { ...tree.root, ino: makeTree().root.ino } });
+    this.#keptOf(ref);
+  }
+
+  assertRemovable(ref: WorkspaceRef): void {
+    this.live(ref);
+  }
+
+  async removeWorkspace(ref: WorkspaceRef): Promise<void> {
+    this.directories.delete(ref.path);
+    this.#kept.delete(ref.id);
+  }
+
   async recoverWorkspace(): Promise<void> {
     // Nothing in memory survives a crash, so there is nothing half-way.
   }

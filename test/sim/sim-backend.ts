@@ -137,6 +137,16 @@ export class SimBackend implements Backend {
 
   async initWorkspace(): Promise<void> {}
 
+  async cloneWorkspace(): Promise<void> {}
+
+  assertRemovable(): void {
+    // Nothing of anybody else's is ever in the model's tree.
+  }
+
+  removeWorkspace(): Promise<void> {
+    return this.releaseWorkspace();
+  }
+
   async recoverWorkspace(): Promise<void> {}
 
   async recreateWorkspace(): Promise<void> {}

@@ -32,6 +32,7 @@ import { toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd } from '../syscalls-linux.ts';
 import { extractTree } from '../tree-extract.ts';
 import { armingOf } from './arming.ts';
+import { CLONE_STEPS, cloneOnDisk } from './clone-workspace.ts';
 import { DELETE_STEPS, deleteSnapshotsOnDisk, type StepHook } from './delete-snapshots.ts';
 import {
   applyPlannedToLive,
@@ -46,6 +47,7 @@ import { assertPoolFits, assertPoolIsBtrfs, makeGhostDirectory } from './pool-di
 import { recoverWorkspaceOnDisk } from './recover-workspace.ts';
 import { recreateFrom } from './recreate-workspace.ts';
 import { abandonOnDisk, isAbandoned, RELEASE_STEPS, releaseInPlace } from './release-workspace.ts';
+import { assertRemovableOnDisk, REMOVE_STEPS, removeOnDisk } from './remove-workspace.ts';
 import { makeScratchClone, removeScratchClone } from './scratch.ts';
 import {
   listPins,
@@ -75,6 +77,8 @@ export const BTRFS_STEPS = {
   swap: SWAP_STEPS,
   delete: DELETE_STEPS,
   release: RELEASE_STEPS,
+  clone: CLONE_STEPS,
+  remove: REMOVE_STEPS,
 } as const;
 
 /** What the composition root needs beyond `Backend`. */
@@ -129,6 +133,15 @@ export function createBtrfsBackend(): BtrfsBackend {
       await recoverWorkspaceOnDisk(directory);
       if (isKnown(directories, ref)) closeFd(directory.openLive());
       else await moveTreeIntoPool(directory, options);
+    },
+
+    async cloneWorkspace(ref, from, options = {}) {
+      makeGhostDirectory(ref);
+      await cloneOnDisk(
+        { directory: directories.of(from.ref), snapshot: from.snapshot },
+        directories.of(ref),
+        options.onStep,
+      );
     },
 
     recoverWorkspace: (ref) => recoverWorkspaceOnDisk(directories.of(ref)),
@@ -216,6 +229,9 @@ export function createBtrfsBackend(): BtrfsBackend {
       else if (directory.record.reachedBy === 'place') await releaseInPlace(directory, options);
       else await moveTreeOutOfPool(directory, options);
     },
+
+    assertRemovable: (ref) => assertRemovableOnDisk(directories.of(ref)),
+    removeWorkspace: (ref, options = {}) => removeOnDisk(directories.of(ref), options.onStep),
 
     space(poolRoot) {
       try {

@@ -18,6 +18,7 @@ import { openDirectoryTree } from '../directory-tree.ts';
 import { listUncovered } from '../list-uncovered.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
 import { extractTree } from '../tree-extract.ts';
+import { cloneStoreWorkspace, removeStoreWorkspace } from './clone-workspace.ts';
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { LiveState } from './live-state.ts';
 import { listManifests, manifestsStamp, namesIn } from './manifest-files.ts';
@@ -86,6 +87,8 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
     arming: null,
 
     initWorkspace: (ref, work) => initStoreWorkspace(ref, work.onStep ?? onStep),
+    cloneWorkspace: (ref, from, work = {}) =>
+      cloneStoreWorkspace(from, ref, { ...work, onStep: work.onStep ?? onStep }),
     recoverWorkspace: (ref) => recoverStoreWorkspace(ref),
     isLeftHalfWay: (ref) => existsSync(workspacePaths(ref.poolRoot, ref.id).openedModes),
     recreateWorkspace: async (ref, target) => recreateStoreWorkspace(ref, target),
@@ -148,6 +151,12 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
     async releaseWorkspace(ref, work) {
       states.drop(ref.id);
       await releaseStoreWorkspace(ref, work.onStep ?? onStep);
+    },
+
+    assertRemovable: (ref) => void requireWorkspace(ref),
+    async removeWorkspace(ref, work = {}) {
+      states.drop(ref.id);
+      await removeStoreWorkspace(ref, work.onStep ?? onStep);
     },
 
     space: spaceOf,

@@ -1,0 +1,83 @@
+/**
+ * Ending a workspace together with its tree.
+ *
+ * The tree is renamed into the workspace's own directory in the pool, where it is one more subvolume that
+ * goes with the snapshots. The caller wrote its intent before, so a crash at any point is finished by
+ * calling again: a path that holds nothing, or something else, is past the rename.
+ */
+import { GhostsnapError } from '../../core/errors.ts';
+import { toGhostsnapError } from '../syscall-failure.ts';
+import { closeFd, RENAME_NOREPLACE, renameAt } from '../syscalls-linux.ts';
+import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
+import { commitTransaction, hasNestedSubvolumes } from './ioctl.ts';
+import { openPlace } from './place.ts';
+import { abandonOnDisk } from './release-workspace.ts';
+import { openExisting } from './snapshots.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
+import { readRecord } from './workspace-record.ts';
+
+/** Labels in order; tests kill the process at each. */
+export const REMOVE_STEPS = ['remove:begin', 'remove:tree-aside', 'remove:done'] as const;
+
+const ASIDE_NAME = 'doomed_tree';
+
+/** @throws GhostsnapError as `Backend.assertRemovable` */
+export function assertRemovableOnDisk(directory: WorkspaceDirectory): void {
+  const { path } = directory.ref;
+  if (directory.record.reachedBy !== 'place') {
+    throw new GhostsnapError('UNSUPPORTED_MODE', `This only leads into the pool: ${path}`, {
+      data: { path },
+      hint: 'Destroy the workspace so that its directory remains; then remove that.',
+    });
+  }
+  const fd = directory.openLive();
+  try {
+    if (!hasNestedSubvolumes(fd)) return;
+  } finally {
+    closeFd(fd);
+  }
+  throw new GhostsnapError('WORKSPACE_NESTED', `A subvolume of somebody else is in ${path}`, {
+    data: { path },
+    hint: 'Move it out ("btrfs subvolume list"), then try again.',
+  });
+}
+
+/** @throws GhostsnapError as `Backend.removeWorkspace` */
+export async function removeOnDisk(directory: WorkspaceDirectory, onStep: StepHook): Promise<void> {
+  directory.forget();
+  if (openExisting(directory) < 0) return;
+  onStep?.('remove:begin');
+  if (readRecord(directory.path) === null) {
+    // A clone that was killed before its record: nothing of it has left this directory.
+    await removeWorkspaceDirectory(directory, onStep);
+    return;
+  }
+  if (isAtItsPath(directory)) setAside(directory);
+  onStep?.('remove:tree-aside');
+  await abandonOnDisk(directory, onStep);
+  onStep?.('remove:done');
+}
+
+function isAtItsPath(directory: WorkspaceDirectory): boolean {
+  try {
+    assertRemovableOnDisk(directory);
+    return true;
+  } catch (error) {
+    const isElsewhere =
+      error instanceof GhostsnapError &&
+      (error.code === 'WORKSPACE_GONE' || error.code === 'WORKSPACE_REPLACED');
+    if (isElsewhere) return false;
+    throw error;
+  }
+}
+
+function setAside(directory: WorkspaceDirectory): void {
+  using place = openPlace(directory.ref.path);
+  try {
+    renameAt(place.parentFd, place.name, directory.fd, ASIDE_NAME, RENAME_NOREPLACE);
+    // The name is gone from the path for good before anything in the tree is.
+    commitTransaction(directory.fd);
+  } catch (error) {
+    throw toGhostsnapError(error, { what: 'Removing the workspace', path: place.name });
+  }
+}
