@@ -34,6 +34,9 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 
+const ENOENT = 2;
+const ENOTDIR = 20;
+
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 
@@ -252,6 +255,14 @@ export class Statx {
     const path = writePath(pathScratchA, raw);
     const result = c.statx(dirFd, path, flags, STATX_BASIC_AND_BTIME | STATX_MNT_ID, this.#b);
     return result < 0 ? koffi.errno() : 0;
+  }
+
+  /** False: there is nothing of that name. Whatever else keeps it from being seen is thrown: it may be there. */
+  isThere(dirFd: number, raw: string): boolean {
+    const failed = this.tryRead(dirFd, raw);
+    if (failed === ENOENT || failed === ENOTDIR) return false;
+    if (failed !== 0) throw new SyscallError('statx', failed, displaySubject(raw));
+    return true;
   }
 
   get isMountRoot(): boolean {

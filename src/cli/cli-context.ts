@@ -7,7 +7,7 @@
 import { realpathSync } from 'node:fs';
 import type { Command } from 'commander';
 import { displayPath, rawFromText } from '../core/raw-path.ts';
-import type { RecoveryReport } from '../engine/results.ts';
+import type { RecoveryReport, UnfinishedTurn } from '../engine/results.ts';
 import type { Workspace, WorkspaceInfo } from '../engine/workspace-api.ts';
 import type { Composition, Environment } from './composition.ts';
 import { abortReason, catchInterrupt } from './interrupt.ts';
@@ -67,8 +67,10 @@ export async function withWorkspace<T>(
   }
 }
 
+type Mended = Exclude<keyof RecoveryReport, 'unfinished'>;
+
 /** What each part of a recovery report means, in the order it is told. */
-export const RECOVERY_WORDS: readonly (readonly [keyof RecoveryReport, string])[] = [
+export const RECOVERY_WORDS: readonly (readonly [Mended, string])[] = [
   ['adopted', 'found on disk and adopted'],
   ['lost', 'gone from disk and dropped from the list'],
   ['torn', 'on disk but not usable'],
@@ -81,6 +83,15 @@ function noteRecovery(output: Output, report: RecoveryReport): void {
     const ids = report[part];
     if (ids.length > 0) output.note(`Mended on opening: ${meaning}: ${summarizeList(ids)}`);
   }
+  if (report.unfinished !== null) noteUnfinished(output, report.unfinished);
+}
+
+/** Both its states are whole; nothing but reading and deleting goes on until it is ended. */
+function noteUnfinished(output: Output, { operation, reason }: UnfinishedTurn): void {
+  output.warn(`${operation} has not ended: ${reason}`);
+  output.note(
+    'Make room ("ghostsnap prune", or delete files elsewhere), then "ghostsnap recover".',
+  );
 }
 
 /** The first few of a list, and how many more there are. */

@@ -10,7 +10,7 @@ import { historyStep } from './history.ts';
 import type { CallId, OperationId, PromptId, SnapshotId, Ulid, WorkspaceId } from './ids.ts';
 import { ulidOf } from './ids.ts';
 import { CALLS_IN_FLIGHT_MAX } from './limits.ts';
-import type { CallInFlight, InFlight, WorkspaceState } from './state.ts';
+import { type CallInFlight, type InFlight, turnInFlight, type WorkspaceState } from './state.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Draft = Mutable<WorkspaceState>;
@@ -98,12 +98,12 @@ function applyBody(draft: Draft, event: Event): void {
       if (draft.head === event.id) draft.head = null;
       return;
     case 'snapshots.deleting':
-      draft.inFlight = { type: 'delete', operation: event.operation, snapshots: event.ids };
+      draft.inFlight = deletionOf(draft, event);
       remember(draft, event.operation);
       return;
     case 'snapshots.deleted':
       draft.snapshotCount -= event.ids.length;
-      draft.inFlight = null;
+      draft.inFlight = turnInFlight(draft);
       if (draft.head !== null && event.ids.includes(draft.head)) draft.head = null;
       return;
     case 'turn.started':
@@ -153,6 +153,15 @@ function endCall(draft: Draft, call: CallId): void {
 function destroyOf(event: Extract<Event, { type: 'workspace.destroying' }>): InFlight {
   const { operation, tree } = event;
   return { type: 'destroy', operation, ...(tree === undefined ? {} : { tree }) };
+}
+
+function deletionOf(
+  before: Draft,
+  { operation, ids: snapshots }: Extract<Event, { type: 'snapshots.deleting' }>,
+): InFlight {
+  const turn = turnInFlight(before);
+  const deletion = { type: 'delete', operation, snapshots } as const;
+  return turn === null ? deletion : { ...deletion, during: turn };
 }
 
 function turnOf(event: Extract<Event, { type: 'turn.started' }>): InFlight {

@@ -32,6 +32,12 @@ export const LOCK_WAIT_MS = 30_000;
 /** Ids in one deletion event: an event stays below 64 KiB. */
 export const DELETE_BATCH_MAX = 1000;
 
+/** Milliseconds that one lot of a deletion may have the workspace: a tool call's snapshot waits as long. */
+export const DELETE_HOLD_MS = 5;
+
+/** Snapshots of the smallest lot: below it the records of lots cost more than the deletions. */
+export const DELETE_LOT_MIN = 4;
+
 /** Changes held in memory to find renames (about 20 MB); a longer diff is shown without them. */
 export const RENAME_DETECTION_CHANGES_MAX = 20_000;
 

@@ -16,22 +16,29 @@ export type TurnKind = 'rollback' | 'restore' | 'undo' | 'redo' | 'undo-call';
 /** What becomes of the tree when its workspace ends: a plain directory, or nothing. */
 export type KeptTree = 'kept' | 'removed';
 
-/** An operation whose intent is written and whose end is not. At most one a workspace. */
+export interface TurnInFlight {
+  readonly type: 'turn';
+  readonly operation: OperationId;
+  readonly kind: TurnKind;
+  readonly target: SnapshotId;
+  readonly precautionary: SnapshotId;
+  readonly mode: TurnMode;
+  /** Where the undo cursor goes when the operation completes; null leaves a new entry. */
+  readonly cursor: number | null;
+}
+
+/**
+ * An operation whose intent is written and whose end is not. At most one a workspace, with one exception: a
+ * turn that can't be ended for want of room lets snapshots be deleted that it does not need.
+ */
 export type InFlight =
-  | {
-      readonly type: 'turn';
-      readonly operation: OperationId;
-      readonly kind: TurnKind;
-      readonly target: SnapshotId;
-      readonly precautionary: SnapshotId;
-      readonly mode: TurnMode;
-      /** Where the undo cursor goes when the operation completes; null leaves a new entry. */
-      readonly cursor: number | null;
-    }
+  | TurnInFlight
   | {
       readonly type: 'delete';
       readonly operation: OperationId;
       readonly snapshots: readonly SnapshotId[];
+      /** The turn that waits for the room; in flight again afterwards. Absent: there is none. */
+      readonly during?: TurnInFlight;
     }
   | {
       readonly type: 'destroy';
@@ -70,4 +77,10 @@ export interface WorkspaceState {
   readonly armed: SnapshotId | null;
   /** Oldest first, at most CALLS_IN_FLIGHT_MAX. */
   readonly calls: readonly CallInFlight[];
+}
+
+/** The turn whose end is not written, also while snapshots are deleted to make room for it. */
+export function turnInFlight({ inFlight }: Pick<WorkspaceState, 'inFlight'>): TurnInFlight | null {
+  if (inFlight?.type === 'turn') return inFlight;
+  return inFlight?.type === 'delete' ? (inFlight.during ?? null) : null;
 }

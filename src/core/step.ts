@@ -14,7 +14,7 @@ import { foldEvent } from './fold-event.ts';
 import type { OperationId, SnapshotId } from './ids.ts';
 import { nextUlid, operationId, snapshotId, ulidOf } from './ids.ts';
 import { SNAPSHOTS_PER_WORKSPACE_MAX } from './limits.ts';
-import type { KeptTree, WorkspaceState } from './state.ts';
+import { type InFlight, type KeptTree, turnInFlight, type WorkspaceState } from './state.ts';
 
 export type StepResult =
   | {
@@ -66,7 +66,7 @@ function findConflict(state: WorkspaceState, command: Command): Conflict | null 
       hint: 'Protect the directory again with "ghostsnap init".',
     };
   }
-  if (state.inFlight !== null && !ALLOWED_IN_FLIGHT.has(command.type)) {
+  if (state.inFlight !== null && !isAllowedInFlight(state.inFlight, command)) {
     return {
       code: 'OPERATION_IN_FLIGHT',
       message: `The operation ${state.inFlight.operation} has not ended.`,
@@ -81,11 +81,32 @@ function findConflict(state: WorkspaceState, command: Command): Conflict | null 
       hint: 'Remove some with "ghostsnap prune".',
     };
   }
-  if (command.type === 'start-delete') return findDeleteConflict(command);
+  if (command.type === 'start-delete') return findDeleteConflict(state, command);
   return findCallConflict(state, command);
 }
 
-function findDeleteConflict(command: Extract<Command, { type: 'start-delete' }>): Conflict | null {
+/**
+ * A turn that the disk has no room to end waits for somebody to make some: deleting snapshots must be possible
+ * just then.
+ */
+function isAllowedInFlight(inFlight: InFlight, command: Command): boolean {
+  if (ALLOWED_IN_FLIGHT.has(command.type)) return true;
+  return command.type === 'start-delete' && inFlight.type === 'turn';
+}
+
+function findDeleteConflict(
+  state: WorkspaceState,
+  command: Extract<Command, { type: 'start-delete' }>,
+): Conflict | null {
+  const turn = turnInFlight(state);
+  const needed = command.ids.find((id) => id === turn?.target || id === turn?.precautionary);
+  if (needed !== undefined) {
+    return {
+      code: 'SNAPSHOT_NEEDED',
+      message: `The operation ${turn?.operation} has not ended and needs the snapshot ${needed}.`,
+      hint: 'Delete others to make room, then finish it with "ghostsnap recover".',
+    };
+  }
   const pinned = command.ids.find((id) => command.pinnedIds.includes(id));
   if (pinned === undefined) return null;
   return {

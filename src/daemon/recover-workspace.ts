@@ -151,5 +151,6 @@ async function recoverOpened(options: {
     torn: report.torn,
     finished: [...opening.finished, ...report.finished],
     abandoned: [...opening.abandoned, ...report.abandoned],
+    unfinished: report.unfinished,
   };
 }

@@ -1,10 +1,11 @@
 /**
- * Deleting snapshots: the intent first, then the disk, then the record, in bounded batches.
+ * Deleting snapshots: the intent first, then the disk, then the record.
  *
  * A crash in between is finished by recovery: a snapshot whose deletion was begun is never offered
- * again. Pinned snapshots are refused by the core, whoever asks.
+ * again. Pinned snapshots, and those that an unfinished turn needs, are refused by the core, whoever asks.
  */
-import type { WorkOptions } from '../backend/backend.ts';
+import type { Command } from '../core/command.ts';
+import { assert } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { DELETE_BATCH_MAX } from '../core/limits.ts';
 import { dropArmed } from './arm-snapshot.ts';
@@ -17,43 +18,39 @@ export const DELETE_STEPS = [
   'delete:completed',
 ] as const;
 
-export interface DeleteRequest extends WorkOptions {
+export interface DeleteRequest {
+  /** At most DELETE_BATCH_MAX, all of them in the catalog. */
   readonly ids: readonly SnapshotId[];
   readonly rule: string;
-  readonly onStep?: (label: string) => void;
+  readonly onStep?: ((label: string) => void) | undefined;
 }
 
-/** Inside `session.run`. @throws GhostsnapError SNAPSHOT_PINNED, IO; what was deleted before stays deleted. */
+/** Inside `session.run`. @throws GhostsnapError SNAPSHOT_PINNED, SNAPSHOT_NEEDED, IO */
 export async function deleteSnapshots(
   session: WorkspaceSession,
   request: DeleteRequest,
-): Promise<readonly SnapshotId[]> {
-  const deleted: SnapshotId[] = [];
-  for (let from = 0; from < request.ids.length; from += DELETE_BATCH_MAX) {
-    request.signal?.throwIfAborted();
-    const batch = request.ids.slice(from, from + DELETE_BATCH_MAX);
-    await deleteBatch(session, batch, request);
-    deleted.push(...batch);
-  }
-  return deleted;
-}
-
-async function deleteBatch(
-  session: WorkspaceSession,
-  ids: readonly SnapshotId[],
-  request: DeleteRequest,
 ): Promise<void> {
-  const { backend, catalog, entropy } = session.ports;
+  assert(request.ids.length <= DELETE_BATCH_MAX, 'a deletion is bounded');
   request.onStep?.('delete:begin');
   dropArmed(session);
-  const pinnedIds = ids.filter((id) => catalog.snapshot(session.ref.id, id)?.pinned === true);
-  session.decide(
-    { type: 'start-delete', random: entropy.ulidRandom(), ids, pinnedIds, rule: request.rule },
-    'power-loss',
-  );
+  await session.decideDurably(startOf(session, request));
   request.onStep?.('delete:intent-written');
-  await backend.deleteSnapshots(session.ref, ids);
+  await session.ports.backend.deleteSnapshots(session.ref, request.ids);
   request.onStep?.('delete:deleted');
-  session.decide({ type: 'complete-delete', rule: request.rule }, 'power-loss');
+  await session.decideDurably({ type: 'complete-delete', rule: request.rule });
   request.onStep?.('delete:completed');
+}
+
+/**
+ * Inside `session.run`: nothing is recorded and nothing deleted.
+ * @throws GhostsnapError what beginning the deletion would throw
+ */
+export function assertDeletable(session: WorkspaceSession, request: DeleteRequest): void {
+  session.assertTakes(startOf(session, request));
+}
+
+function startOf(session: WorkspaceSession, { ids, rule }: DeleteRequest): Command {
+  const { catalog, entropy } = session.ports;
+  const pinnedIds = ids.filter((id) => catalog.snapshot(session.ref.id, id)?.pinned === true);
+  return { type: 'start-delete', random: entropy.ulidRandom(), ids, pinnedIds, rule };
 }

@@ -43,10 +43,10 @@ import { workspaceDestroyed } from './destroyed-workspace.ts';
 import type { Judgement, JudgeOptions } from './judge-call.ts';
 import { boundedText, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
-import { isPruneDue, prune, pruneNamed } from './prune.ts';
+import { isPruneDue, prune } from './prune.ts';
 import { abandonSession, assertMade, rebindSession, type StepHook } from './rebind.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
-import { recoverSession } from './recover.ts';
+import { recoverAsFarAsPossible, recoverSession } from './recover.ts';
 import { requireSnapshot } from './require-snapshot.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
 import type {
@@ -58,6 +58,7 @@ import type {
   SnapshotRequest,
   SnapshotResult,
   TurnResult,
+  UnfinishedTurn,
 } from './results.ts';
 import { createdAtOf, snapshotInfo } from './snapshot-info.ts';
 import { type TakenSnapshot, takeSnapshot, takeSnapshotSync } from './take-snapshot.ts';
@@ -433,18 +434,11 @@ export class EngineWorkspace implements Workspace {
       signal?: AbortSignal;
     } = {},
   ): Promise<PruneResult> {
-    const act = request.apply === false ? 'plan' : 'apply';
-    const rest = {
-      ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
-    };
-    return await this.#exclusive({ purpose: 'prune', signal: request.signal }, async () => {
-      const { specs } = request;
-      if (specs === undefined) {
-        return await prune(this.#session, { policy: this.#host.policy(), act, ...rest });
-      }
-      const ids = [...new Set(specs.map((spec) => this.resolve(spec)))];
-      return await pruneNamed(this.#session, { ids, act, ...rest });
+    return await prune(this.#session, {
+      ...{ specs: request.specs, onStep: request.onStep, signal: request.signal },
+      act: request.apply === false ? 'plan' : 'apply',
+      policy: () => this.#host.policy(),
+      enter: () => this.#endWhatCanBe(),
     });
   }
 
@@ -518,6 +512,14 @@ export class EngineWorkspace implements Workspace {
     });
   }
 
+  /** Inside the lock. A turn that can't be ended now stays in flight: deleting goes on beside it. */
+  async #endWhatCanBe(): Promise<UnfinishedTurn | null> {
+    const isIdle = this.#session.state.inFlight === null;
+    const report = isIdle ? null : await recoverAsFarAsPossible(this.#session);
+    this.#assertNotDestroyed();
+    return report?.unfinished ?? null;
+  }
+
   /** A `destroy` that was cut short is ended by recovery; the registration must not outlive it. */
   #assertNotDestroyed(): void {
     if (this.#session.state.status !== 'destroyed') return;
@@ -544,7 +546,7 @@ export class EngineWorkspace implements Workspace {
       this.#session.decide({ type: 'activate-workspace' }, 'power-loss');
     }
     const isWhole = state.inFlight === null && !backend.isLeftHalfWay(this.#session.ref);
-    return isWhole ? reconcile(this.#session) : await recoverSession(this.#session);
+    return isWhole ? reconcile(this.#session) : await recoverAsFarAsPossible(this.#session);
   }
 
   #snapshotResult(taken: TakenSnapshot, durationMs: number): SnapshotResult {

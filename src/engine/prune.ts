@@ -4,12 +4,16 @@
  * Never dropped: pins, the newest snapshot, an operation in flight's target and precautionary snapshot,
  * those of the last operations (so that undo keeps working), and where the undo cursor stands.
  */
+import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
+import { DELETE_BATCH_MAX, DELETE_HOLD_MS, DELETE_LOT_MIN } from '../core/limits.ts';
 import { planRetention } from '../core/retention/plan-retention.ts';
 import type { RetentionPolicy } from '../core/retention/policy.ts';
-import { deleteSnapshots } from './delete-snapshots.ts';
-import type { PruneResult, RetentionDecision } from './results.ts';
-import type { WorkspaceSession } from './workspace-session.ts';
+import { turnInFlight } from '../core/state.ts';
+import { assertDeletable, deleteSnapshots } from './delete-snapshots.ts';
+import { resolveSnapshot } from './resolve-snapshot.ts';
+import type { PruneResult, RetentionDecision, UnfinishedTurn } from './results.ts';
+import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
 
 /** Operations whose target and precautionary snapshot are kept, newest first. */
 const OPERATIONS_PROTECTED = 10;
@@ -21,51 +25,145 @@ export function isPruneDue(snapshotCount: number): boolean {
   return snapshotCount > 0 && snapshotCount % PRUNE_EVERY_SNAPSHOTS === 0;
 }
 
-interface PruneWork {
+export interface PruneRequest {
+  /** Exactly these. Absent: the rules decide. */
+  readonly specs?: readonly string[] | undefined;
+  readonly policy: () => RetentionPolicy;
   /** 'plan': nothing is deleted. */
   readonly act: 'plan' | 'apply';
-  readonly onStep?: (label: string) => void;
-  readonly signal?: AbortSignal;
+  /** Alone on the workspace: ends what is in flight as far as it can be, and says what can't. */
+  readonly enter: () => Promise<UnfinishedTurn | null>;
+  readonly onStep?: ((label: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-export interface PruneRequest extends PruneWork {
-  readonly policy: RetentionPolicy;
+interface Plan {
+  readonly decisions: readonly RetentionDecision[];
+  readonly doomed: readonly SnapshotId[];
+  readonly unfinished: UnfinishedTurn | null;
 }
 
-/** Inside `session.run`. */
+/**
+ * Deletes in lots, each alone on the workspace for a few milliseconds: a snapshot that a tool call waits for
+ * comes between two of them. What was pinned, taken as a target or deleted by somebody meanwhile is looked at
+ * again before each lot.
+ * @throws GhostsnapError SNAPSHOT_PINNED, SNAPSHOT_NEEDED, before anything is deleted; INTERRUPTED, IO: what was
+ *   deleted stays deleted
+ */
 export async function prune(
   session: WorkspaceSession,
   request: PruneRequest,
 ): Promise<PruneResult> {
-  const { clock, backend } = session.ports;
-  const startedMs = clock.monotonicMs();
-  const decisions = planPrune(session, request.policy);
-  const doomed = decisions.filter((decision) => !decision.keep).map((decision) => decision.id);
-  if (request.act === 'plan') {
-    return { decisions, deleted: [], durationMs: clock.monotonicMs() - startedMs };
-  }
-  const deleted = await deleteSnapshots(session, {
-    ids: doomed,
-    rule: 'retention',
-    ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
-    ...(request.signal === undefined ? {} : { signal: request.signal }),
-  });
-  await backend.removeReplaced(session.ref);
-  return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs };
-}
-
-/** Exactly these. Inside `session.run`. @throws GhostsnapError as `deleteSnapshots` */
-export async function pruneNamed(
-  session: WorkspaceSession,
-  request: PruneWork & { readonly ids: readonly SnapshotId[] },
-): Promise<PruneResult> {
   const { clock } = session.ports;
   const startedMs = clock.monotonicMs();
-  const { ids, act, ...rest } = request;
-  const decisions = ids.map((id) => ({ id, keep: false, rule: 'named on the command line' }));
-  const deleted =
-    act === 'plan' ? [] : await deleteSnapshots(session, { ids, rule: 'named', ...rest });
-  return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs };
+  const plan = await session.run(alone(request), () => makePlan(session, request));
+  const deleted = request.act === 'plan' ? [] : await deleteInLots(session, request, plan);
+  const { decisions, unfinished } = plan;
+  return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs, unfinished };
+}
+
+function alone({ signal }: PruneRequest): WorkOn {
+  return { purpose: 'prune', signal };
+}
+
+async function makePlan(session: WorkspaceSession, request: PruneRequest): Promise<Plan> {
+  const unfinished = await request.enter();
+  const { specs } = request;
+  const decisions =
+    specs === undefined ? planPrune(session, request.policy()) : namedOnes(session, specs);
+  const doomed = decisions.filter(({ keep }) => !keep).map(({ id }) => id);
+  // All of them or none: whoever names a pinned one among others hears of it before the first goes.
+  for (const ids of batchesOf(doomed)) assertDeletable(session, { ids, rule: ruleOf(request) });
+  return { decisions, doomed, unfinished };
+}
+
+function namedOnes(session: WorkspaceSession, specs: readonly string[]): RetentionDecision[] {
+  const { catalog } = session.ports;
+  const ids = new Set(specs.map((spec) => resolveSnapshot(catalog, session.ref.id, spec)));
+  return [...ids].map((id) => ({ id, keep: false, rule: 'named on the command line' }));
+}
+
+function ruleOf({ specs }: PruneRequest): string {
+  return specs === undefined ? 'retention' : 'named';
+}
+
+function* batchesOf(ids: readonly SnapshotId[]): Generator<readonly SnapshotId[]> {
+  for (let from = 0; from < ids.length; from += DELETE_BATCH_MAX) {
+    yield ids.slice(from, from + DELETE_BATCH_MAX);
+  }
+}
+
+async function deleteInLots(
+  session: WorkspaceSession,
+  request: PruneRequest,
+  plan: Plan,
+): Promise<readonly SnapshotId[]> {
+  const deleted: SnapshotId[] = [];
+  let size = DELETE_LOT_MIN;
+  for (let from = 0; from < plan.doomed.length; ) {
+    assertNotInterrupted(request.signal);
+    const asked = plan.doomed.slice(from, from + size);
+    from += asked.length;
+    const heldMs = await session.run(alone(request), async () => {
+      const { done, heldMs: ms } = await deleteLot(session, request, { ...plan, doomed: asked });
+      deleted.push(...done);
+      return ms;
+    });
+    size = nextSize(size, heldMs);
+  }
+  // What a swap left aside is the way back of one that is not ended.
+  const isRuleBased = request.specs === undefined && plan.unfinished === null;
+  if (isRuleBased) {
+    await session.run(alone(request), () => session.ports.backend.removeReplaced(session.ref));
+  }
+  return deleted;
+}
+
+async function deleteLot(
+  session: WorkspaceSession,
+  request: PruneRequest,
+  plan: Plan,
+): Promise<{ readonly done: readonly SnapshotId[]; readonly heldMs: number }> {
+  const { clock, catalog } = session.ports;
+  const startedMs = clock.monotonicMs();
+  const turn = turnInFlight(session.state);
+  const isKnown = turn !== null && turn.operation === plan.unfinished?.operation;
+  if (session.state.inFlight !== null && !isKnown) await request.enter();
+  const isThere = (id: SnapshotId): boolean => catalog.snapshot(session.ref.id, id) !== null;
+  const ids = plan.doomed.filter(isThere);
+  const isNamed = request.specs !== undefined;
+  const doomed = isNamed ? ids : stillUnneeded(session, ids);
+  if (doomed.length > 0) {
+    await deleteSnapshots(session, { ids: doomed, rule: ruleOf(request), onStep: request.onStep });
+  }
+  // Named ones that somebody else deleted are gone, which is what was asked for.
+  return { done: isNamed ? plan.doomed : doomed, heldMs: clock.monotonicMs() - startedMs };
+}
+
+function stillUnneeded(session: WorkspaceSession, ids: readonly SnapshotId[]): SnapshotId[] {
+  const { catalog } = session.ports;
+  const needed = protectedIds(session);
+  const isPinned = (id: SnapshotId): boolean =>
+    catalog.snapshot(session.ref.id, id)?.pinned === true;
+  return ids.filter((id) => !needed.has(id) && !isPinned(id));
+}
+
+/** Grows while a lot is short, so that a fast disk is not kept busy with records of lots. */
+function nextSize(size: number, heldMs: number): number {
+  if (heldMs > DELETE_HOLD_MS) return Math.max(DELETE_LOT_MIN, Math.floor(size / 2));
+  return heldMs * 2 < DELETE_HOLD_MS ? Math.min(DELETE_BATCH_MAX, size * 2) : size;
+}
+
+function assertNotInterrupted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new GhostsnapError(
+    'INTERRUPTED',
+    'Deleting snapshots was interrupted between two of them.',
+    {
+      hint: 'Run the same command again: it carries on from where it stopped.',
+      cause: signal.reason,
+    },
+  );
 }
 
 function planPrune(
@@ -84,10 +182,11 @@ function planPrune(
 
 function protectedIds(session: WorkspaceSession): ReadonlySet<SnapshotId> {
   const { catalog } = session.ports;
-  const { head, inFlight, cursor } = session.state;
+  const { head, cursor } = session.state;
+  const turn = turnInFlight(session.state);
   const ids = new Set<SnapshotId>();
   if (head !== null) ids.add(head);
-  if (inFlight?.type === 'turn') ids.add(inFlight.target).add(inFlight.precautionary);
+  if (turn !== null) ids.add(turn.target).add(turn.precautionary);
   for (const operation of catalog.listOperations(session.ref.id, OPERATIONS_PROTECTED)) {
     ids.add(operation.target).add(operation.precautionary);
   }

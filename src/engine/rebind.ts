@@ -8,7 +8,8 @@
  */
 import type { Backend, WorkspaceRef } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
-import { recoverSession } from './recover.ts';
+import { emptyDraft } from './reconcile.ts';
+import { endDeletion } from './recover.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export type StepHook = (label: string) => void;
@@ -59,10 +60,10 @@ export async function abandonSession(
 
 /** A turn in flight cannot be finished without a tree; a deletion can. */
 async function endInFlight(session: WorkspaceSession): Promise<void> {
-  const { inFlight } = session.state;
-  if (inFlight?.type === 'turn') {
+  if (session.state.inFlight?.type === 'delete') await endDeletion(session, emptyDraft());
+  if (session.state.inFlight?.type === 'turn') {
     session.decide({ type: 'abandon-turn', reason: 'the tree is gone' }, 'power-loss');
-  } else if (inFlight?.type === 'delete') await recoverSession(session);
+  }
 }
 
 function assertGone(backend: Backend, ref: WorkspaceRef): void {

@@ -7,7 +7,7 @@
 import type { OperationId, SnapshotId } from '../core/ids.ts';
 import { reconcileArmed } from './arm-snapshot.ts';
 import { NO_LABELS } from './labels.ts';
-import type { RecoveryReport } from './results.ts';
+import type { RecoveryReport, UnfinishedTurn } from './results.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 /** A report while it is written. */
@@ -17,6 +17,7 @@ export interface RecoveryDraft {
   readonly torn: SnapshotId[];
   readonly finished: OperationId[];
   readonly abandoned: OperationId[];
+  unfinished: UnfinishedTurn | null;
 }
 
 /**
@@ -30,7 +31,7 @@ export function reconcile(session: WorkspaceSession): RecoveryReport {
 }
 
 export function emptyDraft(): RecoveryDraft {
-  return { adopted: [], lost: [], torn: [], finished: [], abandoned: [] };
+  return { adopted: [], lost: [], torn: [], finished: [], abandoned: [], unfinished: null };
 }
 
 export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDraft): void {

@@ -6,28 +6,51 @@
  * run again at any point. Before a half-turned tree is turned further, it is snapshotted as it is: the
  * person may have worked on it since.
  */
-import { assert } from '../core/errors.ts';
+import { assert, GhostsnapError } from '../core/errors.ts';
 import type { OperationId } from '../core/ids.ts';
 import { parseDisplayPath, type RawPath } from '../core/raw-path.ts';
-import type { InFlight } from '../core/state.ts';
+import { type TurnInFlight, turnInFlight } from '../core/state.ts';
 import { NO_LABELS } from './labels.ts';
 import { emptyDraft, type RecoveryDraft, reconcileSnapshots } from './reconcile.ts';
 import type { RecoveryReport } from './results.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
-type Turn = Extract<InFlight, { type: 'turn' }>;
-
 const OPERATIONS_SEARCHED = 8;
 
 /** Inside `session.run`, on an active workspace. */
 export async function recoverSession(session: WorkspaceSession): Promise<RecoveryReport> {
   const draft = emptyDraft();
+  await recoverInto(session, draft);
+  return draft;
+}
+
+/**
+ * As `recoverSession`, but a turn that can't be ended now is reported and stays in flight. Reading goes on,
+ * and snapshots that it does not need can be deleted: that is where the room for it comes from.
+ */
+export async function recoverAsFarAsPossible(session: WorkspaceSession): Promise<RecoveryReport> {
+  const draft = emptyDraft();
+  try {
+    await recoverInto(session, draft);
+  } catch (error) {
+    const turn = turnInFlight(session.state);
+    if (turn === null || !isRoomMissing(error)) throw error;
+    draft.unfinished = { operation: turn.operation, reason: error.message };
+  }
+  return draft;
+}
+
+/** A tree that can't be written says so in several ways. Whatever else failed is not helped by deleting. */
+function isRoomMissing(error: unknown): error is GhostsnapError {
+  return error instanceof GhostsnapError && (error.kind === 'limit' || error.kind === 'io');
+}
+
+async function recoverInto(session: WorkspaceSession, draft: RecoveryDraft): Promise<void> {
   await session.ports.backend.recoverWorkspace(session.ref);
   reconcileSnapshots(session, draft);
   await endInFlight(session, draft);
   reconcileSnapshots(session, draft);
-  return draft;
 }
 
 async function endInFlight(session: WorkspaceSession, draft: RecoveryDraft): Promise<void> {
@@ -39,9 +62,9 @@ async function endInFlight(session: WorkspaceSession, draft: RecoveryDraft): Pro
       await endTurn(session, inFlight, draft);
       return;
     case 'delete':
-      await backend.deleteSnapshots(session.ref, inFlight.snapshots);
-      session.decide({ type: 'complete-delete', rule: 'finished by recovery' }, 'power-loss');
-      draft.finished.push(inFlight.operation);
+      await endDeletion(session, draft);
+      // The turn that the room was made for.
+      await endInFlight(session, draft);
       return;
     case 'destroy':
       if (inFlight.tree === 'removed') await backend.removeWorkspace(session.ref);
@@ -51,7 +74,20 @@ async function endInFlight(session: WorkspaceSession, draft: RecoveryDraft): Pro
   }
 }
 
-async function endTurn(session: WorkspaceSession, turn: Turn, draft: RecoveryDraft): Promise<void> {
+/** Inside `session.run`, with a deletion in flight. */
+export async function endDeletion(session: WorkspaceSession, draft: RecoveryDraft): Promise<void> {
+  const { inFlight } = session.state;
+  assert(inFlight?.type === 'delete', 'a deletion that is ended is in flight');
+  await session.ports.backend.deleteSnapshots(session.ref, inFlight.snapshots);
+  session.decide({ type: 'complete-delete', rule: 'finished by recovery' }, 'power-loss');
+  draft.finished.push(inFlight.operation);
+}
+
+async function endTurn(
+  session: WorkspaceSession,
+  turn: TurnInFlight,
+  draft: RecoveryDraft,
+): Promise<void> {
   const { backend } = session.ports;
   const intent = findIntent(session, turn.operation);
   if (turn.mode === 'swap') {
@@ -82,7 +118,7 @@ async function endTurn(session: WorkspaceSession, turn: Turn, draft: RecoveryDra
 
 function complete(
   session: WorkspaceSession,
-  turn: Turn,
+  turn: TurnInFlight,
   draft: RecoveryDraft,
   changes: number | null,
 ): void {
@@ -92,7 +128,7 @@ function complete(
 
 function abandon(
   session: WorkspaceSession,
-  turn: Turn,
+  turn: TurnInFlight,
   draft: RecoveryDraft,
   reason: string,
 ): void {

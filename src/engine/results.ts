@@ -68,10 +68,19 @@ export interface TurnResult {
   readonly notes: readonly { readonly path: string; readonly what: string }[];
 }
 
+/** An operation that could not be ended, mostly for want of room; both its states are whole. */
+export interface UnfinishedTurn {
+  readonly operation: OperationId;
+  /** For people. */
+  readonly reason: string;
+}
+
 export interface PruneResult {
   readonly decisions: readonly RetentionDecision[];
   readonly deleted: readonly SnapshotId[];
   readonly durationMs: number;
+  /** It still waits to be ended: the next operation tries again. */
+  readonly unfinished: UnfinishedTurn | null;
 }
 
 export interface RecoveryReport {
@@ -80,4 +89,6 @@ export interface RecoveryReport {
   readonly torn: readonly SnapshotId[];
   readonly finished: readonly OperationId[];
   readonly abandoned: readonly OperationId[];
+  /** Of an opening: what was in flight and can't be ended now. Reading and deleting work all the same. */
+  readonly unfinished: UnfinishedTurn | null;
 }

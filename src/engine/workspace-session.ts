@@ -15,7 +15,7 @@ import { emptyState } from '../core/fold-event.ts';
 import type { PromptId } from '../core/ids.ts';
 import { LOCK_WAIT_MS } from '../core/limits.ts';
 import type { WorkspaceState } from '../core/state.ts';
-import { step } from '../core/step.ts';
+import { type StepResult, step } from '../core/step.ts';
 import type { Catalog, Clock, Entropy, Lock, LockOptions, Locks } from './ports.ts';
 
 export interface EnginePorts {
@@ -140,15 +140,23 @@ export class WorkspaceSession {
   }
 
   #decide(command: Command, durability: Durability): readonly Effect[] {
-    const result = step(this.state, command, this.ports.clock.nowMs());
-    if (!result.ok) {
-      const { code, message, hint } = result.conflict;
-      throw new GhostsnapError(code, message, { hint, data: { workspace: this.ref.id } });
-    }
+    const result = this.#step(command);
     if (result.events.length > 0) {
       this.#commit(result.events, result.state, durability);
     }
     return result.effects;
+  }
+
+  /** Nothing is recorded. @throws GhostsnapError the code of the conflict that `decide` would meet */
+  assertTakes(command: Command): void {
+    this.#step(command);
+  }
+
+  #step(command: Command): Extract<StepResult, { ok: true }> {
+    const result = step(this.state, command, this.ports.clock.nowMs());
+    if (result.ok) return result;
+    const { code, message, hint } = result.conflict;
+    throw new GhostsnapError(code, message, { hint, data: { workspace: this.ref.id } });
   }
 
   #commit(events: readonly Event[], state: WorkspaceState, durability: Durability): void {

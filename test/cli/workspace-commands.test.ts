@@ -274,6 +274,7 @@ describe.each(['store', 'btrfs'] as const)('commands on a %s workspace', (backen
       torn: [],
       finished: [],
       abandoned: [],
+      unfinished: null,
       rebound: null,
       isThere: true,
     });

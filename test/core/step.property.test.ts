@@ -4,7 +4,7 @@ import type { Command } from '../../src/core/command.ts';
 import type { Event } from '../../src/core/event.ts';
 import { emptyState, encodeState, foldEvents } from '../../src/core/fold-event.ts';
 import { nextUlid, type SnapshotId, snapshotId, workspaceId } from '../../src/core/ids.ts';
-import type { WorkspaceState } from '../../src/core/state.ts';
+import { turnInFlight, type WorkspaceState } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
 
 const WORKSPACE = workspaceId(nextUlid('', 1, new Uint8Array(10)));
@@ -19,6 +19,7 @@ const move = fc.record({
     'undo',
     'redo',
     'delete',
+    'delete-during',
     'fail',
     'lost',
   ),
@@ -91,8 +92,8 @@ function play(
   const isWalk = m.kind === 'undo' || m.kind === 'redo';
   const cursor = isWalk ? m.pick % Math.max(1, historyLength) : null;
   const precautionary = snapshot(run, 'precautionary', m.random);
-  const kind =
-    m.kind === 'fail' ? 'rollback' : (m.kind as 'rollback' | 'restore' | 'undo' | 'redo');
+  const isRollback = m.kind === 'fail' || m.kind === 'delete-during';
+  const kind = isRollback ? 'rollback' : (m.kind as 'rollback' | 'restore' | 'undo' | 'redo');
   const mode = 'in-place';
   const turn = {
     random: m.random,
@@ -105,8 +106,25 @@ function play(
     token: '',
   };
   take(run, { type: 'start-turn', ...turn } as Command);
+  if (m.kind === 'delete-during') deleteDuring(run, m.random);
   if (m.kind === 'fail') take(run, { type: 'abandon-turn', reason: 'x' });
   else take(run, { type: 'complete-turn', changes: 1, recovered: false });
+}
+
+/** Everything goes but what the turn in flight needs, one after the other. */
+function deleteDuring(run: Run, random: Uint8Array): void {
+  const turn = turnInFlight(run.state);
+  if (turn === null) throw new Error('no turn');
+  for (const id of [...run.ids]) {
+    const isNeeded = id === turn.target || id === turn.precautionary;
+    const begun = take(run, { type: 'start-delete', random, ids: [id], pinnedIds: [], rule: 'r' });
+    expect(begun).toBe(!isNeeded);
+    if (isNeeded) continue;
+    expect(turnInFlight(run.state)).toEqual(turn);
+    take(run, { type: 'complete-delete', rule: 'r' });
+    expect(run.state.inFlight).toEqual(turn);
+    run.ids = run.ids.filter((other) => other !== id);
+  }
 }
 
 describe('step()', () => {
@@ -138,6 +156,30 @@ describe('step()', () => {
     );
     const result = step(run.state, { type: 'start-destroy', random, tree: 'kept' }, run.nowMs);
     expect(result).toMatchObject({ ok: false, conflict: { code: 'OPERATION_IN_FLIGHT' } });
+  });
+
+  it('lets a turn in flight have what it needs, and anything else be deleted beside it', () => {
+    const run = start();
+    const [target, other] = [1, 2].map((byte) =>
+      snapshot(run, 'ordinary', new Uint8Array(10).fill(byte)),
+    ) as [SnapshotId, SnapshotId];
+    const random = new Uint8Array(10);
+    const precautionary = snapshot(run, 'precautionary', random);
+    const how = { kind: 'rollback', mode: 'in-place', cursor: null, paths: [], token: '' } as const;
+    take(run, { type: 'start-turn', random, target, precautionary, ...how });
+    for (const needed of [target, precautionary]) {
+      const ids = [other, needed];
+      const result = step(
+        run.state,
+        { type: 'start-delete', random, ids, pinnedIds: [], rule: '' },
+        1,
+      );
+      expect(result).toMatchObject({ ok: false, conflict: { code: 'SNAPSHOT_NEEDED' } });
+    }
+    const alone = { type: 'start-delete', random, ids: [other], pinnedIds: [], rule: '' } as const;
+    expect(take(run, alone)).toBe(true);
+    expect(take(run, { type: 'start-turn', random, target, precautionary, ...how })).toBe(false);
+    expect(take(run, alone)).toBe(false);
   });
 
   it('refuses to delete a pinned snapshot', () => {

@@ -2,11 +2,11 @@
 import type { WorkspaceRef } from '../../src/backend/backend.ts';
 import { assert, type ErrorCode, GhostsnapError } from '../../src/core/errors.ts';
 import { nextUlid, workspaceId } from '../../src/core/ids.ts';
-import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
+import { KEEP_EVERYTHING_POLICY, type RetentionPolicy } from '../../src/core/retention/policy.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
 import type { Lock, Locks } from '../../src/engine/ports.ts';
 import type { WorkspaceHost } from '../../src/engine/workspace-host.ts';
-import { WorkspaceSession } from '../../src/engine/workspace-session.ts';
+import { type EnginePorts, WorkspaceSession } from '../../src/engine/workspace-session.ts';
 import { SimBackend, SimDisk, type SimVolume } from '../sim/sim-backend.ts';
 import { SimCatalog, SimCatalogStore } from '../sim/sim-catalog.ts';
 import type { SimHost } from '../sim/sim-process.ts';
@@ -19,6 +19,8 @@ export interface EngineWorld {
   readonly catalog: SimCatalog;
   /** The next step of disk or catalog fails with this, once. */
   failNext(code: ErrorCode): void;
+  /** Each step of this name fails so, until `code` is null. */
+  failEach(label: string, code: ErrorCode | null): void;
   readonly ref: WorkspaceRef;
   /** The live tree, to edit. */
   live(): LiveFiles;
@@ -66,18 +68,23 @@ function freeLock(name: string, isInherited: boolean): Lock {
   };
 }
 
-export async function makeEngineWorld(): Promise<EngineWorld> {
+export interface EngineWorldOptions {
+  readonly policy?: RetentionPolicy;
+}
+
+export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise<EngineWorld> {
   const random = new SimRandom(1);
   let failure: ErrorCode | null = null;
+  const failing = new Map<string, ErrorCode>();
   const step = (label: string): void => {
-    const code = failure;
+    const code = failure ?? failing.get(label) ?? null;
     failure = null;
     if (code !== null) throw new GhostsnapError(code, `The simulated disk failed at ${label}.`);
   };
-  const host: SimHost = { step, stepAlone: (_id, label) => step(label), pause: async () => {} };
+  const simHost: SimHost = { step, stepAlone: (_id, label) => step(label), pause: async () => {} };
   const disk = new SimDisk();
-  const backend = new SimBackend(disk, host);
-  const catalog = new SimCatalog(new SimCatalogStore(), host);
+  const backend = new SimBackend(disk, simHost);
+  const catalog = new SimCatalog(new SimCatalogStore(), simHost);
   const id = workspaceId(nextUlid('', 1, new Uint8Array(10)));
   const ref = { id, path: '/sim', poolRoot: '/pool' };
   let nowMs = 1_000_000;
@@ -92,7 +99,7 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
     return taken;
   };
   const locks: Locks = { acquire: async (name) => lock(name), acquireSync: lock };
-  const ports = {
+  const ports: EnginePorts = {
     backend,
     catalog,
     locks,
@@ -102,7 +109,7 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
   const workspaceHost: WorkspaceHost = {
     pool: 'sim',
     backend: 'memory',
-    policy: () => KEEP_EVERYTHING_POLICY,
+    policy: () => options.policy ?? KEEP_EVERYTHING_POLICY,
     judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
     closing: () => {},
     release: async () => {},
@@ -117,6 +124,10 @@ export async function makeEngineWorld(): Promise<EngineWorld> {
   const files = new LiveFiles(disk.volume(id));
   return {
     ...{ workspace, backend, catalog, ref },
+    failEach: (label, code) => {
+      if (code === null) failing.delete(label);
+      else failing.set(label, code);
+    },
     failNext: (code) => {
       failure = code;
     },

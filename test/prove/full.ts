@@ -78,6 +78,8 @@ export const full: Prover = {
       }
       failures.push(...stage.failures.map((line) => `${ground.name}: ${line}`));
       counts.refused = (counts.refused ?? 0) + stage.refused;
+      counts['turns stuck'] = (counts['turns stuck'] ?? 0) + stage.stuck;
+      counts['ended by deleting'] = (counts['ended by deleting'] ?? 0) + stage.endedByDeleting;
     }
     return { counts: { ...counts, steps: effort.done }, failures };
   },
@@ -94,6 +96,9 @@ interface State {
 class FullStage {
   readonly failures: string[] = [];
   refused = 0;
+  /** Turns that ended RESTORE_FAILED, and those that deleting alone made room for. */
+  stuck = 0;
+  endedByDeleting = 0;
   readonly #ground: FullGround;
   readonly #base: string;
   readonly #path: string;
@@ -193,17 +198,50 @@ class FullStage {
         this.failures.push(`${line}: it failed and the tree changed`);
     }
     await this.#checkSnapshots(workspace, line);
-    // A turn that could neither end nor be taken back stays in flight, and is ended before anything else:
-    // as long as that has no room, deleting has none either. Known, and told in docs/reliability.md.
-    if (code === 'RESTORE_FAILED') return;
-    const doomed = workspace.list().find(({ pinned }) => !pinned);
-    if (doomed === undefined) return;
-    try {
-      await workspace.prune({ specs: [doomed.id] });
-    } catch (error) {
-      this.failures.push(`${line}: deleting on the full disk: ${String(error)}`);
+    await this.#deleteSome(workspace, line);
+    if (code === 'RESTORE_FAILED') await this.#endTurn(workspace, line);
+  }
+
+  /** Deleting works on the full disk, also beside a turn that found no room to end. */
+  async #deleteSome(workspace: Workspace, line: string): Promise<void> {
+    const needed = new Set<string>();
+    const [last] = workspace.operations(1);
+    if (last?.outcome === 'in-flight') needed.add(last.target).add(last.precautionary);
+    for (const { id, pinned } of workspace.list()) {
+      if (pinned || needed.has(id)) continue;
+      try {
+        await workspace.prune({ specs: [id] });
+      } catch (error) {
+        this.failures.push(`${line}: deleting on the full disk: ${String(error)}`);
+        return;
+      }
+      this.#spare = this.#spare.filter((other) => other !== id);
+      // Beside a turn all of it goes, as somebody does who needs the room.
+      if (needed.size === 0) return;
     }
-    this.#spare = this.#spare.filter((id) => id !== doomed.id);
+  }
+
+  /** With a little room that is not the deletions' own: the turn goes where it was to go. */
+  async #endTurn(workspace: Workspace, line: string): Promise<void> {
+    this.stuck += 1;
+    const target = workspace.operations(1)[0]?.target ?? '';
+    const wanted = await this.#hash(this.#placeOf(workspace, target));
+    const recover = async (): Promise<boolean> => {
+      try {
+        await workspace.recover();
+        return true;
+      } catch (error) {
+        if (error instanceof GhostsnapError && CODES.has(error.code)) return false;
+        throw error;
+      }
+    };
+    if (await recover()) this.endedByDeleting += 1;
+    else {
+      this.#free();
+      await workspace.recover();
+    }
+    const live = await this.#hash({ dir: this.#path });
+    if (live !== wanted) this.failures.push(`${line}: the turn was not finished`);
   }
 
   async #goOn(workspace: Workspace, line: string): Promise<void> {
@@ -219,17 +257,20 @@ class FullStage {
 
   /** Reading, also on the full disk: the states are listed, whole, and can be compared. */
   async #checkSnapshots(workspace: Workspace, line: string): Promise<void> {
-    const { poolRoot, workspace: ws } = workspace.info;
     const listed = new Set(workspace.list().map(({ id }) => id as string));
     for (const { id, hash } of this.#states) {
       if (!listed.has(id)) this.failures.push(`${line}: ${id} is lost`);
-      const place: Place =
-        this.#ground.backend === 'store'
-          ? { store: poolRoot, workspace: ws, snapshot: id }
-          : { dir: join(poolRoot, '.ghostsnap', ws, id) };
-      if ((await this.#hash(place)) !== hash) this.failures.push(`${line}: ${id} is another tree`);
+      if ((await this.#hash(this.#placeOf(workspace, id))) !== hash)
+        this.failures.push(`${line}: ${id} is another tree`);
       for await (const _change of workspace.diff(id));
     }
+  }
+
+  #placeOf(workspace: Workspace, id: string): Place {
+    const { poolRoot, workspace: ws } = workspace.info;
+    return this.#ground.backend === 'store'
+      ? { store: poolRoot, workspace: ws, snapshot: id }
+      : { dir: join(poolRoot, '.ghostsnap', ws, id) };
   }
 
   #other(state: State): State {

@@ -67,7 +67,7 @@ const S_IFDIR = 0o040000;
 
 /** What a name in a directory of a btrfs is; symlinks are not followed. */
 export function entryKind(parentFd: number, name: string): EntryKind {
-  if (statx.tryRead(parentFd, name) !== 0) return 'missing';
+  if (!statx.isThere(parentFd, name)) return 'missing';
   if ((statx.mode & S_IFMT) !== S_IFDIR) return 'other';
   return statx.ino === SUBVOLUME_ROOT_INO ? 'subvolume' : 'directory';
 }

@@ -159,7 +159,7 @@ export function openExisting(directory: WorkspaceDirectory): number {
 }
 
 export function isSubvolumeRoot(parentFd: number, name: string): boolean {
-  return statx.tryRead(parentFd, name) === 0 && statx.ino === SUBVOLUME_ROOT_INO;
+  return statx.isThere(parentFd, name) && statx.ino === SUBVOLUME_ROOT_INO;
 }
 
 /** A snapshot that somebody made writable may hold anything: it is not offered as a state to go to. */

@@ -253,7 +253,7 @@ function openPoolDirectory(ref: WorkspaceRef, path: string): number {
     if (errnoOf(error) !== 'ENOENT') {
       throw toGhostsnapError(error, { what: 'Opening the pool', path: rawFromText(path) });
     }
-    if (statx.tryRead(AT_FDCWD, rawFromText(`${ref.poolRoot}/${GHOST_DIRECTORY}`)) !== 0) {
+    if (!statx.isThere(AT_FDCWD, rawFromText(`${ref.poolRoot}/${GHOST_DIRECTORY}`))) {
       throw new GhostsnapError('POOL_NOT_MOUNTED', `There is no pool at ${ref.poolRoot}`, {
         data: { path: ref.poolRoot },
         hint: 'Mount it: "ghostsnap pool mount".',

@@ -62,11 +62,18 @@ export function tryReadManifest(ref: WorkspaceRef, id: SnapshotId): Manifest | n
   }
 }
 
+/** @throws GhostsnapError IO, LIMIT_EXCEEDED, NOT_PERMITTED for one that can't be read now: it is not torn */
 export function listManifests(ref: WorkspaceRef): SnapshotOnDisk[] {
-  return snapshotIdsOnDisk(workspacePaths(ref.poolRoot, ref.id)).map((id) => {
-    const manifest = tryReadManifest(ref, id);
-    const createdAtMs = manifest?.createdAtMs ?? ulidTimeMs(ulidOf(id));
-    return { id, createdAtMs, isWhole: manifest !== null };
+  return snapshotIdsOnDisk(workspacePaths(ref.poolRoot, ref.id)).flatMap((id) => {
+    try {
+      return { id, createdAtMs: readManifest(ref, id).createdAtMs, isWhole: true };
+    } catch (error) {
+      // Who takes a failing disk for a torn manifest drops a whole snapshot from the list.
+      if (!(error instanceof GhostsnapError)) throw error;
+      if (error.kind === 'not-found') return [];
+      if (error.kind !== 'corrupt' && error.data.errno !== 'EISDIR') throw error;
+      return { id, createdAtMs: ulidTimeMs(ulidOf(id)), isWhole: false };
+    }
   });
 }
 

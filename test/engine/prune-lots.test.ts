@@ -1,0 +1,66 @@
+/** Retention deletes in lots, so that what a tool call waits for comes between two of them. */
+import { describe, expect, it } from 'vitest';
+import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
+import type { SnapshotId, SnapshotResult } from '../../src/index.ts';
+import { type EngineWorld, makeEngineWorld } from './engine-world.ts';
+
+const NOTHING_BY_AGE = { keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 };
+const KEEP_FEW = { ...KEEP_EVERYTHING_POLICY, ...NOTHING_BY_AGE, keepLast: 4 };
+const MANY = 60;
+
+async function withSnapshots(): Promise<EngineWorld & { readonly ids: readonly SnapshotId[] }> {
+  const world = await makeEngineWorld({ policy: KEEP_FEW });
+  const ids: SnapshotId[] = [];
+  for (let content = 1; content <= MANY; content += 1) {
+    world.live().set('a', content);
+    ids.push((await world.workspace.snapshot()).id);
+  }
+  return { ...world, ids };
+}
+
+describe('prune()', () => {
+  it('lets a snapshot in between two lots', async () => {
+    const { workspace, catalog, ref } = await withSnapshots();
+    const { sequence = 0 } = catalog.loadState(ref.id) ?? {};
+    let taking: Promise<SnapshotResult> | null = null;
+    const onStep = (): void => {
+      taking ??= workspace.snapshot();
+    };
+    const pruned = await workspace.prune({ onStep });
+    const taken = await taking;
+    expect(pruned.deleted.length).toBeGreaterThan(MANY - 10);
+    const types = catalog.events(ref.id, sequence, 1000).map(({ type }) => type);
+    const at = types.indexOf('snapshot.created');
+    expect(types.slice(0, at)).toContain('snapshots.deleted');
+    expect(types.slice(at)).toContain('snapshots.deleted');
+    expect(workspace.list()[0]?.id).toBe((taken as SnapshotResult | null)?.id);
+  });
+
+  it('looks again before each lot: what became the target of a rollback meanwhile stays', async () => {
+    const { workspace, ids, live } = await withSnapshots();
+    const [, target] = ids as [SnapshotId, SnapshotId];
+    const [pruned, turned] = await Promise.all([
+      workspace.prune(),
+      workspace.rollback(target, { mode: 'in-place' }),
+    ]);
+    expect(pruned.decisions.find(({ id }) => id === target)?.keep).toBe(false);
+    expect(pruned.deleted).not.toContain(target);
+    expect(workspace.show(target).id).toBe(turned.target);
+    expect([...live()]).toEqual([['a', 2]]);
+  });
+
+  it('ends between two lots when it is interrupted, and what was deleted stays so', async () => {
+    const { workspace } = await withSnapshots();
+    const interrupt = new AbortController();
+    const onStep = (label: string): void => {
+      if (label === 'delete:completed') interrupt.abort();
+    };
+    await expect(workspace.prune({ onStep, signal: interrupt.signal })).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+    });
+    const left = workspace.list().length;
+    expect(left).toBeLessThan(MANY);
+    expect(left).toBeGreaterThan(MANY - 20);
+    expect((await workspace.prune()).unfinished).toBeNull();
+  });
+});
