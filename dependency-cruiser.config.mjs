@@ -148,6 +148,26 @@ export default {
       to: { path: '^src/(service|api)/', pathNot: '^src/api/door/' },
     },
     {
+      name: 'client-carries-the-wire-only',
+      comment: 'Who imports ghostsnap/client gets the wire and Node: no library, nothing native.',
+      severity: 'error',
+      from: { path: '^src/api/client/' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/(core|api/schema|api/client)/|^src/api/routes\\.ts$',
+      },
+    },
+    {
+      name: 'client-needs-no-library',
+      comment: 'Types of zod are looked at, zod is not loaded: the service has checked what it sends.',
+      severity: 'error',
+      from: { path: '^src/api/(client/|routes\\.ts$)' },
+      to: {
+        dependencyTypes: ['npm'],
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
       name: 'only-daemon-and-cli-construct',
       comment: 'daemon/ is known by the command line and by the public entry point only.',
       severity: 'error',

@@ -83,6 +83,7 @@ export const ERROR_CODES = {
   DEADLINE_EXCEEDED: 'transient',
   OVERLOADED: 'transient',
   STOPPING: 'transient',
+  UNREACHABLE: 'transient',
   FORMAT_TOO_NEW: 'corrupt',
   FORMAT_UNKNOWN: 'corrupt',
   CATALOG_CORRUPT: 'corrupt',
