@@ -165,7 +165,7 @@ async function advise(
   const { action, message } = advice;
   if (action === 'warn') return { type: 'advice', message };
   if (harness.canAsk) return { type: 'ask', reason: message };
-  await workspace.endCall({ call, outcome: 'failed' });
+  await workspace.endCall({ call, outcome: 'blocked' });
   return { type: 'block', reason: `${message}\n${NOBODY_TO_ASK}` };
 }
 

@@ -102,7 +102,7 @@ export class WorkspaceGuard implements CallGuard {
     const advice = await workspace.adviseCall(call, input);
     if (advice?.action !== 'ask') return null;
     if (this.#options.canAsk === 'yes') return advice.message;
-    await workspace.endCall({ call, outcome: 'failed' });
+    await workspace.endCall({ call, outcome: 'blocked' });
     throw new GhostsnapError('CONFIRMATION_NEEDED', advice.message, { hint: NOBODY_TO_ASK });
   }
 

@@ -3,6 +3,8 @@
  * direction.
  */
 import type { Command } from 'commander';
+import type { RollbackRequest, TurnResult } from '../engine/results.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
 import {
   type CliContext,
   jsonOption,
@@ -17,10 +19,13 @@ import { printPlan, printTurn } from './turn-output.ts';
 const HELP: Readonly<Record<'undo' | 'redo', string>> = {
   undo: `
 States are the snapshots and what every rollback left. Undo walks back through
-them, rollbacks included; redo walks forward until something new happens.
+them, rollbacks included; redo walks forward until something new happens. On a
+terminal you choose the state, the one before first; --yes takes that one unasked,
+as it is done where there is no terminal.
 
-Example:
-  $ ghostsnap rollback @ && ghostsnap undo`,
+Examples:
+  $ ghostsnap rollback @ && ghostsnap undo
+  $ ghostsnap undo --yes`,
   redo: `
 Possible until something new happens after the undo.
 
@@ -33,6 +38,7 @@ export function registerWalk(
   context: CliContext,
   direction: 'undo' | 'redo',
 ): void {
+  if (direction === 'undo') program.option('--yes', 'go one state back and do not ask');
   workspaceOption(jsonOption(program))
     .option('--dry-run', 'print what would happen and change nothing')
     .addHelpText('after', HELP[direction])
@@ -43,6 +49,7 @@ export function registerWalk(
 
 interface Options extends WorkspaceOptions {
   readonly dryRun?: true;
+  readonly yes?: true;
 }
 
 async function walk(
@@ -57,11 +64,37 @@ async function walk(
       await printPlan(output, await workspace.planWalk(direction, { signal }), format);
       return;
     }
+    const isAsked = direction === 'undo' && options.yes !== true && format === 'text';
+    const chosen =
+      isAsked && context.environment.isTty === true ? await pick(context, workspace, signal) : null;
     using bar = progressBar(output, direction === 'undo' ? 'Undoing' : 'Redoing');
     const request = { signal, onProgress: bar.onProgress };
-    const result =
-      direction === 'undo' ? await workspace.undo(request) : await workspace.redo(request);
-    printTurn(output, result, format);
+    printTurn(output, await turn(workspace, { direction, chosen, request }), format);
     noteIfLeftBehind(context);
   });
+}
+
+function turn(
+  workspace: Workspace,
+  to: {
+    readonly direction: 'undo' | 'redo';
+    readonly chosen: string | null;
+    readonly request: RollbackRequest;
+  },
+): Promise<TurnResult> {
+  const { direction, chosen, request } = to;
+  if (direction === 'redo') return workspace.redo(request);
+  return chosen === null ? workspace.undo(request) : workspace.rollback(chosen, request);
+}
+
+/** null: the state that undo goes to by itself. Loaded on use: most undos ask nobody. */
+async function pick(
+  context: CliContext,
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { target } = await workspace.planWalk('undo', { signal });
+  const { pickSnapshot } = await import('./pick-snapshot.ts');
+  const chosen = await pickSnapshot(context, workspace, target);
+  return chosen === target ? null : chosen;
 }

@@ -7,6 +7,7 @@
  */
 import { createChangeCounter } from '../core/change-stats.ts';
 import { GhostsnapError } from '../core/errors.ts';
+import type { SnapshotId } from '../core/ids.ts';
 import type { SnapshotInfo } from '../engine/results.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import { planLine, summaryLine } from './change-lines.ts';
@@ -25,10 +26,21 @@ const PREVIEW_LINES_MAX = 40;
 
 type Answer = 'go' | 'diff' | 'other' | 'no';
 
-/** @throws GhostsnapError BAD_ARGUMENT without a terminal; CONFIRMATION_NEEDED when nothing was chosen */
-export async function pickSnapshot(context: CliContext, workspace: Workspace): Promise<string> {
-  const snapshots = workspace.list({ limit: LISTED_MAX });
-  if (context.environment.isTty !== true) throw needsName(snapshots);
+/**
+ * @param first the state that stands first and is chosen by Enter alone; default: the newest
+ * @throws GhostsnapError BAD_ARGUMENT without a terminal; CONFIRMATION_NEEDED when nothing was chosen
+ */
+export async function pickSnapshot(
+  context: CliContext,
+  workspace: Workspace,
+  first?: SnapshotId,
+): Promise<string> {
+  const listed = workspace.list({ limit: LISTED_MAX });
+  if (context.environment.isTty !== true) throw needsName(listed);
+  const snapshots =
+    first === undefined
+      ? listed
+      : [workspace.show(first), ...listed.filter(({ id }) => id !== first)];
   for (;;) {
     const chosen = await askWhich(snapshots);
     const answer = await askWhether(context, workspace, chosen);
@@ -56,21 +68,23 @@ async function askWhether(
   workspace: Workspace,
   spec: string,
 ): Promise<Exclude<Answer, 'diff'>> {
-  const { selectKey } = await import('@clack/prompts');
+  const { isCancel, selectKey } = await import('@clack/prompts');
   await preview(context, workspace, { spec, lines: 0 });
   for (;;) {
     const answer: unknown = await selectKey<Answer>({
       message: 'Go back to it?',
       options: [
-        { value: 'go', label: 'yes, go back' },
+        { value: 'go', label: 'yes, go back (or Enter)' },
         { value: 'diff', label: 'show the paths' },
         { value: 'other', label: 'choose another' },
         { value: 'no', label: 'leave everything as it is' },
       ],
       output: process.stderr,
     });
-    if (answer === 'go' || answer === 'other') return answer;
-    if (answer !== 'diff') return 'no';
+    if (isCancel(answer) || answer === 'no') return 'no';
+    // Enter alone names no key.
+    if (answer === undefined || answer === 'go') return 'go';
+    if (answer === 'other') return 'other';
     await preview(context, workspace, { spec, lines: PREVIEW_LINES_MAX });
   }
 }

@@ -154,15 +154,22 @@ function countsText({ changes }: CallInfo, colors: Colors): string {
 }
 
 function marksOf(call: CallInfo, colors: Colors): readonly string[] {
+  const isBlocked = call.outcome === 'blocked';
   return [
     call.outcome === null ? colors.dim('running') : '',
     call.outcome === 'failed' ? colors.red('failed') : '',
     call.outcome === 'unknown' ? colors.dim('end unknown') : '',
-    call.readOnly ? colors.dim('read-only') : '',
+    call.readOnly && !isBlocked ? colors.dim('read-only') : '',
     call.overlaps.length > 0 ? colors.magenta(`overlaps ${call.overlaps.length}`) : '',
-    call.unprotected === null ? '' : colors.red('no snapshot'),
+    call.unprotected === null || isBlocked ? '' : colors.red('no snapshot'),
+    isBlocked ? colors.red(notRunText(call)) : '',
     call.judged === null ? '' : colors.red(`policy: ${call.judged.action}`),
   ];
+}
+
+/** A policy that wants a person asked has no reason of the disk's. */
+function notRunText({ unprotected }: CallInfo): string {
+  return unprotected === null ? 'not run' : `not run: ${printableLine(unprotected)}`;
 }
 
 function cutTo(text: string, columns: number): string {

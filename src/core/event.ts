@@ -23,7 +23,8 @@ export interface SnapshotLabels {
 }
 
 /** unknown: nobody reported the end; it was lost, refused by a person, or its process died. */
-export type CallOutcome = 'ok' | 'failed' | 'unknown';
+/** 'blocked': it was not let through, so it changed nothing. */
+export type CallOutcome = 'ok' | 'failed' | 'unknown' | 'blocked';
 
 /** What is known of a tool call when it begins. */
 export interface CallFacts {

@@ -28,12 +28,27 @@ export function ensureSession(session: WorkspaceSession, request: SessionRequest
   return name;
 }
 
-/** Inside `session.run`. One that is not known or has ended stays as it is. */
+/**
+ * Inside `session.run`. One that is not known or has ended stays as it is. Those that its agent started end
+ * first: nobody is left to report the ends of their calls.
+ */
 export function endSession(session: WorkspaceSession, name: string): void {
   const known = session.ports.catalog.session(session.ref.id, name);
   if (known === null || known.endedAtMs !== null) return;
+  for (const child of childrenOf(session, name)) endSession(session, child);
   session.agent = null;
   session.decide({ type: 'end-session', session: name }, 'process-crash');
+}
+
+/** Sessions looked through for those that one has started, newest first. */
+const SESSIONS_SEARCHED = 1000;
+
+/** A session is older than those it starts, so none can come round to itself. */
+function childrenOf(session: WorkspaceSession, name: string): readonly string[] {
+  return session.ports.catalog
+    .listSessions(session.ref.id, SESSIONS_SEARCHED)
+    .filter((row) => row.parent === name && row.endedAtMs === null && row.session !== name)
+    .map((row) => row.session);
 }
 
 /** Inside `session.run`. @returns the prompt's id */

@@ -9,7 +9,7 @@
 import type { UncoveredPath } from '../backend/backend.ts';
 import { createCallMeter } from '../core/call-meter.ts';
 import { assert, GhostsnapError } from '../core/errors.ts';
-import type { CallChanges } from '../core/event.ts';
+import type { CallChanges, CallFacts } from '../core/event.ts';
 import { type CallId, isCallId, type SnapshotId } from '../core/ids.ts';
 import { keptInput, keptLine } from '../core/kept-input.ts';
 import { NAME_BYTES_MAX, UNPROTECTED_BYTES_MAX } from '../core/limits.ts';
@@ -44,24 +44,70 @@ export async function beginCall(
   const repeated = request.keyKind === 'derived' ? null : findInFlight(session, name, key);
   if (repeated !== null) return repeatedCall(session, repeated);
   const readOnly = request.readOnly === 'yes';
+  const names = { session: name, tool, key };
   const protection = readOnly
     ? { ...UNPROTECTED, snapshot: session.state.head }
-    : await protect(session, request, { tool, session: name, call: key });
+    : await protectOrRefuse(session, request, names);
   const { snapshot, unprotected, adopted, uncovered } = protection;
+  const call = record(session, request, { ...names, snapshot, readOnly, unprotected });
+  const overlaps = session.state.calls.slice(0, -1).map((other) => other.call);
+  return { call, snapshot, adopted, repeated: false, overlaps, unprotected, uncovered };
+}
+
+type RecordedFacts = Omit<CallFacts, 'input' | 'prompt'>;
+
+/** The entry of a call that may start now. */
+function record(
+  session: WorkspaceSession,
+  request: BeginCallRequest,
+  facts: RecordedFacts,
+): CallId {
   const input = keptInput(request.input ?? null, request.redaction ?? 'on');
-  const prompt = newestPromptOf(session, name);
+  const prompt = newestPromptOf(session, facts.session);
   const random = session.ports.entropy.ulidRandom();
-  session.decide(
-    {
-      type: 'begin-call',
-      ...{ random, session: name, prompt, tool, input, key, snapshot, readOnly, unprotected },
-    },
-    'process-crash',
-  );
+  session.decide({ type: 'begin-call', random, prompt, input, ...facts }, 'process-crash');
   const begun = session.state.calls.at(-1);
-  assert(begun?.key === key, 'a call that began is in flight');
-  const overlaps = session.state.calls.slice(0, -1).map(({ call }) => call);
-  return { call: begun.call, snapshot, adopted, repeated: false, overlaps, unprotected, uncovered };
+  assert(begun?.key === facts.key, 'a call that began is in flight');
+  return begun.call;
+}
+
+interface CallNames {
+  readonly session: string;
+  readonly tool: string;
+  readonly key: string;
+}
+
+/** A call that is not let through has its entry too: somebody will ask why the agent stopped. */
+async function protectOrRefuse(
+  session: WorkspaceSession,
+  request: BeginCallRequest,
+  names: CallNames,
+): Promise<Protection> {
+  try {
+    const { session: name, tool, key: call } = names;
+    return await protect(session, request, { tool, session: name, call });
+  } catch (error) {
+    const isFailure = error instanceof GhostsnapError && error.code !== 'INTERRUPTED';
+    if (isFailure) recordRefused(session, request, { ...names, why: whyUnprotected(error) });
+    throw error;
+  }
+}
+
+function recordRefused(
+  session: WorkspaceSession,
+  request: BeginCallRequest,
+  { why, ...names }: CallNames & { readonly why: string },
+): void {
+  try {
+    // As read-only: what did not run changed nothing.
+    const facts = { ...names, snapshot: null, readOnly: true, unprotected: why };
+    const call = record(session, request, facts);
+    session.decide({ type: 'end-call', call, outcome: 'blocked' }, 'process-crash');
+  } catch (error) {
+    // What keeps a snapshot from being taken may keep its record from being written; the agent is told
+    // why its call was stopped, by the failure that stopped it.
+    if (!(error instanceof GhostsnapError)) throw error;
+  }
 }
 
 /** Inside `session.run`. @throws GhostsnapError CALL_NOT_FOUND when it is not in flight */
@@ -142,20 +188,37 @@ export async function findUnattributed(
 const CALLS_SEARCHED = 32;
 
 /**
- * The last call that may have changed things, if what it did is known and nothing else could have
- * changed the tree since: no call at the same time, no rollback.
+ * The call after whose end the tree was last known, if nothing else could have changed it since: no call
+ * that runs still, no rollback. Where calls ran at the same time it is the one that ended last: it was
+ * counted then, with everything that the others had done.
  */
 function comparableCallBefore(session: WorkspaceSession, row: CallRow): CallRow | null {
   const { catalog } = session.ports;
   if (row.readOnly || overlapsWriter(session, row)) return null;
-  const earlier = catalog.listCalls(session.ref.id, { before: row.call, limit: CALLS_SEARCHED });
-  const before = earlier.find(({ readOnly }) => !readOnly);
-  if (before === undefined || before.snapshot === null || before.endedAtMs === null) return null;
-  if (overlapsWriter(session, before)) return null;
+  const earlier = catalog
+    .listCalls(session.ref.id, { before: row.call, limit: CALLS_SEARCHED })
+    .filter(({ readOnly }) => !readOnly);
+  const before = lastEnded(earlier);
+  if (before === null || before.snapshot === null || before.endedAtMs === null) return null;
   const [operation] = catalog.listOperations(session.ref.id, 1);
   const isTurned = operation !== undefined && operation.startedAtMs >= before.endedAtMs;
   const isKept = catalog.snapshot(session.ref.id, before.snapshot) !== null;
   return isTurned || !isKept ? null : before;
+}
+
+/** null: one of those beside it runs still, or nobody knows when it ended, or two ended at once. */
+function lastEnded(newestFirst: readonly CallRow[]): CallRow | null {
+  let last: CallRow | null = null;
+  for (const row of newestFirst) {
+    // What overlaps none of those behind it ended before they began.
+    const isBeside = last === null || row.overlaps.length > 0;
+    if (!isBeside) break;
+    if (row.endedAtMs === null) return null;
+    if (row.outcome === 'unknown' && row.overlaps.length > 0) return null;
+    if (last !== null && row.endedAtMs === last.endedAtMs) return null;
+    if (last === null || row.endedAtMs > (last.endedAtMs ?? 0)) last = row;
+  }
+  return last;
 }
 
 function overlapsWriter(session: WorkspaceSession, row: CallRow): boolean {
@@ -191,9 +254,12 @@ async function protect(
     return { ...UNPROTECTED, snapshot, adopted, uncovered };
   } catch (error) {
     if (request.onSnapshotFailure !== 'warn' || !(error instanceof GhostsnapError)) throw error;
-    const unprotected = keptLine(`${error.code}: ${error.message}`, UNPROTECTED_BYTES_MAX);
-    return { ...UNPROTECTED, unprotected };
+    return { ...UNPROTECTED, unprotected: whyUnprotected(error) };
   }
+}
+
+function whyUnprotected({ code, message }: GhostsnapError): string {
+  return keptLine(`${code}: ${message}`, UNPROTECTED_BYTES_MAX);
 }
 
 function findInFlight(session: WorkspaceSession, name: string, key: string): CallId | null {

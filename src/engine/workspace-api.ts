@@ -140,7 +140,10 @@ export interface Workspace extends AsyncDisposable, Disposable {
   judgeTurn(spec: string, request?: JudgeTurnRequest): Promise<Verdict>;
   /** Idempotent; a session is also recorded by its first call or prompt. */
   startSession(request: SessionRequest): Promise<void>;
-  /** Its calls in flight end as 'unknown'. An unknown or ended session stays as it is. */
+  /**
+   * Its calls in flight end as 'unknown', and so do sessions that its agent started. An unknown or ended
+   * session stays as it is.
+   */
   endSession(session: string): Promise<void>;
   /** The session's calls in flight end as 'unknown': nobody reports them any more. */
   submitPrompt(request: PromptRequest): Promise<PromptId>;

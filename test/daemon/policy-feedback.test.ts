@@ -69,5 +69,5 @@ it("the policy opens the harness's own dialog, or refuses where there is none", 
   const { stdout } = await world.program(['hook', 'run', 'codex', 'PreToolUse'], { stdin });
   expect(JSON.parse(stdout).hookSpecificOutput).toMatchObject({ permissionDecision: 'deny' });
   const calls = await world.read((workspace) => workspace.listCalls());
-  expect(calls.map(({ outcome }) => outcome)).toEqual(['failed', null]);
+  expect(calls.map(({ outcome }) => outcome)).toEqual(['blocked', null]);
 });

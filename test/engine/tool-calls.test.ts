@@ -70,11 +70,11 @@ describe('beginCall()', () => {
     expect(ended).toBe(one.call);
   });
 
-  it('throws and records no call when no snapshot can be taken', async () => {
+  it('throws when no snapshot can be taken, and records that the call was not let through', async () => {
     await world.workspace.startSession({ session: 's1', harness: 'test' });
     world.failNext('POOL_FULL');
     await expect(world.workspace.beginCall(CALL)).rejects.toMatchObject({ code: 'POOL_FULL' });
-    expect(world.workspace.listCalls()).toEqual([]);
+    expect(world.workspace.listCalls()).toMatchObject([{ outcome: 'blocked' }]);
   });
 
   it('records why a call has no snapshot when that is allowed', async () => {

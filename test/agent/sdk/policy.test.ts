@@ -120,7 +120,7 @@ describe('a call that the policy objects to', () => {
       tools.bash.execute?.({ command }, { toolCallId: 'c', messages: [] } as never);
     await expect(run('git reset --hard')).rejects.toThrow(/asks the person[\s\S]*was not run/);
     expect(ran).toBe(0);
-    expect(handle.calls()[0]).toMatchObject({ outcome: 'failed' });
+    expect(handle.calls()[0]).toMatchObject({ outcome: 'blocked' });
     await run('git status');
     expect(ran).toBe(1);
   });
