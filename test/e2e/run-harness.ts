@@ -9,9 +9,12 @@ import type { HookWorld } from '../daemon/hook-world.ts';
 
 const INSTALLER = fileURLToPath(new URL('../../scripts/install-harnesses.sh', import.meta.url));
 
-/** The folder that holds the installed harnesses. */
-export function installedHarnesses(): string {
-  return execFileSync(INSTALLER, { encoding: 'utf8' }).trim();
+/**
+ * The folder that holds installed harnesses.
+ * @param which 'claude': the Claude Agent SDK with its Claude Code; 'cli': the others
+ */
+export function installedHarnesses(which: 'cli' | 'claude' = 'cli'): string {
+  return execFileSync(INSTALLER, [which], { encoding: 'utf8' }).trim();
 }
 
 /** Writes a file below the person's home. */

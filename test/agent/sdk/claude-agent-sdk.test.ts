@@ -2,16 +2,42 @@
 import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Options, query } from '@anthropic-ai/claude-agent-sdk';
 import { expect, it } from 'vitest';
 import { protectOptions } from '../../../src/agent/sdk/claude-agent-sdk.ts';
+import { installedHarnesses } from '../../e2e/run-harness.ts';
 import { openStore } from '../open-store.ts';
 import { type ScriptedTurn, scriptedMessagesApi } from './scripted-messages-api.ts';
+
+/** What is used of the SDK, which is not a dependency: it brings a program of several hundred megabytes. */
+interface Options {
+  readonly cwd: string;
+  readonly allowedTools: readonly string[];
+  readonly settingSources: readonly string[];
+  readonly hooks?: Readonly<
+    Record<
+      string,
+      readonly {
+        readonly hooks: readonly ((input: unknown, toolUseId?: string) => Promise<object>)[];
+      }[]
+    >
+  >;
+}
+
+interface ClaudeAgentSdk {
+  query(request: {
+    readonly prompt: string;
+    readonly options: Options & { readonly env: Readonly<Record<string, string | undefined>> };
+  }): AsyncIterable<{ readonly type: string }>;
+}
+
+const { query } = (await import(
+  join(installedHarnesses('claude'), 'node_modules/@anthropic-ai/claude-agent-sdk/sdk.mjs')
+)) as ClaudeAgentSdk;
 
 /** Runs the script in `cwd`, with a home of its own. @returns the bodies that the model was sent */
 async function runScript(
   turns: readonly ScriptedTurn[],
-  options: Options & { readonly cwd: string },
+  options: Options,
 ): Promise<readonly string[]> {
   await using api = await scriptedMessagesApi(turns);
   const home = mkdtempSync(join(tmpdir(), 'ghostsnap-claude-'));
