@@ -16,6 +16,7 @@ import { judgeCall } from './cases/judge-call.ts';
 import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
 import { allocation, engineMemory, startUp } from './cases/process.ts';
 import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
+import { rollbackPaths } from './cases/rollback-paths.ts';
 import { serial } from './cases/serial.ts';
 import { storeBaseline, storeRescan, storeRollback } from './cases/store.ts';
 import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
@@ -30,6 +31,7 @@ const CASES: readonly BenchCase[] = [
   oneEditStore,
   rollbackWipe,
   rollbackFew,
+  rollbackPaths,
   hookWays,
   storeBaseline,
   storeRescan,

@@ -27,9 +27,8 @@ export function finishNewFile(
 ): void {
   const { fd, path, want } = file;
   // Asked of the kernel, not assumed: a directory with setgid gives its group to what is made in
-  // it.
-  const isOwnerKnown = context.user !== 0 && context.user === want.uid && isOwnGroup(fd, want);
-  if (!isOwnerKnown) giveOwner(context, path, want, (uid, gid) => chownFd(fd, uid, gid));
+  // it. Where it is right already, a chown would be one more change of the inode on disk.
+  if (!isOwnedAs(fd, want)) giveOwner(context, path, want, (uid, gid) => chownFd(fd, uid, gid));
   const wanted = context.source.readXattrs(path);
   if (wanted.length > 0 || listXattrsFd(fd).length > 0) {
     giveXattrs(
@@ -45,10 +44,10 @@ export function finishNewFile(
   setMtimeFd(fd, want.mtimeNs);
 }
 
-const groupStat = new RawStat();
+const ownerStat = new RawStat();
 
-function isOwnGroup(fd: number, want: TreeEntry): boolean {
-  return groupStat.readFd(fd) === 0 && groupStat.word(6) === want.gid;
+function isOwnedAs(fd: number, { uid, gid }: TreeEntry): boolean {
+  return ownerStat.readFd(fd) === 0 && ownerStat.word(5) === uid && ownerStat.word(6) === gid;
 }
 
 export interface PlacedEntry {
