@@ -19,8 +19,11 @@ export type FrameAnswer =
   | { readonly status: number; readonly problem: unknown; readonly retryAfterS?: number };
 
 export interface FrameService {
-  /** Checks, parses and answers one frame; what fails is an answer too. Never throws. */
-  answer(frame: Frame): Promise<FrameAnswer>;
+  /**
+   * Checks, parses and answers one frame; what fails is an answer too. Never throws.
+   * @param gone aborts when nobody is there any more to take the answer
+   */
+  answer(frame: Frame, gone: AbortSignal): Promise<FrameAnswer>;
   refuse(refusal: FrameRefusal): FrameAnswer;
   /** Aborts when no new frames are to be taken: what is under way is answered, then the stream ends. */
   readonly stopping: AbortSignal;
@@ -37,6 +40,7 @@ class FrameConnection {
   readonly #service: FrameService;
   readonly #lines = new LineSplitter(FRAME_BYTES_MAX);
   readonly #ended = Promise.withResolvers<void>();
+  readonly #gone = new AbortController();
   #underWay = 0;
   /** Answers of this turn of the loop: one write, one TLS record. */
   #out = '';
@@ -66,6 +70,7 @@ class FrameConnection {
       await this.#ended.promise;
     } finally {
       this.#service.stopping.removeEventListener('abort', stop);
+      this.#gone.abort();
     }
   }
 
@@ -96,7 +101,7 @@ class FrameConnection {
   }
 
   async #answer(frame: Frame): Promise<void> {
-    const answer = await this.#service.answer(frame);
+    const answer = await this.#service.answer(frame, this.#gone.signal);
     this.#underWay -= 1;
     this.#send(frame.id, answer);
     this.#flow();
