@@ -6,6 +6,7 @@
  * wait get it in order. As nobody else can come between, a holder that comes back is told that
  * nothing has changed. What a process that died before had locked is told to the first holder of each name.
  */
+import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { assert, GhostsnapError } from '../core/errors.ts';
 import type { Lock, LockOptions, Locks } from '../engine/ports.ts';
@@ -72,6 +73,8 @@ interface Waiter {
 class HeldPool implements ServiceLocks {
   readonly #directory: string;
   readonly #gate: LockFile;
+  /** Names that commands have locked at some time: their files may say more, and are asked once. */
+  readonly #lockedByCommands: Set<string>;
   readonly isInherited: boolean;
   #areAllLookedAt = false;
   /** Who had each name last; one that is missing was never had. */
@@ -83,6 +86,7 @@ class HeldPool implements ServiceLocks {
   constructor(directory: string, gate: LockFile, isInherited: boolean) {
     this.#directory = directory;
     this.#gate = gate;
+    this.#lockedByCommands = namesIn(directory);
     this.isInherited = isInherited;
   }
 
@@ -161,8 +165,16 @@ class HeldPool implements ServiceLocks {
   /** A command that died with the workspace's own lock has left its line there. */
   #isLeftByOthers(name: string): boolean {
     if (this.isInherited && !this.#areAllLookedAt) return true;
+    if (!this.#lockedByCommands.delete(name)) return false;
     return readHolder(`${this.#directory}/${name}.lock`) !== null;
   }
+}
+
+const SUFFIX = '.lock';
+
+function namesIn(directory: string): Set<string> {
+  const files = readdirSync(directory).filter((file) => file.endsWith(SUFFIX));
+  return new Set(files.map((file) => file.slice(0, -SUFFIX.length)));
 }
 
 function locked(name: string, purpose: string): GhostsnapError {
