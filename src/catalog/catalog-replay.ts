@@ -2,7 +2,7 @@
  * Replaying the event log into projections: what a rebuild writes and a verification compares with.
  */
 import type { Event } from '../core/event.ts';
-import { emptyState, foldEvent } from '../core/fold-event.ts';
+import { emptyState, encodeState, foldEvent } from '../core/fold-event.ts';
 import type { WorkspaceState } from '../core/state.ts';
 import { type EventLogRef, readAllEvents } from './event-log.ts';
 import { projectEvent, projectState } from './projection.ts';
@@ -26,7 +26,7 @@ export function replayWorkspace(
     projectEvent(into, log.number, state, event);
     state = next;
   }
-  projectState(into, log.number, state);
+  projectState(into, log.number, { state, text: encodeState(state) });
   return state;
 }
 

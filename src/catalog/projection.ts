@@ -6,7 +6,6 @@
  * the caller's. Positions of the undo history are `historyStep`'s, the same arithmetic as the state's.
  */
 import type { Event } from '../core/event.ts';
-import { encodeState } from '../core/fold-event.ts';
 import { historyStep } from '../core/history.ts';
 import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { WorkspaceState } from '../core/state.ts';
@@ -48,8 +47,13 @@ export function insertWorkspace(
 }
 
 /** Stores the state that the events lead to. */
-export function projectState(statements: Statements, number: number, state: WorkspaceState): void {
-  statements.run(SET_STATE, state.status, state.sequence, encodeState(state), number);
+/** @param text the state's canonical text */
+export function projectState(
+  statements: Statements,
+  number: number,
+  { state, text }: { readonly state: WorkspaceState; readonly text: string },
+): void {
+  statements.run(SET_STATE, state.status, state.sequence, text, number);
 }
 
 /**

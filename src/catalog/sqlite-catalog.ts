@@ -44,7 +44,7 @@ import {
 import { appendEvent, readEvents } from './event-log.ts';
 import { insertWorkspace, projectEvent, projectState } from './projection.ts';
 import { catalogFailure } from './sqlite-failure.ts';
-import { Statements } from './statements.ts';
+import { type Row, Statements } from './statements.ts';
 
 /** What a writer that commits for others does, in the order it was given. */
 export type CatalogWrite =
@@ -96,6 +96,8 @@ export class SqliteCatalog implements Catalog {
   readonly #reserve: CatalogReserve;
   readonly #statements: Statements;
   #durability: Durability | null = null;
+  /** The state that was read or written last and its text: the same text is not parsed again. */
+  #known: { readonly text: string; readonly state: WorkspaceState } | null = null;
 
   constructor(options: SqliteCatalogOptions) {
     this.#database = options.database;
@@ -106,7 +108,7 @@ export class SqliteCatalog implements Catalog {
 
   loadState(workspace: WorkspaceId): WorkspaceState | null {
     const row = this.#read(() => this.#statements.get(SQL.stored, workspace));
-    return row === undefined ? null : stateOf(row, this.#file);
+    return row === undefined ? null : this.#stateOf(row);
   }
 
   commit(
@@ -302,14 +304,22 @@ export class SqliteCatalog implements Catalog {
       stored === undefined
         ? insertWorkspace(this.#statements, workspace)
         : (stored.number as number);
-    let folded = stored === undefined ? emptyState(workspace) : stateOf(stored, this.#file);
+    let folded = stored === undefined ? emptyState(workspace) : this.#stateOf(stored);
     for (const event of events) {
       appendEvent(this.#statements, number, event);
       projectEvent(this.#statements, number, folded, event);
       folded = foldEvent(folded, event);
     }
-    assert(encodeState(folded) === encodeState(state), 'the state is the fold of the events');
-    projectState(this.#statements, number, folded);
+    const text = encodeState(folded);
+    assert(text === encodeState(state), 'the state is the fold of the events');
+    projectState(this.#statements, number, { state: folded, text });
+    this.#known = { text, state: folded };
+  }
+
+  #stateOf(row: Row): WorkspaceState {
+    const text = String(row.state);
+    if (this.#known?.text !== text) this.#known = { text, state: stateOf(row, this.#file) };
+    return this.#known.state;
   }
 
   #assertFollows(workspace: WorkspaceId, events: readonly Event[], sequence: number): void {

@@ -190,9 +190,15 @@ interface Stamp {
   readonly sizeBytes: number;
 }
 
+/** The last one: what a snapshot finds is most often what the one before it has left. */
+let latest = { text: '', ino: 0, sizeBytes: 0, mtimeNs: 0n };
+
 function stampOf(fd: number): Stamp {
   const { ino, sizeBytes, mtimeNs } = statx.read(fd, '');
-  return { text: `${ino}.${sizeBytes}.${mtimeNs}`, sizeBytes };
+  if (ino !== latest.ino || sizeBytes !== latest.sizeBytes || mtimeNs !== latest.mtimeNs) {
+    latest = { text: `${ino}.${sizeBytes}.${mtimeNs}`, ino, sizeBytes, mtimeNs };
+  }
+  return latest;
 }
 
 /** btrfs counts each name of a directory twice in its size: whatever else came or went shows there. */
