@@ -10,11 +10,8 @@ if (major < 24) {
   );
   process.exit(69);
 } else {
-  import('node:module')
-    .then((module) => {
-      module.enableCompileCache();
-      return import('../dist/program/main.js');
-    })
+  keepCompiled();
+  import('../dist/program/main.js')
     .then((cli) => cli.mainOfProcess())
     .then(
       (exitCode) => {
@@ -27,4 +24,27 @@ if (major < 24) {
         process.exit(70);
       },
     );
+}
+
+// What Node has compiled is kept for the next start. Such a file is code that runs, so it lies in a folder
+// that this user alone may write: into the one that Node takes for all programs anybody may have put
+// something before, where several share /tmp. A folder that is not ours is left alone; we start slower.
+function keepCompiled() {
+  const { enableCompileCache } = process.getBuiltinModule('node:module');
+  if (process.env.NODE_COMPILE_CACHE) {
+    enableCompileCache();
+    return;
+  }
+  const fs = process.getBuiltinModule('node:fs');
+  const uid = process.getuid();
+  const folder = `${process.getBuiltinModule('node:os').tmpdir()}/ghostsnap-compiled-${uid}`;
+  try {
+    if (!fs.existsSync(folder)) fs.mkdirSync(folder, { mode: 0o700 });
+    const found = fs.lstatSync(folder);
+    const isOurs = found.isDirectory() && found.uid === uid && (found.mode & 0o022) === 0;
+    if (isOurs) enableCompileCache(folder);
+  } catch (error) {
+    // No folder, no cache: a full or read-only disk must not keep the program from starting.
+    if (error.code === undefined) throw error;
+  }
 }
