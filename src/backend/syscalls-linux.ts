@@ -241,6 +241,8 @@ const STATX_ATTR_MOUNT_ROOT = 0x2000;
  */
 export class Statx {
   readonly #b = Buffer.alloc(256);
+  /** Reading through it makes no number object on the way, as the buffer's own methods do. */
+  readonly #fields = new DataView(this.#b.buffer, this.#b.byteOffset, this.#b.byteLength);
 
   /** Never follows a symlink in the last component. `raw` may be '' with an O_PATH or open descriptor. */
   read(dirFd: number, raw: string): this {
@@ -266,55 +268,63 @@ export class Statx {
   }
 
   get isMountRoot(): boolean {
-    return (this.#b.readUInt32LE(8) & STATX_ATTR_MOUNT_ROOT) !== 0;
+    return (this.#fields.getUint32(8, true) & STATX_ATTR_MOUNT_ROOT) !== 0;
   }
   get nlink(): number {
-    return this.#b.readUInt32LE(16);
+    return this.#fields.getUint32(16, true);
   }
   get uid(): number {
-    return this.#b.readUInt32LE(20);
+    return this.#fields.getUint32(20, true);
   }
   get gid(): number {
-    return this.#b.readUInt32LE(24);
+    return this.#fields.getUint32(24, true);
   }
   /** Type and permission bits. */
   get mode(): number {
-    return this.#b.readUInt16LE(28);
+    return this.#fields.getUint16(28, true);
   }
   get ino(): number {
-    return this.#b.readUInt32LE(32) + this.#b.readUInt32LE(36) * 2 ** 32;
+    return this.#fields.getUint32(32, true) + this.#fields.getUint32(36, true) * 2 ** 32;
   }
   get sizeBytes(): number {
-    return this.#b.readUInt32LE(40) + this.#b.readUInt32LE(44) * 2 ** 32;
+    return this.#fields.getUint32(40, true) + this.#fields.getUint32(44, true) * 2 ** 32;
   }
   /** 512-byte units. */
   get blocks(): number {
-    return this.#b.readUInt32LE(48) + this.#b.readUInt32LE(52) * 2 ** 32;
+    return this.#fields.getUint32(48, true) + this.#fields.getUint32(52, true) * 2 ** 32;
   }
   get btimeNs(): bigint {
-    return this.#b.readBigInt64LE(80) * 1_000_000_000n + BigInt(this.#b.readUInt32LE(88));
+    return (
+      this.#fields.getBigInt64(80, true) * 1_000_000_000n + BigInt(this.#fields.getUint32(88, true))
+    );
   }
   get ctimeNs(): bigint {
-    return this.#b.readBigInt64LE(96) * 1_000_000_000n + BigInt(this.#b.readUInt32LE(104));
+    return (
+      this.#fields.getBigInt64(96, true) * 1_000_000_000n +
+      BigInt(this.#fields.getUint32(104, true))
+    );
   }
   get mtimeNs(): bigint {
-    return this.#b.readBigInt64LE(112) * 1_000_000_000n + BigInt(this.#b.readUInt32LE(120));
+    return (
+      this.#fields.getBigInt64(112, true) * 1_000_000_000n +
+      BigInt(this.#fields.getUint32(120, true))
+    );
   }
   get mtimeSec(): bigint {
-    return this.#b.readBigInt64LE(112);
+    return this.#fields.getBigInt64(112, true);
   }
   get mtimeNsec(): number {
-    return this.#b.readUInt32LE(120);
+    return this.#fields.getUint32(120, true);
   }
   /** As makedev(3) gives it. */
   get rdev(): number {
-    return makedev(this.#b.readUInt32LE(128), this.#b.readUInt32LE(132));
+    return makedev(this.#fields.getUint32(128, true), this.#fields.getUint32(132, true));
   }
   get dev(): number {
-    return makedev(this.#b.readUInt32LE(136), this.#b.readUInt32LE(140));
+    return makedev(this.#fields.getUint32(136, true), this.#fields.getUint32(140, true));
   }
   get mountId(): number {
-    return this.#b.readUInt32LE(144) + this.#b.readUInt32LE(148) * 2 ** 32;
+    return this.#fields.getUint32(144, true) + this.#fields.getUint32(148, true) * 2 ** 32;
   }
 }
 

@@ -10,17 +10,15 @@
 import {
   closeSync,
   constants,
-  fstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   readSync,
-  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { toGhostsnapError } from '../backend/syscall-failure.ts';
-import { rawPathOf, tryFlock, unlockFlock } from '../backend/syscalls-linux.ts';
+import { AT_FDCWD, rawPathOf, Statx, tryFlock, unlockFlock } from '../backend/syscalls-linux.ts';
 
 export interface LockHolder {
   readonly pid: number;
@@ -35,8 +33,13 @@ const PURPOSE_LENGTH_MAX = 100;
 /** A line is JSON and begins with a brace. */
 const LINE_START = 0x7b;
 
+/** Synchronous use only, a lock is taken twice a snapshot: filled and used without a pause between. */
+const statx = new Statx();
+const line = Buffer.alloc(LINE_BYTES);
+
 export class LockFile {
   readonly path: string;
+  readonly #rawPath: string;
   readonly #fd: number;
   readonly #ino: number;
   readonly #dev: number;
@@ -44,8 +47,9 @@ export class LockFile {
   /** @throws GhostsnapError NOT_PERMITTED, POOL_FULL, LIMIT_EXCEEDED, IO */
   constructor(path: string) {
     this.path = path;
+    this.#rawPath = rawPathOf(path);
     this.#fd = openLockFile(path);
-    const { ino, dev } = fstatSync(this.#fd);
+    const { ino, dev } = statx.read(this.#fd, '');
     this.#ino = ino;
     this.#dev = dev;
   }
@@ -59,16 +63,18 @@ export class LockFile {
       unlockFlock(this.#fd);
       return 'stale';
     } catch (error) {
-      throw toGhostsnapError(error, { what: 'Locking', path: rawPathOf(this.path) });
+      throw toGhostsnapError(error, { what: 'Locking', path: this.#rawPath });
     }
   }
 
   /** Says in the file who holds it. */
   sign(holder: LockHolder): void {
     const purpose = holder.purpose.slice(0, PURPOSE_LENGTH_MAX);
-    const line = JSON.stringify({ ...holder, purpose });
+    line.fill(' ');
+    line.write(JSON.stringify({ ...holder, purpose }));
+    line.write('\n', LINE_BYTES - 1);
     try {
-      writeSync(this.#fd, `${line.padEnd(LINE_BYTES - 1)}\n`, 0);
+      writeSync(this.#fd, line, 0, LINE_BYTES, 0);
     } catch {
       // A full disk: the lock is held all the same, waiters are told less.
     }
@@ -76,9 +82,8 @@ export class LockFile {
 
   /** Locked: whether the holder before gave it back without wiping its line. */
   isSigned(): boolean {
-    const first = Buffer.alloc(1);
     try {
-      return readSync(this.#fd, first, 0, 1, 0) === 1 && first[0] === LINE_START;
+      return readSync(this.#fd, line, 0, 1, 0) === 1 && line[0] === LINE_START;
     } catch {
       // Not to be known: as if it had died, so that the disk is looked at. The lock itself is held.
       return true;
@@ -104,8 +109,8 @@ export class LockFile {
   }
 
   #isStillThere(): boolean {
-    const named = statSync(this.path, { throwIfNoEntry: false });
-    return named !== undefined && named.ino === this.#ino && named.dev === this.#dev;
+    if (!statx.isThere(AT_FDCWD, this.#rawPath)) return false;
+    return statx.ino === this.#ino && statx.dev === this.#dev;
   }
 }
 
@@ -135,7 +140,8 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT;
+// A link is not followed: the file at the name is compared with the one that is open.
+const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
 function openLockFile(path: string): number {
   try {
