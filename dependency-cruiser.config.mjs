@@ -55,13 +55,20 @@ export default {
     },
     {
       name: 'adapters-stand-alone',
-      comment: 'The catalog, locks and pool never know each other or a backend of their own accord.',
+      comment: 'The catalog, locks, pool and telemetry never know each other or a backend of their own accord.',
       severity: 'error',
-      from: { path: '^src/(catalog|locks|pool)/' },
+      from: { path: '^src/(catalog|locks|pool|telemetry)/' },
       to: {
         path: '^src/',
         pathNot: '^src/core/|^src/engine/ports\\.ts$|^src/backend/[^/]+\\.ts$|^src/$1/',
       },
+    },
+    {
+      name: 'sidecar-stands-apart',
+      comment: 'What the sidecar loads runs on its own thread only: it is started by its script, never imported.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/telemetry/sidecar/' },
+      to: { path: '^src/telemetry/sidecar/|node_modules/(@opentelemetry|prom-client)/' },
     },
     {
       name: 'agent-knows-the-workspace-only',
@@ -77,7 +84,7 @@ export default {
       name: 'engine-knows-no-agent',
       comment: 'Agents are users of the engine, like the command line.',
       severity: 'error',
-      from: { path: '^src/(core|backend|engine|catalog|locks|pool)/' },
+      from: { path: '^src/(core|backend|engine|catalog|locks|pool|telemetry)/' },
       to: { path: '^src/agent/' },
     },
     {

@@ -127,6 +127,9 @@ export const METRICS = [
   gauge('v8js.memory.heap.used', 'By', 'Heap in use on the main thread.'),
   counter('ghostsnap.telemetry.dropped', '{span}', 'Spans dropped: the sidecar was behind.'),
   counter('ghostsnap.telemetry.restarts', '{restart}', 'Times that the sidecar was started anew.'),
+  counter('ghostsnap.telemetry.exported', '{span}', 'Spans that the OTLP receiver took.'),
+  counter('ghostsnap.telemetry.lost', '{span}', 'Spans that the OTLP receiver did not take.'),
+  counter('ghostsnap.telemetry.export.failures', '{failure}', 'Exports that failed after retries.'),
 ] as const;
 
 export const METRIC = {
@@ -171,6 +174,9 @@ export const METRIC = {
   heapUsed: 38,
   telemetryDropped: 39,
   telemetryRestarts: 40,
+  telemetryExported: 41,
+  telemetryLost: 42,
+  telemetryExportFailures: 43,
 } as const;
 export type MetricName = (typeof METRIC)[keyof typeof METRIC];
 
@@ -182,6 +188,21 @@ export const DURATION_BOUNDS_S = [
   0.0001, 0.00025, 0.0005, 0.0012, 0.0025, 0.005, 0.008, 0.012, 0.02, 0.035, 0.06, 0.1, 0.25, 0.5,
   1, 2.5, 5, 10,
 ] as const;
+
+/** Answers that are told apart; any other counts with the first of its hundred. */
+export const STATUS_CODES = [
+  100, 200, 201, 202, 204, 300, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431,
+  500, 501, 503, 504, 507,
+] as const;
+
+/** Routes of the API that are told apart; what lies beyond counts with the last. */
+export const ROUTES_MAX = 64;
+
+export interface RouteName {
+  readonly method: string;
+  /** The template, `/v1/workspaces/{workspace}`: never a path with an id in it. */
+  readonly route: string;
+}
 
 function span(name: string, help: string, kind: 1 | 2 = 1): SpanDefinition {
   return { name, help, kind };
