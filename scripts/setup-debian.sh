@@ -7,7 +7,7 @@ set -euo pipefail
 
 # command:package, in the order a person would miss them. `gcc` compiles the baselines of the bench and
 # what races the provers; `strace` makes system calls fail for them; `testssl`
-# judges the service's TLS.
+# judges the service's TLS; `promtool` tries the alert rules, and `prometheus` scrapes.
 readonly NEEDED=(
   git:git
   rsync:rsync
@@ -23,6 +23,8 @@ readonly NEEDED=(
   unshare:util-linux
   setpriv:util-linux
   strace:strace
+  prometheus:prometheus
+  promtool:prometheus
   testssl:testssl.sh
   gcc:gcc
   gcc:libc6-dev

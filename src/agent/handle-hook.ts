@@ -11,6 +11,14 @@ import { HOOK_PAYLOAD, parseStrictJson } from '../api/door/strict-json.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId } from '../core/ids.ts';
 import type { Redaction } from '../core/kept-input.ts';
+import {
+  OUTCOME,
+  type Outcome,
+  outcomeOf as outcomeOfFailure,
+  SPAN,
+} from '../core/telemetry-names.ts';
+import { parseTraceFields, type TraceContext } from '../core/trace-context.ts';
+import { NO_TELEMETRY, type Telemetry } from '../engine/ports.ts';
 import type { CallAdvice, Workspace } from '../engine/workspace-api.ts';
 import { NOBODY_TO_ASK } from './call-guard.ts';
 import type { Harness, HarnessName } from './harness/harness.ts';
@@ -55,15 +63,38 @@ export interface HookRequest {
   /** The harness's name of the event, from the hook's configuration; '' when the payload says it. */
   readonly event: string;
   readonly body: Uint8Array;
+  /** That came with it; a payload may say its own. */
+  readonly trace?: TraceContext | undefined;
+  /** Default: nobody listens. */
+  readonly telemetry?: Telemetry;
 }
 
 /** @throws GhostsnapError BAD_ARGUMENT for a harness that does not exist; never for a payload */
 export async function handleHook(request: HookRequest, host: HookHost): Promise<HookReply> {
   const harness = harnessNamed(request.harness);
   host.note(harness.name, 'seen');
-  const outcome = await outcomeOf(harness, request, host);
-  return harness.reply(request.event, outcome);
+  const { telemetry = NO_TELEMETRY } = request;
+  const startNs = telemetry.nowNs();
+  const trace = telemetry.begin(request.trace);
+  try {
+    const outcome = await outcomeOf(harness, { ...request, trace }, host);
+    telemetry.end(SPAN.hook, trace, startNs, TOLD[outcome.type]);
+    return harness.reply(request.event, outcome);
+  } catch (failure) {
+    telemetry.end(SPAN.hook, trace, startNs, outcomeOfFailure(failure));
+    throw failure;
+  }
 }
+
+const TOLD: Readonly<Record<HookOutcome['type'], Outcome>> = {
+  ok: OUTCOME.ok,
+  notice: OUTCOME.ok,
+  advice: OUTCOME.ok,
+  ask: OUTCOME.ok,
+  feedback: OUTCOME.ok,
+  block: OUTCOME.error,
+  error: OUTCOME.error,
+};
 
 async function outcomeOf(
   harness: Harness,
@@ -71,11 +102,11 @@ async function outcomeOf(
   host: HookHost,
 ): Promise<HookOutcome> {
   let action: HookAction;
+  let trace: TraceContext | undefined;
   try {
-    action = harness.parse(
-      parseStrictJson(request.body, HOOK_PAYLOAD, PAYLOAD_WORDS),
-      request.event,
-    );
+    const payload = parseStrictJson(request.body, HOOK_PAYLOAD, PAYLOAD_WORDS);
+    action = harness.parse(payload, request.event);
+    trace = request.trace ?? parseTraceFields(payload);
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
     const mayBlock = request.event === harness.beforeTool || request.event === '';
@@ -84,17 +115,20 @@ async function outcomeOf(
     return { type: 'block', reason: `ghostsnap did not let this tool run. ${sentence(error)}` };
   }
   if (action.type === 'ignore') return { type: 'ok' };
-  if (action.type === 'begin-call') return await beginCall(harness, action, host);
+  if (action.type === 'begin-call') return await beginCall(harness, { ...action, trace }, host);
   try {
-    return await report(harness, action, host);
+    return await report(harness, { ...action, trace }, host);
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
     return { type: 'error', reason: sentence(error) };
   }
 }
 
-type BeginAction = Extract<HookAction, { type: 'begin-call' }>;
-type ReportAction = Exclude<HookAction, BeginAction | { type: 'ignore' }>;
+interface Traced {
+  readonly trace: TraceContext | undefined;
+}
+type BeginAction = Extract<HookAction, { type: 'begin-call' }> & Traced;
+type ReportAction = Exclude<HookAction, { type: 'begin-call' } | { type: 'ignore' }> & Traced;
 
 async function beginCall(
   harness: Harness,
@@ -176,8 +210,8 @@ async function report(
 ): Promise<HookOutcome> {
   const { workspace } = await host.workspaceAt(action.directory, 'report');
   if (workspace === null) return { type: 'ok' };
-  const { session, parentSession } = action;
-  const request = { session, parentSession, harness: harness.name };
+  const { session, parentSession, trace } = action;
+  const request = { session, parentSession, harness: harness.name, trace };
   switch (action.type) {
     case 'start-session':
       await workspace.startSession(request);
@@ -203,9 +237,9 @@ async function endCall(
   workspace: Workspace,
   action: Extract<ReportAction, { type: 'end-call' }>,
 ): Promise<CallId | null> {
-  const { session, key, outcome } = action;
+  const { session, key, outcome, trace } = action;
   try {
-    return await workspace.endCall({ session, key, outcome });
+    return await workspace.endCall({ session, key, outcome, trace });
   } catch (error) {
     if (error instanceof GhostsnapError && error.code === 'CALL_NOT_FOUND') return null;
     throw error;

@@ -63,6 +63,11 @@ export interface CreateResult {
    * null: something did, or nobody knows.
    */
   readonly stamps: { readonly before: string; readonly after: string } | null;
+  /**
+   * The one system call that made it, on the clock of `performance.now()`, with the wait for a thread to
+   * make it on; absent where there is no such call.
+   */
+  readonly systemCall?: { readonly startMs: number; readonly endMs: number };
 }
 
 export type TreeRef = SnapshotId | 'live';

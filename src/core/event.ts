@@ -5,8 +5,10 @@
  * append-only; a field may be added, none is ever renamed or given another meaning (SPEC.md).
  */
 import type { CallId, OperationId, PromptId, SnapshotId, WorkspaceId } from './ids.ts';
+import { EVENT_TRACE_FIELD_MAX } from './limits.ts';
 import type { PolicyAction, RuleName } from './policy/policy-rule.ts';
 import type { TurnKind, TurnMode } from './state.ts';
+import { type TraceContext, traceFields } from './trace-context.ts';
 
 /**
  * ordinary: asked for, before a tool call. precautionary: taken by an operation that turns the tree.
@@ -163,4 +165,23 @@ export type EventBody =
       readonly since: CallId;
     };
 
-export type Event = EventHead & EventBody;
+/** The last field of an event that was asked for within a trace; the texts are those of the headers. */
+export interface EventTrace {
+  readonly traceparent: string;
+  readonly tracestate?: string;
+  readonly baggage?: string;
+}
+
+export type Event = EventHead & EventBody & { readonly trace?: EventTrace };
+
+/** What an event keeps of a trace: an event stays small, and a long baggage is not its business. */
+export function eventTrace(context: TraceContext): EventTrace {
+  const { traceparent = '', tracestate, baggage } = traceFields(context);
+  const isKept = (text: string | undefined): text is string =>
+    text !== undefined && text.length <= EVENT_TRACE_FIELD_MAX;
+  return {
+    traceparent,
+    ...(isKept(tracestate) ? { tracestate } : {}),
+    ...(isKept(baggage) ? { baggage } : {}),
+  };
+}

@@ -14,6 +14,9 @@ export const PROMPT_BYTES_MAX = 1024;
 /** Bytes (UTF-8) of what is kept of a tool's input, after redaction: a command line, not a file's content. */
 export const CALL_INPUT_BYTES_MAX = 1024;
 
+/** Characters of a tracestate or a baggage that an event keeps: what the specification asks at least. */
+export const EVENT_TRACE_FIELD_MAX = 512;
+
 /** Bytes of why a call went without a snapshot. */
 export const UNPROTECTED_BYTES_MAX = 512;
 

@@ -9,12 +9,13 @@ import { decideCall, findCallConflict, isCallCommand } from './call-decisions.ts
 import type { Command, Effect } from './command.ts';
 import type { Conflict } from './conflict.ts';
 import { assert } from './errors.ts';
-import type { Event, EventBody } from './event.ts';
+import { type Event, type EventBody, eventTrace } from './event.ts';
 import { foldEvent } from './fold-event.ts';
 import type { OperationId, SnapshotId } from './ids.ts';
 import { nextUlid, operationId, snapshotId, ulidOf } from './ids.ts';
 import { SNAPSHOTS_PER_WORKSPACE_MAX } from './limits.ts';
 import { type InFlight, type KeptTree, turnInFlight, type WorkspaceState } from './state.ts';
+import type { TraceContext } from './trace-context.ts';
 
 export type StepResult =
   | {
@@ -30,16 +31,25 @@ interface Decision {
   readonly effects: readonly Effect[];
 }
 
-/** @param nowMs milliseconds since the epoch */
-export function step(state: WorkspaceState, command: Command, nowMs: number): StepResult {
+/**
+ * @param nowMs milliseconds since the epoch
+ * @param trace of whoever gave the command; it becomes part of the events and decides nothing
+ */
+export function step(
+  state: WorkspaceState,
+  command: Command,
+  nowMs: number,
+  trace?: TraceContext,
+): StepResult {
   const conflict = findConflict(state, command);
   if (conflict !== null) return { ok: false, conflict };
   const decision = decide(state, command, nowMs);
   let folded = state;
   const events: Event[] = [];
+  const tail = trace === undefined ? undefined : { trace: eventTrace(trace) };
   for (const body of decision.bodies) {
     const head = { workspace: state.workspace, sequence: folded.sequence + 1, atMs: nowMs };
-    const event: Event = { ...head, ...body };
+    const event: Event = { ...head, ...body, ...tail };
     folded = foldEvent(folded, event);
     events.push(event);
   }

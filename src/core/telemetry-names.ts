@@ -6,10 +6,27 @@
  * conventions of OpenTelemetry where these have one (`http.server.*`, `process.*`, `v8js.*`, `nodejs.*`);
  * what is ghostsnap's own begins with `ghostsnap.`. Numbers are never stored: they may be given anew.
  */
+import { type ErrorKind, GhostsnapError } from './errors.ts';
 
 /** How a span ended. `refused`: the caller's doing (a bad argument, a limit, a conflict). */
 export const OUTCOME = { ok: 0, error: 1, refused: 2, cancelled: 3 } as const;
 export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME];
+
+/** What a failure was: ours, the caller's, or an end that was asked for. */
+export function outcomeOf(failure: unknown): Outcome {
+  if (!(failure instanceof GhostsnapError)) return OUTCOME.error;
+  if (failure.code === 'INTERRUPTED') return OUTCOME.cancelled;
+  return REFUSALS.has(failure.kind) ? OUTCOME.refused : OUTCOME.error;
+}
+
+/** `limit` is not among them: a full pool is an operator's trouble. */
+const REFUSALS: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
+  'usage',
+  'not-found',
+  'conflict',
+  'denied',
+  'unsupported',
+]);
 export const OUTCOME_NAMES = ['ok', 'error', 'refused', 'cancelled'] as const;
 
 export interface SpanDefinition {
@@ -34,15 +51,14 @@ export const SPANS = [
   span('ghostsnap.snapshot.adopt', 'Proof that nothing has changed, and the adoption.'),
   span('ghostsnap.backend.snapshot', 'The backend taking a snapshot.'),
   span('ghostsnap.btrfs.snap_create', 'The system call that makes a snapshot on btrfs.'),
-  span('ghostsnap.catalog.commit', 'One transaction of the catalog.'),
+  span('ghostsnap.catalog.commit', 'Handing events to the catalog.'),
+  span('ghostsnap.catalog.land', 'The wait until the catalog has them on disk.'),
   span('ghostsnap.snapshot.arm', 'Taking the next snapshot while nobody waits.'),
   span('ghostsnap.rollback', 'A workspace or some paths going back, undo and redo included.'),
   span('ghostsnap.backend.turn', 'The backend turning a tree.'),
   span('ghostsnap.snapshots.delete', 'Deleting snapshots.'),
   span('ghostsnap.workspace.open', 'Opening a workspace, recovery included.'),
-  span('ghostsnap.workspace.create', 'Making a workspace.'),
   span('ghostsnap.workspace.destroy', 'Destroying a workspace.'),
-  span('ghostsnap.diff', 'Comparing two trees.'),
 ] as const;
 
 export const SPAN = {
@@ -59,14 +75,13 @@ export const SPAN = {
   backendSnapshot: 10,
   snapCreate: 11,
   catalogCommit: 12,
-  arm: 13,
-  rollback: 14,
-  backendTurn: 15,
-  deleteSnapshots: 16,
-  openWorkspace: 17,
-  createWorkspace: 18,
+  catalogLand: 13,
+  arm: 14,
+  rollback: 15,
+  backendTurn: 16,
+  deleteSnapshots: 17,
+  openWorkspace: 18,
   destroyWorkspace: 19,
-  diff: 20,
 } as const;
 export type SpanName = (typeof SPAN)[keyof typeof SPAN];
 
@@ -110,7 +125,6 @@ export const METRICS = [
   counter('ghostsnap.network.io', 'By', 'Bytes of bodies.', { direction: 'transmit' }),
   gauge('ghostsnap.pool.size', 'By', 'Bytes of the pool that has the least room.'),
   gauge('ghostsnap.pool.free', 'By', 'Bytes that are free in the pool that has the least room.'),
-  gauge('ghostsnap.cleaner.backlog', '{subvolume}', 'Deleted snapshots whose space is not back.'),
   gauge('process.memory.usage', 'By', 'Resident memory.'),
   counter('process.cpu.time', 's', 'Processor time.', { 'cpu.mode': 'user' }),
   counter('process.cpu.time', 's', 'Processor time.', { 'cpu.mode': 'system' }),
@@ -157,26 +171,25 @@ export const METRIC = {
   bytesSent: 21,
   poolSize: 22,
   poolFree: 23,
-  cleanerBacklog: 24,
-  memory: 25,
-  cpuUser: 26,
-  cpuSystem: 27,
-  descriptors: 28,
-  uptime: 29,
-  systemCpu: 30,
-  loopDelayP50: 31,
-  loopDelayP99: 32,
-  loopDelayMax: 33,
-  loopUtilization: 34,
-  gcMinor: 35,
-  gcMajor: 36,
-  gcIncremental: 37,
-  heapUsed: 38,
-  telemetryDropped: 39,
-  telemetryRestarts: 40,
-  telemetryExported: 41,
-  telemetryLost: 42,
-  telemetryExportFailures: 43,
+  memory: 24,
+  cpuUser: 25,
+  cpuSystem: 26,
+  descriptors: 27,
+  uptime: 28,
+  systemCpu: 29,
+  loopDelayP50: 30,
+  loopDelayP99: 31,
+  loopDelayMax: 32,
+  loopUtilization: 33,
+  gcMinor: 34,
+  gcMajor: 35,
+  gcIncremental: 36,
+  heapUsed: 37,
+  telemetryDropped: 38,
+  telemetryRestarts: 39,
+  telemetryExported: 40,
+  telemetryLost: 41,
+  telemetryExportFailures: 42,
 } as const;
 export type MetricName = (typeof METRIC)[keyof typeof METRIC];
 

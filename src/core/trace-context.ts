@@ -174,6 +174,18 @@ export function traceVariables(context: TraceContext): Record<string, string> {
   return Object.fromEntries(Object.entries(fields).map(([key, text]) => [key.toUpperCase(), text]));
 }
 
+/** Fields of an object that anybody made, by the names of the headers: `_meta` of MCP, a hook's payload. */
+export function parseTraceFields(fields: unknown): TraceContext | undefined {
+  if (typeof fields !== 'object' || fields === null) return undefined;
+  const given = fields as Readonly<Record<string, unknown>>;
+  const text = (name: string): string | undefined =>
+    typeof given[name] === 'string' ? given[name] : undefined;
+  const [traceparent, tracestate, baggage] = ['traceparent', 'tracestate', 'baggage'].map(text);
+  return parseTraceContext({ traceparent, tracestate, baggage }) ?? undefined;
+}
+
+export const TRACE_VARIABLES = ['TRACEPARENT', 'TRACESTATE', 'BAGGAGE'] as const;
+
 /** What a process was started with. */
 export function parseTraceVariables(
   env: Readonly<Record<string, string | undefined>>,

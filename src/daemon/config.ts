@@ -19,7 +19,7 @@ const RETENTION_KEYS = [
 ] as const satisfies readonly (keyof RetentionPolicy)[];
 
 /** What the file may hold; each section is checked by the part that uses it. */
-const SECTIONS = ['retention', 'agents', 'mcp', 'policy'];
+const SECTIONS = ['retention', 'agents', 'mcp', 'policy', 'telemetry'];
 
 /** One section as it is written, unchecked; undefined when there is none. @throws GhostsnapError BAD_CONFIG */
 export function readConfigSection(home: Home, section: string): unknown {

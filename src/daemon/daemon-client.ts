@@ -26,6 +26,7 @@ export interface DaemonRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** null: no daemon answers at the socket, or it died before it answered. */
@@ -34,7 +35,7 @@ export function askDaemon(place: DaemonPlace, request: DaemonRequest): Promise<D
   const outgoing = http.request(
     {
       ...{ socketPath: place.socket, method: request.method, path: request.path },
-      ...{ timeout: REPLY_TIMEOUT_MS, agent: false },
+      ...{ timeout: REPLY_TIMEOUT_MS, agent: false, headers: { ...request.headers } },
     },
     (response) => {
       const chunks: Buffer[] = [];

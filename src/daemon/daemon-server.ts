@@ -14,14 +14,23 @@ import http from 'node:http';
 import type { Socket } from 'node:net';
 import { HOOK_PAYLOAD } from '../api/door/strict-json.ts';
 import { ERROR_KINDS, GhostsnapError } from '../core/errors.ts';
+import { parseTraceContext, type TraceCarrier, type TraceContext } from '../core/trace-context.ts';
 import { peerUid } from './peer-credentials-linux.ts';
 
 export interface DaemonRoutes {
   /** @returns the reply's body */
-  hook(harness: string, event: string, body: Uint8Array): Promise<string>;
+  hook(request: HookCall): Promise<string>;
   status(): unknown;
   stop(): void;
   onError(error: unknown): void;
+}
+
+export interface HookCall {
+  readonly harness: string;
+  readonly event: string;
+  readonly body: Uint8Array;
+  /** From the headers `traceparent`, `tracestate`, `baggage`. */
+  readonly trace: TraceContext | undefined;
 }
 
 export type Access = { readonly uid: number } | { readonly token: string };
@@ -76,8 +85,10 @@ async function answer(
   const { method = '', url = '' } = request;
   const hook = HOOK_PATH.exec(url);
   if (method === 'POST' && hook !== null) {
+    const [, harness = '', event = ''] = hook;
     const body = await readBody(request);
-    return { status: 200, body: await routes.hook(hook[1] ?? '', hook[2] ?? '', body) };
+    const trace = parseTraceContext(traceHeaders(request)) ?? undefined;
+    return { status: 200, body: await routes.hook({ harness, event, body, trace }) };
   }
   if (method === 'GET' && url === '/status') {
     return { status: 200, body: JSON.stringify(routes.status()) };
@@ -87,6 +98,12 @@ async function answer(
     return { status: 202, body: '' };
   }
   return { status: 404, body: '' };
+}
+
+/** Node joins those that came twice: two of `traceparent` are then no valid one, as it has to be. */
+function traceHeaders({ headers }: http.IncomingMessage): TraceCarrier {
+  const { traceparent, tracestate, baggage } = headers;
+  return { traceparent, tracestate, baggage };
 }
 
 function hasToken(request: http.IncomingMessage, token: string): boolean {

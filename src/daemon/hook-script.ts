@@ -59,7 +59,9 @@ function scriptText(options: {
 # ghostsnap-hook.sh HARNESS EVENT, the payload on standard input. Written by "ghostsnap hook install".
 ${home}payload=$(cat)
 if reply=$(printf '%s' "$payload" | curl -sf --max-time 120 --noproxy '*' -H Expect: \\
-  -H 'Content-Type: application/json' --unix-socket ${shellQuoted(socket)} --data-binary @- \\
+  -H 'Content-Type: application/json' \\
+  \${TRACEPARENT:+-H "traceparent: $TRACEPARENT"} \${TRACESTATE:+-H "tracestate: $TRACESTATE"} \\
+  \${BAGGAGE:+-H "baggage: $BAGGAGE"} --unix-socket ${shellQuoted(socket)} --data-binary @- \\
   "http://ghostsnap/hook/$1/$2" 2>/dev/null); then
   printf '%s' "$reply"
   exit 0

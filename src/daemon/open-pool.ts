@@ -15,6 +15,7 @@ import type { EnginePorts } from '../engine/workspace-session.ts';
 import { createPoolFileLocks, type FileLocks } from '../locks/file-locks.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Home, poolDirectory } from './home.ts';
+import { processTelemetry } from './process-telemetry.ts';
 import { readPool } from './registry.ts';
 import { systemClock, systemEntropy } from './system-ports.ts';
 
@@ -103,7 +104,7 @@ export async function openServicePool(
   const locks = await holdPool({ directory: locksDirectory(options), purpose: 'serve', waitMs });
   try {
     const catalog = openGroupedCatalog({ file: catalogFile(options) });
-    const index = { record: pool, catalog, locks, clock: systemClock, entropy: systemEntropy };
+    const index = { record: pool, catalog, locks, ...systemPorts() };
     const parts = { ...index, backend };
     const withBtrfs = pool.kind === 'store' ? null : parts;
     const opening = { index, catalogInode: catalogInode(options), withBtrfs, users: 1 };
@@ -156,7 +157,11 @@ export function openIndex(
 ): Omit<OpenPool, 'backend'> {
   const catalog = openCatalog({ file: catalogFile(options) });
   const locks = createPoolFileLocks(locksDirectory(options));
-  return { record: options.pool, catalog, locks, clock: systemClock, entropy: systemEntropy };
+  return { record: options.pool, catalog, locks, ...systemPorts() };
+}
+
+function systemPorts(): Required<Pick<EnginePorts, 'clock' | 'entropy' | 'telemetry'>> {
+  return { clock: systemClock, entropy: systemEntropy, telemetry: processTelemetry() };
 }
 
 /** A pool image that is not mounted leaves an empty directory: nothing may be written into that. */

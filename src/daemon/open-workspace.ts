@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { GhostsnapError } from '../core/errors.ts';
 import { DEFAULT_RETENTION_POLICY, type RetentionPolicy } from '../core/retention/policy.ts';
+import { parseTraceVariables } from '../core/trace-context.ts';
 import { EngineWorkspace } from '../engine/engine-workspace.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { WorkspaceHost } from '../engine/workspace-host.ts';
@@ -108,7 +109,9 @@ export interface BuildWorkspaceOptions {
 export function buildWorkspace(options: BuildWorkspaceOptions): EngineWorkspace {
   const { record, parts } = options;
   const ref = { id: record.id, path: record.path, poolRoot: parts.record.root };
-  return new EngineWorkspace(new WorkspaceSession(ref, parts), hostOf(options));
+  const trace = parseTraceVariables(options.environment.env);
+  const ports = trace === null ? parts : { ...parts, trace };
+  return new EngineWorkspace(new WorkspaceSession(ref, ports), hostOf(options));
 }
 
 /** One for all workspaces of an opened pool, which all have the same home and environment. */

@@ -9,13 +9,19 @@ import fs from 'node:fs';
 import type http from 'node:http';
 import { handleHook } from '../agent/handle-hook.ts';
 import { GhostsnapError } from '../core/errors.ts';
+import { METRIC } from '../core/telemetry-names.ts';
+import { TRACE_VARIABLES } from '../core/trace-context.ts';
 import { createFileLocks } from '../locks/file-locks.ts';
 import { AgentHost } from './agent-host.ts';
+import { badConfig, configFile, readConfigSection } from './config.ts';
 import { readHttpAccess } from './daemon-http.ts';
 import { DaemonLog } from './daemon-log.ts';
 import { type DaemonPlace, daemonPlace, makePlace } from './daemon-place.ts';
 import { createDaemonServer, type DaemonRoutes } from './daemon-server.ts';
-import { type Environment, resolveHome } from './home.ts';
+import { startProcessTelemetry } from './daemon-telemetry.ts';
+import { type Environment, type Home, resolveHome } from './home.ts';
+import { listPoolRecords } from './registry.ts';
+import { parseTelemetryConfig, type TelemetryConfig } from './telemetry-config.ts';
 
 /** Half an hour: shorter than a lunch break's worth of memory, longer than a model thinks. */
 const IDLE_MS = 30 * 60_000;
@@ -29,7 +35,7 @@ export interface RunDaemonOptions {
 
 /** @returns when it has ended; at once when another one runs */
 export async function runDaemon(options: RunDaemonOptions): Promise<'ended' | 'runs-already'> {
-  const { environment } = options;
+  const environment = withoutTrace(options.environment);
   const home = resolveHome(environment);
   const place = daemonPlace(home, environment);
   makePlace(place, environment.uid);
@@ -38,13 +44,21 @@ export async function runDaemon(options: RunDaemonOptions): Promise<'ended' | 'r
   if (lock === null) return 'runs-already';
   const log = new DaemonLog(place.log);
   const onError = (error: unknown): void => log.error(error);
+  await using watched = await startProcessTelemetry({
+    config: loadTelemetryConfig(home),
+    ...{ service: 'ghostsnap-daemon', version: options.version, routes: [] },
+    poolRoots: () => listPoolRecords(home).map(({ root }) => root),
+    onSample: (telemetry) => telemetry.gauge(METRIC.workspacesOpen, host.openWorkspaces),
+    onTrouble: (text) => log.write('warn', text),
+  });
+  const { telemetry } = watched;
   await using host = new AgentHost({ environment, watch: 'on', onError });
   const idle = new IdleTimer(idleMsOf(environment), options.signal);
   const startedAt = new Date().toISOString();
   const routes: DaemonRoutes = {
-    hook: async (harness, event, body) => {
+    hook: async (request) => {
       using _busy = idle.busy();
-      const reply = await handleHook({ harness, event, body }, host);
+      const reply = await handleHook({ ...request, telemetry }, host);
       return reply.stdout;
     },
     status: () => {
@@ -65,6 +79,21 @@ export async function runDaemon(options: RunDaemonOptions): Promise<'ended' | 'r
   fs.rmSync(place.socket, { force: true });
   log.write('info', 'ended', { pid: process.pid, hooks: idle.served });
   return 'ended';
+}
+
+/** @throws GhostsnapError BAD_CONFIG */
+function loadTelemetryConfig(home: Home): TelemetryConfig {
+  const errors: string[] = [];
+  const config = parseTelemetryConfig(readConfigSection(home, 'telemetry'), errors);
+  if (errors.length > 0) throw badConfig(configFile(home), errors);
+  return config;
+}
+
+/** It was started by one hook and serves others: that one's trace is not theirs. */
+function withoutTrace(environment: Environment): Environment {
+  const env = { ...environment.env };
+  for (const name of TRACE_VARIABLES) delete env[name];
+  return { ...environment, env };
 }
 
 async function tryLock(locks: ReturnType<typeof createFileLocks>): Promise<Disposable | null> {

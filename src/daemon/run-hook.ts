@@ -5,7 +5,7 @@
  * done here: a hook never waits for a start. A daemon that died after it had recorded the call and
  * before it answered does no harm, because a call that is reported twice is one call.
  */
-
+import { parseTraceVariables, traceFields } from '../core/trace-context.ts';
 import { askDaemon } from './daemon-client.ts';
 import { daemonPlace } from './daemon-place.ts';
 import type { Environment } from './home.ts';
@@ -26,7 +26,9 @@ export async function runHook(request: RunHookRequest): Promise<void> {
   const { harness, event, body, environment, onReply } = request;
   const place = daemonPlace(resolveHome(environment), environment);
   const path = `/hook/${encodeURIComponent(harness)}${event === '' ? '' : `/${event}`}`;
-  const reply = await askDaemon(place, { method: 'POST', path, body });
+  const trace = parseTraceVariables(environment.env);
+  const headers = trace === null ? {} : traceFields(trace);
+  const reply = await askDaemon(place, { method: 'POST', path, body, headers });
   if (reply?.status === 200) {
     onReply(reply.body);
     return;

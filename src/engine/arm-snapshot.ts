@@ -14,6 +14,7 @@ import type { SnapshotLabels } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { ulidOf } from '../core/ids.ts';
 import { adoptableSnapshot } from '../core/step.ts';
+import { METRIC, OUTCOME, SPAN } from '../core/telemetry-names.ts';
 import { NO_LABELS } from './labels.ts';
 import type { RecoveryDraft } from './reconcile.ts';
 import type { ArmResult } from './results.ts';
@@ -33,12 +34,14 @@ export async function armSnapshot(
 ): Promise<ArmResult> {
   const { backend, entropy } = session.ports;
   const { arming } = backend;
-  if (arming === null) return refused(`the ${backend.properties.kind} backend does not arm`);
+  if (arming === null) {
+    return refused(session, `the ${backend.properties.kind} backend does not arm`);
+  }
   const { armed } = session.state;
   if (armed !== null && arming.check(session.ref, armed) === 'same') return ARMED;
   dropArmed(session);
   const refusal = isInVain(arming) ? BUSY : arming.refusal(session.ref);
-  if (refusal !== null) return refused(refusal);
+  if (refusal !== null) return refused(session, refusal);
   onStep('arm:begin');
   await session.decideDurably({ type: 'arm-snapshot', random: entropy.ulidRandom() });
   const id = session.state.armed as SnapshotId;
@@ -49,7 +52,7 @@ export async function armSnapshot(
     dropArmed(session);
     // A full pool or a swap file is told by the snapshot that somebody waits for.
     if (!(error instanceof GhostsnapError)) throw error;
-    return refused(error.message);
+    return refused(session, error.message);
   }
   onStep('arm:armed');
   // What was to be written of this workspace is: more can only be others'.
@@ -92,7 +95,8 @@ function isInVain(arming: Arming): boolean {
 
 const ARMED: ArmResult = { armed: true, reason: null };
 
-function refused(reason: string): ArmResult {
+function refused(session: WorkspaceSession, reason: string): ArmResult {
+  session.telemetry.count(METRIC.armingRefused, 1);
   return { armed: false, reason };
 }
 
@@ -107,10 +111,12 @@ export async function adoptArmed(
 ): Promise<SnapshotId | null> {
   const id = provenArmed(session);
   if (id === null) return null;
+  const startNs = session.telemetry.nowNs();
   onStep('adopt:begin');
   session.isUncertain = true;
   await session.decideDurably({ type: 'snapshot-taken', id, role: 'ordinary', ...labels });
   nameAdopted(session, id, onStep);
+  tellAdopted(session, startNs);
   return id;
 }
 
@@ -121,17 +127,31 @@ export function adoptArmedSync(
 ): SnapshotId | null {
   const id = provenArmed(session);
   if (id === null) return null;
+  const startNs = session.telemetry.nowNs();
   session.isUncertain = true;
   session.decide({ type: 'snapshot-taken', id, role: 'ordinary', ...labels }, 'power-loss');
   nameAdopted(session, id, NO_STEPS);
+  tellAdopted(session, startNs);
   return id;
 }
+
+function tellAdopted({ telemetry, trace }: WorkspaceSession, startNs: number): void {
+  telemetry.span(SPAN.adopt, trace, startNs, telemetry.nowNs(), OUTCOME.ok);
+  telemetry.count(METRIC.snapshotsAdopted, 1);
+}
+
+const LOOKS = {
+  same: METRIC.armedSame,
+  changed: METRIC.armedChanged,
+  unproven: METRIC.armedUnproven,
+} as const;
 
 function provenArmed(session: WorkspaceSession): SnapshotId | null {
   const { arming } = session.ports.backend;
   const id = adoptableSnapshot(session.state);
   if (arming === null || id === null) return null;
   const found = arming.check(session.ref, id);
+  session.telemetry.count(LOOKS[found], 1);
   const luck = luckOf(arming);
   luck.unproven = found === 'unproven' ? luck.unproven + 1 : 0;
   return found === 'same' ? id : null;

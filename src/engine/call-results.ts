@@ -5,6 +5,7 @@ import type { UncoveredPath } from '../backend/backend.ts';
 import type { CallChanges, CallJudgement, CallOutcome } from '../core/event.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import type { Redaction } from '../core/kept-input.ts';
+import type { TraceContext } from '../core/trace-context.ts';
 
 export type { CallChanges, CallJudgement, CallOutcome };
 
@@ -16,6 +17,8 @@ export interface SessionRequest {
   readonly harness: string;
   /** The session whose agent started this one. */
   readonly parentSession?: string | null;
+  /** Of the request that this is part of. */
+  readonly trace?: TraceContext | undefined;
 }
 
 export interface PromptRequest extends SessionRequest {
@@ -57,10 +60,10 @@ export interface BegunCall {
   readonly durationMs: number;
 }
 
-export type EndCallRequest = { readonly outcome: CallOutcome } & (
-  | { readonly call: CallId }
-  | { readonly session: string; readonly key: string }
-);
+export type EndCallRequest = {
+  readonly outcome: CallOutcome;
+  readonly trace?: TraceContext | undefined;
+} & ({ readonly call: CallId } | { readonly session: string; readonly key: string });
 
 export interface SessionInfo {
   readonly session: string;

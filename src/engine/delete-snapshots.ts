@@ -8,6 +8,7 @@ import type { Command } from '../core/command.ts';
 import { assert } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { DELETE_BATCH_MAX } from '../core/limits.ts';
+import { METRIC } from '../core/telemetry-names.ts';
 import { dropArmed } from './arm-snapshot.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
@@ -36,6 +37,7 @@ export async function deleteSnapshots(
   await session.decideDurably(startOf(session, request));
   request.onStep?.('delete:intent-written');
   await session.ports.backend.deleteSnapshots(session.ref, request.ids);
+  session.telemetry.count(METRIC.snapshotsDeleted, request.ids.length);
   request.onStep?.('delete:deleted');
   await session.decideDurably({ type: 'complete-delete', rule: request.rule });
   request.onStep?.('delete:completed');

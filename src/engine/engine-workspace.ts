@@ -50,6 +50,7 @@ import { recoverAsFarAsPossible, recoverSession } from './recover.ts';
 import { requireSnapshot } from './require-snapshot.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
 import type {
+  ArmRequest,
   ArmResult,
   PruneResult,
   RecoveryReport,
@@ -156,14 +157,9 @@ export class EngineWorkspace implements Workspace {
   async snapshot(request: SnapshotRequest = {}): Promise<SnapshotResult> {
     const { clock } = this.#session.ports;
     const labels = parseLabels(request);
-    const work = {
-      ...(request.onProgress === undefined ? {} : { onProgress: request.onProgress }),
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
-      ...(request.onStep === undefined ? {} : { onStep: request.onStep }),
-    };
     const startedMs = clock.monotonicMs();
-    const taken = await this.#exclusive({ purpose: 'snapshot', signal: request.signal }, () =>
-      takeSnapshot(this.#session, 'ordinary', labels, work),
+    const taken = await this.#exclusive({ ...request, purpose: 'snapshot' }, () =>
+      takeSnapshot(this.#session, 'ordinary', labels, request),
     );
     return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
   }
@@ -172,14 +168,14 @@ export class EngineWorkspace implements Workspace {
     const { clock } = this.#session.ports;
     const labels = parseLabels(request);
     const startedMs = clock.monotonicMs();
-    const taken = this.#session.runSync({ purpose: 'snapshot' }, () =>
+    const taken = this.#session.runSync({ ...request, purpose: 'snapshot' }, () =>
       takeSnapshotSync(this.#session, 'ordinary', labels),
     );
     return this.#snapshotResult(taken, clock.monotonicMs() - startedMs);
   }
 
-  async arm(request: { onStep?: (label: string) => void } = {}): Promise<ArmResult> {
-    return await this.#exclusive({ purpose: 'arm' }, () => {
+  async arm(request: ArmRequest = {}): Promise<ArmResult> {
+    return await this.#exclusive({ ...request, purpose: 'arm' }, () => {
       if (this.#session.isAwaited) {
         return { armed: false, reason: 'somebody waits for the workspace already' };
       }
@@ -191,14 +187,14 @@ export class EngineWorkspace implements Workspace {
   async beginCall(request: BeginCallRequest): Promise<BegunCall> {
     const { clock } = this.#session.ports;
     const startedMs = clock.monotonicMs();
-    const on = { purpose: 'begin a tool call', signal: request.signal };
+    const on = { ...request, purpose: 'begin a tool call' };
     const begun = await this.#exclusive(on, () => beginCall(this.#session, request));
     if (isPruneDue(this.#session.state.snapshotCount)) this.#host.pruneDue(this);
     return { ...begun, durationMs: clock.monotonicMs() - startedMs };
   }
 
   async endCall(request: EndCallRequest): Promise<CallId> {
-    return await this.#record('end a tool call', () => endCall(this.#session, request));
+    return await this.#record('end a tool call', request, () => endCall(this.#session, request));
   }
 
   measureCall(call: CallId, options: { signal?: AbortSignal } = {}): Promise<CallChanges | null> {
@@ -227,15 +223,17 @@ export class EngineWorkspace implements Workspace {
   }
 
   async startSession(request: SessionRequest): Promise<void> {
-    await this.#record('start a session', () => ensureSession(this.#session, request));
+    await this.#record('start a session', request, () => ensureSession(this.#session, request));
   }
 
   async endSession(session: string): Promise<void> {
-    await this.#record('end a session', () => endSession(this.#session, session));
+    await this.#record('end a session', {}, () => endSession(this.#session, session));
   }
 
   async submitPrompt(request: PromptRequest): Promise<PromptId> {
-    return await this.#record('record a prompt', () => submitPrompt(this.#session, request));
+    return await this.#record('record a prompt', request, () =>
+      submitPrompt(this.#session, request),
+    );
   }
 
   listCalls(query: CallQuery = {}): readonly CallInfo[] {
@@ -323,7 +321,7 @@ export class EngineWorkspace implements Workspace {
 
   async rollback(spec: string, request: RollbackRequest = {}): Promise<TurnResult> {
     const target = this.resolve(spec);
-    return await this.#exclusive({ purpose: 'rollback', signal: request.signal }, () =>
+    return await this.#exclusive({ ...request, purpose: 'rollback' }, () =>
       turnTree(this.#session, { ...request, kind: 'rollback', target, cursor: null, paths: [] }),
     );
   }
@@ -344,7 +342,7 @@ export class EngineWorkspace implements Workspace {
   ): Promise<TurnResult> {
     const target = this.resolve(spec);
     const parsed = await this.#pathsInSnapshot(target, paths);
-    return await this.#exclusive({ purpose: 'restore', signal: request.signal }, () =>
+    return await this.#exclusive({ ...request, purpose: 'restore' }, () =>
       turnTree(this.#session, {
         ...request,
         kind: 'restore',
@@ -400,7 +398,7 @@ export class EngineWorkspace implements Workspace {
 
   async undoCall(call: string, request: UndoCallRequest = {}): Promise<UndoCallResult> {
     const { undoCall } = await import('./undo-call.ts');
-    return await this.#exclusive({ purpose: 'undo a tool call', signal: request.signal }, () =>
+    return await this.#exclusive({ ...request, purpose: 'undo a tool call' }, () =>
       undoCall(this.#session, call, request),
     );
   }
@@ -496,7 +494,7 @@ export class EngineWorkspace implements Workspace {
 
   async #walk(kind: 'undo' | 'redo', request: RollbackRequest): Promise<TurnResult> {
     const find = kind === 'undo' ? findUndoTarget : findRedoTarget;
-    return await this.#exclusive({ purpose: kind, signal: request.signal }, async () => {
+    return await this.#exclusive({ ...request, purpose: kind }, async () => {
       const { target, position } = await find(this.#session);
       const turn = { ...request, kind, target, cursor: position, paths: [] };
       return await turnTree(this.#session, turn);
@@ -528,8 +526,8 @@ export class EngineWorkspace implements Workspace {
   }
 
   /** Alone on the workspace, without touching the tree. */
-  #record<T>(purpose: string, work: () => T): Promise<T> {
-    return this.#exclusive({ purpose }, async () => work());
+  #record<T>(purpose: string, request: Partial<WorkOn>, work: () => T): Promise<T> {
+    return this.#exclusive({ ...request, purpose }, async () => work());
   }
 
   /** A catalog that was lost, or an init that was interrupted after the disk had been made ready. */

@@ -6,10 +6,12 @@ import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { OperationId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { RetentionDecision } from '../core/retention/decision.ts';
 import type { TurnKind, TurnMode } from '../core/state.ts';
+import type { TraceContext } from '../core/trace-context.ts';
 
 export type { RetentionDecision };
 
 export interface SnapshotRequest extends Partial<SnapshotLabels> {
+  readonly trace?: TraceContext | undefined;
   readonly onProgress?: (done: number, total: number | null) => void;
   readonly signal?: AbortSignal;
   readonly onStep?: (label: string) => void;
@@ -24,6 +26,11 @@ export interface SnapshotResult {
   readonly uncovered: readonly UncoveredPath[];
   /** True: it had been armed, and nothing had changed since; nothing was taken now. */
   readonly adopted: boolean;
+}
+
+export interface ArmRequest {
+  readonly trace?: TraceContext | undefined;
+  readonly onStep?: (label: string) => void;
 }
 
 export interface ArmResult {
@@ -46,6 +53,7 @@ export interface SnapshotInfo {
 }
 
 export interface RollbackRequest {
+  readonly trace?: TraceContext | undefined;
   /** auto: swap when nobody holds the tree and it pays, else in place. */
   readonly mode?: TurnMode | 'auto';
   readonly onProgress?: (done: number, total: number | null) => void;

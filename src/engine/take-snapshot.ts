@@ -10,6 +10,7 @@ import type { Command } from '../core/command.ts';
 import { assert } from '../core/errors.ts';
 import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
+import { METRIC, OUTCOME, outcomeOf, SPAN } from '../core/telemetry-names.ts';
 import { adoptArmed, adoptArmedSync, dropArmed } from './arm-snapshot.ts';
 import { reconcile } from './reconcile.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
@@ -34,8 +35,15 @@ export async function takeSnapshot(
   }
   const id = decideId(session);
   session.isUncertain = true;
-  const created = await session.ports.backend.createSnapshot(session.ref, id, options);
-  return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
+  const startNs = session.telemetry.nowNs();
+  try {
+    const created = await session.ports.backend.createSnapshot(session.ref, id, options);
+    tellTaken(session, startNs, created);
+    return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
+  } catch (failure) {
+    tellFailed(session, startNs, failure);
+    throw failure;
+  }
 }
 
 /** Inside `session.runSync`. */
@@ -50,8 +58,33 @@ export function takeSnapshotSync(
   }
   const id = decideId(session);
   session.isUncertain = true;
-  const created = session.ports.backend.createSnapshotSync(session.ref, id);
-  return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
+  const startNs = session.telemetry.nowNs();
+  try {
+    const created = session.ports.backend.createSnapshotSync(session.ref, id);
+    tellTaken(session, startNs, created);
+    return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
+  } catch (failure) {
+    tellFailed(session, startNs, failure);
+    throw failure;
+  }
+}
+
+function tellTaken(session: WorkspaceSession, startNs: number, created: CreateResult): void {
+  const { telemetry, trace } = session;
+  const endNs = telemetry.nowNs();
+  telemetry.span(SPAN.backendSnapshot, trace, startNs, endNs, OUTCOME.ok);
+  telemetry.count(METRIC.snapshotsFresh, 1);
+  const { systemCall } = created;
+  if (systemCall === undefined || endNs === 0) return;
+  const { startMs, endMs } = systemCall;
+  telemetry.span(SPAN.snapCreate, trace, startMs * 1e6, endMs * 1e6, OUTCOME.ok);
+}
+
+function tellFailed(session: WorkspaceSession, startNs: number, failure: unknown): void {
+  const { telemetry, trace } = session;
+  const outcome = outcomeOf(failure);
+  telemetry.span(SPAN.backendSnapshot, trace, startNs, telemetry.nowNs(), outcome);
+  if (outcome === OUTCOME.error) telemetry.count(METRIC.snapshotFailures, 1);
 }
 
 function record(

@@ -13,6 +13,7 @@ import type { CallChanges, CallFacts } from '../core/event.ts';
 import { type CallId, isCallId, type SnapshotId } from '../core/ids.ts';
 import { keptInput, keptLine } from '../core/kept-input.ts';
 import { NAME_BYTES_MAX, UNPROTECTED_BYTES_MAX } from '../core/limits.ts';
+import { METRIC } from '../core/telemetry-names.ts';
 import { ensureSession, newestPromptOf } from './agent-sessions.ts';
 import type { BeginCallRequest, EndCallRequest } from './call-results.ts';
 import { requiredName } from './labels.ts';
@@ -254,6 +255,7 @@ async function protect(
     return { ...UNPROTECTED, snapshot, adopted, uncovered };
   } catch (error) {
     if (request.onSnapshotFailure !== 'warn' || !(error instanceof GhostsnapError)) throw error;
+    session.telemetry.count(METRIC.callsUnprotected, 1);
     return { ...UNPROTECTED, unprotected: whyUnprotected(error) };
   }
 }

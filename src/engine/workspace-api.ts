@@ -29,6 +29,7 @@ import type { ChangesBetween, Span } from './changes-between.ts';
 import type { Judgement, JudgeOptions } from './judge-call.ts';
 import type { OperationRow } from './ports.ts';
 import type {
+  ArmRequest,
   ArmResult,
   PruneResult,
   RecoveryReport,
@@ -93,7 +94,7 @@ export interface Workspace extends AsyncDisposable, Disposable {
    * meanwhile: then it takes a fresh one. At most one is armed; anything else that is done to the
    * workspace drops it. Where "nothing changed" cannot be proven nothing is armed, and that is no error.
    */
-  arm(request?: { onStep?: (label: string) => void }): Promise<ArmResult>;
+  arm(request?: ArmRequest): Promise<ArmResult>;
   /** @throws GhostsnapError SNAPSHOT_NOT_FOUND, AMBIGUOUS_ID, BAD_ID */
   resolve(spec: string): SnapshotId;
   /** Newest first. */

@@ -16,7 +16,19 @@ import type { PromptId } from '../core/ids.ts';
 import { LOCK_WAIT_MS } from '../core/limits.ts';
 import type { WorkspaceState } from '../core/state.ts';
 import { type StepResult, step } from '../core/step.ts';
-import type { Catalog, Clock, Entropy, Lock, LockOptions, Locks } from './ports.ts';
+import { METRIC, OUTCOME, outcomeOf, SPAN } from '../core/telemetry-names.ts';
+import type { TraceContext } from '../core/trace-context.ts';
+import {
+  type Catalog,
+  type Clock,
+  type Entropy,
+  type Lock,
+  type LockOptions,
+  type Locks,
+  NO_TELEMETRY,
+  type Telemetry,
+} from './ports.ts';
+import { spanOfWork } from './work-span.ts';
 
 export interface EnginePorts {
   readonly backend: Backend;
@@ -24,6 +36,10 @@ export interface EnginePorts {
   readonly locks: Locks;
   readonly clock: Clock;
   readonly entropy: Entropy;
+  /** Default: nobody listens. */
+  readonly telemetry?: Telemetry;
+  /** Of the process: what belongs to no other trace belongs to it. */
+  readonly trace?: TraceContext;
 }
 
 export type Durability = 'power-loss' | 'process-crash';
@@ -32,6 +48,15 @@ export interface WorkOn {
   /** Shown to other processes that wait for the workspace. */
   readonly purpose: string;
   readonly signal?: AbortSignal | undefined;
+  /** Of whoever asks. */
+  readonly trace?: TraceContext | undefined;
+}
+
+/** Work that was asked for: since when, and where it stands in its trace. */
+interface Asked {
+  readonly on: WorkOn;
+  readonly startNs: number;
+  readonly trace: TraceContext | undefined;
 }
 
 let sessions = 0;
@@ -55,6 +80,8 @@ export class WorkspaceSession {
    * known. An agent asks again and again, and the answers change seldom.
    */
   agent: { readonly session: string; readonly prompt: PromptId | null } | null = null;
+  /** Inside `run`: where what happens now stands in the trace of whoever asked. */
+  trace: TraceContext | undefined = undefined;
   readonly #lockWaitMs: number;
   /** Tells the sessions of a process apart. */
   readonly #number = ++sessions;
@@ -69,6 +96,10 @@ export class WorkspaceSession {
     this.ref = ref;
     this.ports = ports;
     this.#lockWaitMs = lockWaitMs;
+  }
+
+  get telemetry(): Telemetry {
+    return this.ports.telemetry ?? NO_TELEMETRY;
   }
 
   /** As of the last `run`; inside one it is current. */
@@ -86,8 +117,11 @@ export class WorkspaceSession {
     this.#assertOpen();
     this.#waiting += 1;
     const before = this.#tail;
+    const asked = this.#ask(on);
     const turn =
-      before === null ? this.#runLocked(on, work) : before.then(() => this.#runLocked(on, work));
+      before === null
+        ? this.#runLocked(asked, work)
+        : before.then(() => this.#runLocked(asked, work));
     // The queue goes on after a failure; the failure itself reaches the caller through `turn`.
     this.#tail = turn.then(
       () => this.#leave(),
@@ -109,12 +143,17 @@ export class WorkspaceSession {
         { hint: 'Await it first, or use the asynchronous call, which queues.' },
       );
     }
+    const asked = this.#ask(on);
     using lock = this.ports.locks.acquireSync(this.ref.id, this.#lockOptions(on));
-    this.#enter(lock);
+    this.#enter(lock, asked);
     try {
       const result = work();
       this.#landSync();
+      this.#tell(asked, null);
       return result;
+    } catch (failure) {
+      this.#tell(asked, failure);
+      throw failure;
     } finally {
       this.#settle(lock);
     }
@@ -153,16 +192,20 @@ export class WorkspaceSession {
   }
 
   #step(command: Command): Extract<StepResult, { ok: true }> {
-    const result = step(this.state, command, this.ports.clock.nowMs());
+    const result = step(this.state, command, this.ports.clock.nowMs(), this.trace);
     if (result.ok) return result;
     const { code, message, hint } = result.conflict;
     throw new GhostsnapError(code, message, { hint, data: { workspace: this.ref.id } });
   }
 
   #commit(events: readonly Event[], state: WorkspaceState, durability: Durability): void {
+    const { telemetry } = this;
+    const startNs = telemetry.nowNs();
     try {
       this.ports.catalog.commit(this.ref.id, events, state, durability);
       this.#state = state;
+      telemetry.span(SPAN.catalogCommit, this.trace, startNs, telemetry.nowNs(), OUTCOME.ok);
+      telemetry.count(METRIC.events, events.length);
     } catch (failure) {
       // Whether a failed commit is on disk is known only by looking.
       this.#refresh();
@@ -173,8 +216,11 @@ export class WorkspaceSession {
   async #land(): Promise<void> {
     const landing = this.ports.catalog.settle(this.ref.id);
     if (landing === null) return;
+    const { telemetry } = this;
+    const startNs = telemetry.nowNs();
     try {
       await landing;
+      telemetry.span(SPAN.catalogLand, this.trace, startNs, telemetry.nowNs(), OUTCOME.ok);
     } catch (failure) {
       this.#forgetUnlanded();
       throw failure;
@@ -222,24 +268,51 @@ export class WorkspaceSession {
     }
   }
 
-  async #runLocked<T>(on: WorkOn, work: () => Promise<T> | T): Promise<T> {
-    const { signal } = on;
-    const options = this.#lockOptions(on);
-    using lock: Lock = await this.ports.locks.acquire(
-      this.ref.id,
-      signal === undefined ? options : { ...options, signal },
-    );
-    this.#enter(lock);
+  async #runLocked<T>(asked: Asked, work: () => Promise<T> | T): Promise<T> {
+    using lock: Lock = await this.#acquire(asked);
+    this.#enter(lock, asked);
     try {
       const result = await work();
       await this.#land();
+      this.#tell(asked, null);
       return result;
     } catch (failure) {
       await this.#landAfter(failure);
+      this.#tell(asked, failure);
       throw failure;
     } finally {
       this.#settle(lock);
     }
+  }
+
+  async #acquire(asked: Asked): Promise<Lock> {
+    const { signal } = asked.on;
+    const options = this.#lockOptions(asked.on);
+    try {
+      return await this.ports.locks.acquire(
+        this.ref.id,
+        signal === undefined ? options : { ...options, signal },
+      );
+    } catch (failure) {
+      this.#tell(asked, failure);
+      throw failure;
+    }
+  }
+
+  /** The wait for the queue and the lock is part of it. */
+  #ask(on: WorkOn): Asked {
+    const isSpan = spanOfWork(on.purpose) !== null;
+    const above = on.trace ?? this.ports.trace;
+    const trace = isSpan ? this.telemetry.begin(above) : above;
+    return { on, startNs: this.telemetry.nowNs(), trace };
+  }
+
+  #tell({ on, startNs, trace }: Asked, failure: unknown): void {
+    this.trace = undefined;
+    const span = spanOfWork(on.purpose);
+    if (span === null) return;
+    const outcome = failure === null ? OUTCOME.ok : outcomeOf(failure);
+    this.telemetry.end(span, trace, startNs, outcome);
   }
 
   /** What failed may have decided things before: they land, or the next one learns that they have not. */
@@ -253,7 +326,10 @@ export class WorkspaceSession {
   }
 
   /** A process that died with the lock may have left a snapshot that is in no catalog. */
-  #enter(lock: Lock): void {
+  #enter(lock: Lock, { startNs, trace }: Asked): void {
+    this.trace = trace;
+    const { telemetry } = this;
+    telemetry.span(SPAN.workspaceWait, trace, startNs, telemetry.nowNs(), OUTCOME.ok);
     if (lock.isInherited) this.isUncertain = true;
     if (lock.isContinued) return;
     this.agent = null;

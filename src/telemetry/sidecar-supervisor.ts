@@ -29,7 +29,7 @@ const SETTLED_MS = 60_000;
 
 /** Beside this file, in the form this file has: .ts from source, .js when built. */
 const SIDECAR_URL = new URL(
-  `./sidecar/sidecar-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
+  `./sidecar-worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
   import.meta.url,
 );
 

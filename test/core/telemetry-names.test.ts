@@ -38,10 +38,10 @@ describe('the tables of names', () => {
 
   test('say which row is which, by what the keys and the rows have in common', () => {
     expect(SPANS[SPAN.snapCreate].name).toBe('ghostsnap.btrfs.snap_create');
-    expect(SPANS[SPAN.diff].name).toBe('ghostsnap.diff');
+    expect(SPANS[SPAN.destroyWorkspace].name).toBe('ghostsnap.workspace.destroy');
     expect(METRICS[METRIC.armedUnproven].attributes).toEqual({ result: 'unproven' });
     expect(METRICS[METRIC.queueLarge].attributes).toEqual({ queue: 'large' });
-    expect(METRICS[METRIC.cleanerBacklog].name).toBe('ghostsnap.cleaner.backlog');
+    expect(METRICS[METRIC.poolFree].name).toBe('ghostsnap.pool.free');
     expect(METRICS[METRIC.gcMajor].attributes).toEqual({ 'v8js.gc.type': 'major' });
     expect(METRICS[METRIC.telemetryRestarts].name).toBe('ghostsnap.telemetry.restarts');
   });

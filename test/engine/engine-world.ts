@@ -4,7 +4,7 @@ import { assert, type ErrorCode, GhostsnapError } from '../../src/core/errors.ts
 import { nextUlid, workspaceId } from '../../src/core/ids.ts';
 import { KEEP_EVERYTHING_POLICY, type RetentionPolicy } from '../../src/core/retention/policy.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
-import type { Lock, Locks } from '../../src/engine/ports.ts';
+import type { Lock, Locks, Telemetry } from '../../src/engine/ports.ts';
 import type { WorkspaceHost } from '../../src/engine/workspace-host.ts';
 import { type EnginePorts, WorkspaceSession } from '../../src/engine/workspace-session.ts';
 import { SimBackend, SimDisk, type SimVolume } from '../sim/sim-backend.ts';
@@ -70,6 +70,7 @@ function freeLock(name: string, isInherited: boolean): Lock {
 
 export interface EngineWorldOptions {
   readonly policy?: RetentionPolicy;
+  readonly telemetry?: Telemetry;
 }
 
 export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise<EngineWorld> {
@@ -105,6 +106,7 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
     locks,
     clock: { nowMs: tick, monotonicMs: tick },
     entropy: { ulidRandom: () => random.bytes(10) },
+    ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry }),
   };
   const workspaceHost: WorkspaceHost = {
     pool: 'sim',

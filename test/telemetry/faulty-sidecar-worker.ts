@@ -8,7 +8,7 @@ const STARTS = 1;
 const control = new Int32Array(setup.control, 0, CONTROL_BYTES / 4);
 
 if (Atomics.add(control, STARTS, 1) === 0) fail(setup.resource.fault ?? '');
-else await import('../../src/telemetry/sidecar/sidecar-worker.ts');
+else await import('../../src/telemetry/sidecar-worker.ts');
 
 function fail(fault: string): void {
   // It looked alive for a moment; one that is to run out of memory may take its time instead.

@@ -69,9 +69,9 @@ describe('spans', () => {
     expect(writer.begin(unsampled)).toBe(unsampled);
     expect(writer.begin(undefined)).toBeUndefined();
     writer.end(SPAN.callBegin, unsampled, writer.nowNs(), OUTCOME.ok);
-    writer.span(SPAN.diff, undefined, 0, 5e6, OUTCOME.ok);
+    writer.span(SPAN.rollback, undefined, 0, 5e6, OUTCOME.ok);
     expect(reader.waiting).toBe(0);
-    expect(reader.cells[spanCells(SPAN.diff, OUTCOME.ok) + BUCKETS]).toBeCloseTo(0.005);
+    expect(reader.cells[spanCells(SPAN.rollback, OUTCOME.ok) + BUCKETS]).toBeCloseTo(0.005);
   });
 
   test('that find no room are counted; their durations count, and the room comes back', () => {
@@ -83,8 +83,8 @@ describe('spans', () => {
     expect(reader.cells[METRIC.telemetryDropped]).toBe(3);
     expect(reader.cells[spanCells(SPAN.catalogCommit, OUTCOME.ok)]).toBe(RING_RECORDS + 3);
     expect(reader.take(2)).toHaveLength(2);
-    writer.span(SPAN.diff, open, 0, 1, OUTCOME.ok);
-    writer.span(SPAN.diff, open, 0, 1, OUTCOME.ok);
+    writer.span(SPAN.rollback, open, 0, 1, OUTCOME.ok);
+    writer.span(SPAN.rollback, open, 0, 1, OUTCOME.ok);
     expect(reader.cells[METRIC.telemetryDropped]).toBe(3);
     expect(reader.take(RING_RECORDS * 2)).toHaveLength(RING_RECORDS);
   });
@@ -104,7 +104,7 @@ describe('spans', () => {
           for (let n = 0; n < write; n += 1) {
             said += 1;
             if (expected.length < RING_RECORDS) expected.push(said);
-            writer.span(SPAN.diff, trace(), said * 1e6, said * 1e6, OUTCOME.ok);
+            writer.span(SPAN.rollback, trace(), said * 1e6, said * 1e6, OUTCOME.ok);
           }
           const epoch = Date.now() - performance.now();
           const taken = reader.take(read).map(({ startMs }) => Math.round((startMs - epoch) / 1));

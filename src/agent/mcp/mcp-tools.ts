@@ -12,6 +12,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import type { Verdict } from '../../core/policy/policy-rule.ts';
 import { findingLine } from '../../core/policy/verdict-text.ts';
+import { parseTraceFields, type TraceContext } from '../../core/trace-context.ts';
 import type { TurnResult } from '../../engine/results.ts';
 import type { RollbackPlan, Workspace } from '../../engine/workspace-api.ts';
 import { assertMayRun, type ToolExtra } from './confirmation.ts';
@@ -109,8 +110,7 @@ function registerSnapshot({ server, workspace, policy }: ToolParts): void {
         await ask({ server, policy, extra }, 'snapshot', 'ghostsnap snap');
         const { id, createdAt, durationMs, uncovered } = await workspace.snapshot({
           label: given.label ?? null,
-          signal: extra.signal,
-          onProgress: progressOf(extra),
+          ...workOf(extra),
         });
         return { id, createdAt, durationMs, uncovered: uncovered.map((one) => ({ ...one })) };
       }),
@@ -225,8 +225,10 @@ async function ask(
 function workOf(extra: ToolExtra): {
   signal: AbortSignal;
   onProgress: (done: number, total: number | null) => void;
+  trace: TraceContext | undefined;
 } {
-  return { signal: extra.signal, onProgress: progressOf(extra) };
+  const { signal, _meta: meta } = extra;
+  return { signal, onProgress: progressOf(extra), trace: parseTraceFields(meta) };
 }
 
 /** What only the log is told is not told to the agent. */

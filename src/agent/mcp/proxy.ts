@@ -9,14 +9,15 @@
  */
 import type { Writable } from 'node:stream';
 import { MCP_MESSAGE_BYTES_MAX, MCP_PENDING_MAX, MCP_RESULT_HELD_MAX } from '../../core/limits.ts';
+import type { TraceContext } from '../../core/trace-context.ts';
 import type { BegunCall, CallGuard } from '../call-guard.ts';
 import { type CallRequest, idKey, readClientMessage, traceInsertion } from './client-message.ts';
 import { splitLines } from './line-split.ts';
+import { newTraceparent } from './new-traceparent.ts';
 import { refuseMessage, refuseTooLong, refuseUnclear } from './refusal.ts';
 import { logNotification, withMessages } from './result-message.ts';
 import { ServerObserver } from './server-observer.ts';
 import { ToolHints } from './tool-hints.ts';
-import { newTraceparent, type TraceContext } from './trace-context.ts';
 
 /** Where messages go: lines with their newline, the last one perhaps without. */
 export interface Upstream {

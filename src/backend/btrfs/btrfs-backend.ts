@@ -166,13 +166,13 @@ export function createBtrfsBackend(): BtrfsBackend {
     abandonWorkspace: (ref, options = {}) => abandonOnDisk(directories.of(ref), options.onStep),
 
     async createSnapshot(ref, id) {
-      const stamps = await takeSnapshot(directories.of(ref), id);
-      return { uncovered: NOTHING_UNCOVERED, stamps };
+      const taken = await takeSnapshot(directories.of(ref), id);
+      return { uncovered: NOTHING_UNCOVERED, ...taken };
     },
 
     createSnapshotSync(ref, id) {
-      const stamps = takeSnapshotSync(directories.of(ref), id);
-      return { uncovered: NOTHING_UNCOVERED, stamps };
+      const taken = takeSnapshotSync(directories.of(ref), id);
+      return { uncovered: NOTHING_UNCOVERED, ...taken };
     },
 
     listSnapshots: (ref) => listSnapshotsOnDisk(directories.of(ref)),

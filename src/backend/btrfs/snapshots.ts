@@ -24,17 +24,18 @@ import {
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 import { syncDirectory } from './workspace-record.ts';
 
+type Taken = Pick<CreateResult, 'stamps' | 'systemCall'>;
+
 /** Blocks this thread. @throws GhostsnapError as `Backend.createSnapshotSync` */
-export function takeSnapshotSync(
-  directory: WorkspaceDirectory,
-  name: string,
-): CreateResult['stamps'] {
+export function takeSnapshotSync(directory: WorkspaceDirectory, name: string): Taken {
   const sourceFd = directory.openLive();
   try {
     const parentFd = directory.fd;
     const before = stampOf(parentFd);
+    const startMs = performance.now();
     createSubvolumeSnapshotSync({ parentFd, sourceFd, name, access: 'read-only' });
-    return stampsAround(before, stampOf(parentFd), name);
+    const systemCall = { startMs, endMs: performance.now() };
+    return { stamps: stampsAround(before, stampOf(parentFd), name), systemCall };
   } catch (error) {
     throw snapshotFailure(error, directory, name);
   } finally {
@@ -43,17 +44,16 @@ export function takeSnapshotSync(
 }
 
 /** On a thread of its own. @throws GhostsnapError as `Backend.createSnapshot` */
-export async function takeSnapshot(
-  directory: WorkspaceDirectory,
-  name: string,
-): Promise<CreateResult['stamps']> {
+export async function takeSnapshot(directory: WorkspaceDirectory, name: string): Promise<Taken> {
   const sourceFd = directory.openLive();
   directory.users += 1;
   try {
     const parentFd = directory.fd;
     const before = stampOf(parentFd);
+    const startMs = performance.now();
     await createSubvolumeSnapshot({ parentFd, sourceFd, name, access: 'read-only' });
-    return stampsAround(before, stampOf(parentFd), name);
+    const systemCall = { startMs, endMs: performance.now() };
+    return { stamps: stampsAround(before, stampOf(parentFd), name), systemCall };
   } catch (error) {
     throw snapshotFailure(error, directory, name);
   } finally {

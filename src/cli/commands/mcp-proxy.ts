@@ -113,13 +113,13 @@ async function proxySetting(
   options: Options,
   parts: { readonly policy: McpPolicy; readonly guard: CallGuard },
 ): Promise<Setting> {
-  const { parseTraceparent } = await import('../../agent/mcp/trace-context.ts');
+  const { parseTraceVariables } = await import('../../core/trace-context.ts');
   return {
     client: { input: process.stdin, output: process.stdout },
     guard: parts.guard,
     readOnlyHint: parts.policy.readOnlyHint,
     trace: options.trace ? 'on' : 'off',
-    traceParent: parseTraceparent(context.environment.env.TRACEPARENT ?? ''),
+    traceParent: parseTraceVariables(context.environment.env),
   };
 }
 

@@ -8,13 +8,13 @@ import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { SidecarSetup } from '../sidecar-setup.ts';
+import type { SidecarSetup } from './sidecar-setup.ts';
 
 /** The most yielding that there is short of running only when idle. */
 const NICENESS = 19;
 
 giveWay();
-const { Sidecar } = await import('./sidecar.ts');
+const { Sidecar } = await import('./sidecar/sidecar.ts');
 new Sidecar(workerData as SidecarSetup).start((port) => parentPort?.postMessage({ port }));
 
 function giveWay(): void {
