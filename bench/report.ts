@@ -1,20 +1,10 @@
 /**
- * The table: on the terminal, and in docs/benchmarks.md with the machine and the command that made it.
+ * The table: on the terminal, and in docs/benchmarks.md with the machines and the commands that made it.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import type { Row } from './measure.ts';
-
-export interface Report {
-  readonly rows: readonly Row[];
-  /** Cases that were left out, with the reason. */
-  readonly leftOut: readonly string[];
-  readonly command: string;
-  readonly at: string;
-  /** Processes that wanted to run, on average over the minute before the first measurement. */
-  readonly loadBefore: number;
-}
+import type { CaseRecord, KeptRow } from './record.ts';
 
 /** The minute's load average: on a machine that is busy with other things, tails say little. */
 export function currentLoad(): number {
@@ -23,32 +13,52 @@ export function currentLoad(): number {
 
 const HEAD = ['what', 'ours: p50 (min to p99)', 'baseline', 'result', 'reach', ''];
 
-export function renderTable(rows: readonly Row[]): string {
-  const lines = rows.map((row) => [
+export function renderTable(rows: readonly KeptRow[]): string {
+  return asTable(HEAD, rows.map(cellsOf));
+}
+
+function cellsOf(row: KeptRow): string[] {
+  return [
     row.what,
     row.ours,
     row.baseline,
     row.result,
     row.reach?.text ?? 'reported',
     row.reach === null ? '' : row.reach.isMet ? 'met' : '**not met**',
-  ]);
-  return [HEAD, HEAD.map(() => '---'), ...lines]
+  ];
+}
+
+function asTable(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...lines]
     .map((cells) => `| ${cells.join(' | ')} |`)
     .join('\n');
 }
 
-export function renderDocument(report: Report): string {
-  const left = report.leftOut.map((line) => `- ${line}`).join('\n');
+export function renderDocument(records: readonly CaseRecord[]): string {
+  const lines = records.flatMap((record) =>
+    record.rows.map((row) => [
+      ...cellsOf(row),
+      record.at.slice(0, 10),
+      record.loadBefore.toFixed(1),
+    ]),
+  );
+  const cases = records.map(({ name, at, command }) => [name, at.slice(0, 16), `\`${command}\``]);
+  const machines = [...new Set(records.map(({ machine }) => machine))];
   return `# Benchmarks
 
-Made by \`${report.command}\` on ${report.at}.
-Ratios compare medians of one run: both sides took turns on the same machine and the same
-filesystem. Absolute times say how this machine was, no more.
+Written by \`npm run bench\`; \`npm run bench -- --only NAME\` measures one case again and
+keeps the rows of the others. Ratios compare medians of one run: both sides took turns on the same
+machine and the same filesystem. Absolute times say how the machine was, no more: the last column is
+its load average when the case began, and on a machine that is busy tails say little.
 
-Machine: ${machine()} Load average when it began: ${report.loadBefore.toFixed(1)}.
+${machines.map((machine) => `Machine: ${machine}`).join('\n\n')}
 
-${renderTable(report.rows)}
-${left === '' ? '' : `\nLeft out in this run:\n\n${left}\n`}
+${asTable([...HEAD, 'measured', 'load'], lines)}
+
+The command of each case:
+
+${asTable(['case', 'measured (UTC)', 'command'], cases)}
+
 ## What is measured
 
 - The bare ioctl is \`bench/c/snapshot-loop.c\`: \`BTRFS_IOC_SNAP_CREATE_V2\` and nothing
@@ -63,11 +73,11 @@ ${left === '' ? '' : `\nLeft out in this run:\n\n${left}\n`}
   takes a precautionary snapshot first, so it does twice the work, and records it.
 - The images are made with the options of a pool: 4 KiB nodes, single metadata.
 
-Raw samples of the last run are in \`.bench/\`, one JSON file a run.
+Raw samples are in \`.bench/\`, one JSON file a run; what the table shows is in benchmarks.json.
 `;
 }
 
-function machine(): string {
+export function describeMachine(): string {
   const processor = cpus()[0]?.model ?? 'unknown processor';
   const gib = Math.round(totalmem() / 2 ** 30);
   const tools = `Node ${process.version}, ${versionOf('btrfs', ['--version'])}, ${versionOf('git', ['--version'])}`;

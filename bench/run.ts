@@ -1,14 +1,15 @@
 /**
  * `npm run bench`: measures, prints one table, writes docs/benchmarks.md and the raw samples.
  *
- * Options: `--quick` (small trees, minutes), `--full` (a million files as well), `--only NAME` (one
- * case; the document is left alone). Nothing here fails when a number is bad: a measurement is read by
- * people, a slow machine is not a defect.
+ * Options: `--quick` (small trees, minutes; the document is left alone), `--full` (a million files as
+ * well), `--only NAME` (one case; the document keeps the rows of the others). Nothing here fails when a
+ * number is bad: a measurement is read by people, a slow machine is not a defect.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compilePrograms } from './c-programs.ts';
+import { arming } from './cases/arming.ts';
 import { concurrent } from './cases/concurrent.ts';
 import { curve } from './cases/curve.ts';
 import { hookWays } from './cases/hook-ways.ts';
@@ -21,7 +22,14 @@ import { serial } from './cases/serial.ts';
 import { storeBaseline, storeRescan, storeRollback } from './cases/store.ts';
 import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
 import type { Row } from './measure.ts';
-import { currentLoad, renderDocument, renderTable } from './report.ts';
+import {
+  type CaseRecord,
+  mergeRecords,
+  readRecords,
+  withoutSamples,
+  writeRecords,
+} from './record.ts';
+import { currentLoad, describeMachine, renderDocument, renderTable } from './report.ts';
 
 const CASES: readonly BenchCase[] = [
   serial,
@@ -32,6 +40,7 @@ const CASES: readonly BenchCase[] = [
   rollbackWipe,
   rollbackFew,
   rollbackPaths,
+  arming,
   hookWays,
   storeBaseline,
   storeRescan,
@@ -63,9 +72,13 @@ const context: BenchContext = {
   size: values.quick ? 'quick' : values.full ? 'full' : 'normal',
 };
 stripChildren();
-const loadBefore = currentLoad();
+const at = new Date().toISOString();
+const flags = process.argv.slice(2);
+const command = flags.length === 0 ? 'npm run bench' : `npm run bench -- ${flags.join(' ')}`;
+const machine = describeMachine();
 const isRoot = process.getuid?.() === 0;
 const rows: Row[] = [];
+const records: CaseRecord[] = [];
 const leftOut: string[] = [];
 for (const { name, needs, run } of CASES) {
   if (values.only.length > 0 && !values.only.includes(name)) continue;
@@ -75,7 +88,11 @@ for (const { name, needs, run } of CASES) {
   }
   console.error(`measuring ${name}`);
   try {
-    rows.push(...(await run(context)));
+    const loadBefore = currentLoad();
+    const measured = await run(context);
+    rows.push(...measured);
+    const kept = measured.map(withoutSamples);
+    records.push({ name, at, command, machine, loadBefore, rows: kept });
   } catch (error) {
     // The other cases still count; this one is shown as what it is.
     console.error(error);
@@ -86,15 +103,14 @@ for (const { name, needs, run } of CASES) {
   }
 }
 
-const at = new Date().toISOString();
-const flags = process.argv.slice(2);
-const command = flags.length === 0 ? 'npm run bench' : `npm run bench -- ${flags.join(' ')}`;
 const raw = join(ROOT, '.bench', `${at.replaceAll(':', '-')}.json`);
-writeFileSync(raw, `${JSON.stringify({ at, command, rows, leftOut }, null, 1)}\n`);
+writeFileSync(raw, `${JSON.stringify({ at, command, machine, rows, leftOut }, null, 1)}\n`);
 console.log(renderTable(rows));
 for (const line of leftOut) console.log(`left out: ${line}`);
-if (values.only.length === 0) {
-  mkdirSync(join(ROOT, 'docs'), { recursive: true });
-  const document = renderDocument({ rows, leftOut, command, loadBefore, at: at.slice(0, 10) });
-  writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), document);
+if (!values.quick) {
+  const file = join(ROOT, 'docs', 'benchmarks.json');
+  const order = CASES.map(({ name }) => name);
+  const merged = mergeRecords(readRecords(file), records, order);
+  writeRecords(file, merged);
+  writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), renderDocument(merged));
 }
