@@ -55,6 +55,14 @@ export interface SnapshotOnDisk {
   readonly isWhole: boolean;
 }
 
+/** What can't be given back: the path of a snapshot, and why. A directory stands for all below it. */
+export interface DamagedPath {
+  readonly snapshot: SnapshotId;
+  readonly path: RawPath;
+  /** For people. */
+  readonly what: string;
+}
+
 export interface CreateResult {
   /** Paths that this snapshot does not hold. btrfs: always empty (boundaries are found by `listUncovered`). */
   readonly uncovered: readonly UncoveredPath[];
@@ -349,6 +357,13 @@ export interface Backend extends AsyncDisposable {
     ref: WorkspaceRef,
     options?: { readonly onStep?: (label: string) => void },
   ): Promise<void>;
+
+  /**
+   * Reads and proves everything that the snapshots refer to; hours, where there is much. Changes nothing.
+   * null: the filesystem itself keeps a checksum of each block, and proves what it reads.
+   * @throws GhostsnapError INTERRUPTED; IO and the like for what can't be read now
+   */
+  verifySnapshots(ref: WorkspaceRef, options?: WorkOptions): Promise<readonly DamagedPath[] | null>;
 
   /** Bytes the pool has and has left, as the filesystem says. */
   space(poolRoot: string): { readonly totalBytes: number; readonly freeBytes: number };

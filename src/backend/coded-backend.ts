@@ -43,6 +43,7 @@ const WHAT = {
   cloneWorkspace: 'Cloning the workspace',
   assertRemovable: 'Looking at the workspace',
   removeWorkspace: 'Removing the workspace',
+  verifySnapshots: 'Verifying the snapshots',
   space: 'Measuring the pool',
 } as const satisfies Record<Operation, string>;
 

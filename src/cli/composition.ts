@@ -6,7 +6,7 @@
  * test.
  */
 import type { McpPolicy } from '../agent/mcp/mcp-policy.ts';
-import type { UncoveredPath } from '../backend/backend.ts';
+import type { DamagedPath, UncoveredPath } from '../backend/backend.ts';
 import type { WorkspaceId } from '../core/ids.ts';
 import type { BisectRecord, BisectStore } from '../engine/bisect.ts';
 import type { PolicyInForce } from '../engine/judge-call.ts';
@@ -68,6 +68,8 @@ export interface PoolRequest {
 }
 
 export interface RecoverReport extends RecoveryReport {
+  /** null: not asked for, or the filesystem keeps checksums itself. */
+  readonly damaged: readonly DamagedPath[] | null;
   /** The workspace was found at another path, or after it had been forgotten. */
   readonly rebound: { readonly from: string; readonly to: string } | null;
   /** False: no directory, or another one, is at its path; its snapshots are whole all the same. */
@@ -93,6 +95,9 @@ export interface Composition {
   recoverWorkspace(request: {
     readonly workspace?: string;
     readonly environment?: Environment;
+    readonly verify?: 'yes' | 'no';
+    readonly onProgress?: (done: number, total: number | null) => void;
+    readonly signal?: AbortSignal;
   }): Promise<RecoverReport>;
   forgetWorkspace(request: {
     readonly workspace?: string;

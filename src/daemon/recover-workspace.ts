@@ -10,6 +10,7 @@
  * and the next `recover` removes the rest.
  */
 import path from 'node:path';
+import type { DamagedPath } from '../backend/backend.ts';
 import { mendCatalog } from '../catalog/mend-catalog.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { EngineWorkspace } from '../engine/engine-workspace.ts';
@@ -34,11 +35,17 @@ export interface RecoverWorkspaceOptions {
   /** A directory in the workspace, also in one that was moved there. */
   readonly workspace?: string;
   readonly environment?: Environment;
+  /** 'yes': everything that the snapshots hold is read and proven as well. */
+  readonly verify?: 'yes' | 'no';
+  readonly onProgress?: (done: number, total: number | null) => void;
+  readonly signal?: AbortSignal;
   /** Labelled steps of a rebinding, for tests that kill the process there. */
   readonly onStep?: (label: string) => void;
 }
 
 export interface RecoverWorkspaceReport extends RecoveryReport {
+  /** null: not asked for, or the filesystem keeps checksums itself. */
+  readonly damaged: readonly DamagedPath[] | null;
   /** The workspace was found at another path, or after it had been forgotten. */
   readonly rebound: { readonly from: string; readonly to: string } | null;
   /** False: no directory, or another one, is at its path; its snapshots are whole all the same. */
@@ -71,7 +78,9 @@ async function recover(options: RecoverWorkspaceOptions): Promise<RecoverWorkspa
   mendCatalog(path.join(poolDirectory(home, record.pool), 'catalog.db'));
   const report = await recoverOpened({ environment, workspace: record.path });
   removeOldEntries(home, record);
-  return { ...report, rebound: null, isThere: isThere || (await isInPlace(home, record)) };
+  const damaged = await verified(record, options);
+  const isNowThere = isThere || (await isInPlace(home, record));
+  return { ...report, damaged, rebound: null, isThere: isNowThere };
 }
 
 function knownRecord(
@@ -114,7 +123,26 @@ async function rebind(
   options.onStep?.('rebind:registered');
   removeOldEntries(home, record);
   options.onStep?.('rebind:done');
-  return { ...report, rebound: { from: moved.record.path, to: record.path }, isThere: true };
+  const damaged = await verified(record, options);
+  const rebound = { from: moved.record.path, to: record.path };
+  return { ...report, damaged, rebound, isThere: true };
+}
+
+/** Last: it may take hours, and everything else is done by then. */
+async function verified(
+  { path: workspace }: WorkspaceRecord,
+  options: RecoverWorkspaceOptions,
+): Promise<RecoverWorkspaceReport['damaged']> {
+  if (options.verify !== 'yes') return null;
+  const { environment, onProgress, signal } = options;
+  await using opened = await openWorkspace({
+    ...{ workspace, readOnly: 'yes' },
+    ...(environment === undefined ? {} : { environment }),
+  });
+  return await opened.verify({
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 /** What a rebinding that was cut off left: other entries of the same workspace. */

@@ -6,12 +6,12 @@
  * catalog shows them the last committed state. What only some methods need and a snapshot does not is
  * loaded by these, before they begin: each snapshot of a command would pay for it.
  */
-import type { TreeReader, TreeRef, WorkOptions } from '../backend/backend.ts';
+import type { DamagedPath, TreeReader, TreeRef, WorkOptions } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
-import { ROOT_PATH } from '../core/raw-path.ts';
+import { type RawPath, ROOT_PATH } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { CallAdvice } from './advise-call.ts';
 import { callInfo, promptInfo, sessionInfo, unattributedInfo } from './agent-info.ts';
@@ -440,6 +440,10 @@ export class EngineWorkspace implements Workspace {
     });
   }
 
+  verify(work: WorkOptions = {}): Promise<readonly DamagedPath[] | null> {
+    return this.#session.ports.backend.verifySnapshots(this.#session.ref, work);
+  }
+
   async recover(): Promise<RecoveryReport> {
     return await this.#session.run({ purpose: 'recover' }, () => {
       this.#session.ports.catalog.saveStamp(this.#session.ref.id, '');
@@ -467,9 +471,8 @@ export class EngineWorkspace implements Workspace {
   }
 
   /** As `abandonSession`. The number of snapshots that went. */
-  async abandon(onStep?: StepHook): Promise<number> {
-    const on = { purpose: 'abandon' };
-    return await this.#session.run(on, () => abandonSession(this.#session, onStep));
+  abandon(onStep?: StepHook): Promise<number> {
+    return this.#session.run({ purpose: 'abandon' }, () => abandonSession(this.#session, onStep));
   }
 
   async close(): Promise<void> {
@@ -558,7 +561,7 @@ export class EngineWorkspace implements Workspace {
     return spec === 'live' ? 'live' : this.resolve(spec);
   }
 
-  #paths(texts: readonly string[]): ReturnType<typeof parseWorkspacePaths> {
+  #paths(texts: readonly string[]): readonly RawPath[] {
     return parseWorkspacePaths(this.info.path, texts);
   }
 
@@ -566,7 +569,7 @@ export class EngineWorkspace implements Workspace {
   async #pathsInSnapshot(
     target: SnapshotId,
     texts: readonly string[],
-  ): Promise<ReturnType<typeof parseWorkspacePaths>> {
+  ): Promise<readonly RawPath[]> {
     const parsed = this.#paths(texts);
     using tree = await this.openTree(target);
     for (const [index, path] of parsed.entries()) {

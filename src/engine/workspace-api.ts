@@ -6,7 +6,14 @@
  * label, `@` for the newest, `@~N` for the N-th before it. Paths are text relative to the workspace, or
  * absolute inside it.
  */
-import type { Progress, TreeReader, TreeRef, UncoveredPath } from '../backend/backend.ts';
+import type {
+  DamagedPath,
+  Progress,
+  TreeReader,
+  TreeRef,
+  UncoveredPath,
+  WorkOptions,
+} from '../backend/backend.ts';
 import type { CallId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
 import type { KeptTree, TurnMode } from '../core/state.ts';
@@ -237,6 +244,11 @@ export interface Workspace extends AsyncDisposable, Disposable {
     signal?: AbortSignal;
   }): Promise<PruneResult>;
   recover(): Promise<RecoveryReport>;
+  /**
+   * Proves everything that the snapshots hold; reads all of it and changes nothing. null: the filesystem keeps
+   * checksums itself. @throws GhostsnapError INTERRUPTED, IO
+   */
+  verify(work?: WorkOptions): Promise<readonly DamagedPath[] | null>;
   /**
    * A plain directory remains, or with `tree: 'removed'` nothing does. The workspace object is closed
    * afterwards. @throws GhostsnapError as the backend's `removeWorkspace`

@@ -275,9 +275,16 @@ describe.each(['store', 'btrfs'] as const)('commands on a %s workspace', (backen
       finished: [],
       abandoned: [],
       unfinished: null,
+      damaged: null,
       rebound: null,
       isThere: true,
     });
+  });
+
+  it('recover --verify proves what the snapshots hold', async () => {
+    const proven = await workspace.cli(['recover', '--verify']);
+    expect(proven.stdout).toMatch(/Everything that the snapshots hold is whole|btrfs scrub/);
+    expect(proven.status).toBe(0);
   });
 
   it('destroy leaves a plain directory with the same contents', async () => {

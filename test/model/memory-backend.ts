@@ -287,6 +287,10 @@ export class MemoryBackend implements Backend {
     this.#kept.delete(ref.id);
   }
 
+  async verifySnapshots(): Promise<null> {
+    return null;
+  }
+
   space(): { readonly totalBytes: number; readonly freeBytes: number } {
     return { totalBytes: 2 ** 40, freeBytes: 2 ** 39 };
   }

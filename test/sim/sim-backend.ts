@@ -318,6 +318,10 @@ export class SimBackend implements Backend {
     return notSimulated();
   }
 
+  async verifySnapshots(): Promise<null> {
+    return null;
+  }
+
   space(): { totalBytes: number; freeBytes: number } {
     return { totalBytes: 1, freeBytes: 1 };
   }

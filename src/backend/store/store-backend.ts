@@ -40,6 +40,7 @@ import {
   openManifestTree,
   openStoreTree,
 } from './turn-live.ts';
+import { verifySnapshots } from './verify-snapshots.ts';
 import { requireWorkspace } from './workspace-record.ts';
 
 export interface StoreBackendOptions {
@@ -158,6 +159,8 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
       states.drop(ref.id);
       await removeStoreWorkspace(ref, work.onStep ?? onStep);
     },
+
+    verifySnapshots: (ref, work = {}) => verifySnapshots(ref, work),
 
     space: spaceOf,
 

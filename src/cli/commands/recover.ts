@@ -1,7 +1,9 @@
 /** `ghostsnap recover`: the disk is the truth; the list of snapshots is made to agree with it. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { GhostsnapError } from '../../core/errors.ts';
+import type { DamagedPath } from '../../backend/backend.ts';
+import { ERROR_KINDS, GhostsnapError } from '../../core/errors.ts';
+import { displayPath } from '../../core/raw-path.ts';
 import {
   type CliContext,
   type CommandModule,
@@ -12,6 +14,7 @@ import {
   workspaceOption,
 } from '../cli-context.ts';
 import { confirmOrThrow } from '../confirm.ts';
+import type { Output } from '../output.ts';
 
 const EXAMPLES = `
 Finishes or takes back what a crash interrupted, adopts snapshots that the
@@ -19,14 +22,18 @@ catalog does not know, drops those that are gone. Every open does the same for
 what it notices; this looks at everything, also when the catalog is broken.
 
 Run where a workspace was moved to, it binds the workspace to its new path.
+--verify reads all of it, which takes as long as reading does; btrfs keeps
+checksums itself, which "btrfs scrub" proves.
 --forget gives up the path of a workspace whose directory is gone for good.
 
 Examples:
   $ ghostsnap recover
   $ mv ~/project ~/shop && ghostsnap recover -w ~/shop
+  $ ghostsnap recover --verify
   $ ghostsnap recover --forget -w ~/old`;
 
 interface Options extends WorkspaceOptions {
+  readonly verify?: true;
   readonly forget?: true;
   readonly deleteSnapshots?: true;
   readonly yes?: true;
@@ -35,6 +42,7 @@ interface Options extends WorkspaceOptions {
 export const command: CommandModule = {
   register(program, context) {
     workspaceOption(jsonOption(program))
+      .option('--verify', 'read and prove everything that the snapshots hold, too')
       .option('--forget', 'forget a workspace whose directory is gone; its snapshots stay')
       .option('--delete-snapshots', 'with --forget: delete its snapshots, too')
       .option('--yes', 'do not ask')
@@ -57,10 +65,14 @@ async function recover(context: CliContext, options: Options): Promise<void> {
   const { recoverWorkspace } = await context.composition();
   const report = await recoverWorkspace({
     environment,
+    verify: options.verify === true ? 'yes' : 'no',
     ...(options.workspace === undefined ? {} : { workspace: options.workspace }),
   });
+  if (report.damaged !== null && report.damaged.length > 0) {
+    context.exitCode = ERROR_KINDS.corrupt.exitCode;
+  }
   if (options.json === true) {
-    output.json(report);
+    output.json({ ...report, damaged: report.damaged?.map(shown) ?? null });
     return;
   }
   const lines = RECOVERY_WORDS.flatMap(([part, meaning]) => {
@@ -71,12 +83,29 @@ async function recover(context: CliContext, options: Options): Promise<void> {
   if (rebound !== null) lines.unshift(`The workspace ${rebound.from} is now at ${rebound.to}`);
   for (const line of lines) output.line(line);
   if (lines.length === 0) output.line('Nothing to mend.');
+  if (options.verify === true) printDamage(output, report.damaged);
   if (report.isThere) return;
   output.warn('The directory of the workspace is not at its path.');
   output.note(
     'If it was moved, run "ghostsnap recover" where it is now; "ghostsnap rollback" makes it',
   );
   output.note('again from a snapshot; "ghostsnap recover --forget" gives the path up.');
+}
+
+function shown({ snapshot, path, what }: DamagedPath): Record<string, string> {
+  return { snapshot, path: displayPath(path), what };
+}
+
+function printDamage(output: Output, damaged: readonly DamagedPath[] | null): void {
+  if (damaged === null) {
+    output.line('The filesystem keeps checksums itself: prove them with "btrfs scrub start".');
+    return;
+  }
+  for (const { snapshot, path, what } of damaged) {
+    output.line(`damaged  ${snapshot}  ${path === '' ? '.' : displayPath(path)}  ${what}`);
+  }
+  if (damaged.length === 0) output.line('Everything that the snapshots hold is whole.');
+  else output.warn('Paths that are named cannot be given back from these snapshots; others can.');
 }
 
 async function forget(context: CliContext, options: Options): Promise<void> {
