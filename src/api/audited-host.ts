@@ -1,0 +1,85 @@
+/**
+ * A host whose turns are in the audit log: who asked for them, before they begin, and how they ended.
+ *
+ * Around the host and not in a handler, so that plain requests and streams of frames are the same to it. A
+ * turn that cannot be written down is not begun. That its end cannot be written changes nothing for the
+ * one who asked: the turn has happened, and the catalog has its event.
+ */
+import { GhostsnapError } from '../core/errors.ts';
+import type { CallContext } from '../service/call-context.ts';
+import type { ServiceHost } from '../service/host.ts';
+import type { AuditLog, AuditTurn } from './access/audit-log.ts';
+import type { Principal } from './principal.ts';
+import { OPERATIONS, type OperationName } from './schema/operations.ts';
+
+/** What turns a live tree into another one. */
+const TURNS: ReadonlySet<OperationName> = new Set([
+  'rollback',
+  'restore',
+  'undo',
+  'redo',
+  'undoCall',
+]);
+
+type Method = (principal: Principal, input: TurnInput, context: CallContext) => Promise<unknown>;
+
+interface TurnInput {
+  readonly workspace: string;
+  readonly target?: string;
+  readonly call?: string;
+}
+
+export function auditTurns(
+  host: ServiceHost,
+  audit: Pick<AuditLog, 'turn'>,
+  onLost: (error: unknown) => void,
+): ServiceHost {
+  const names = Object.keys(OPERATIONS) as OperationName[];
+  const methods = Object.fromEntries(
+    names.map((name) => {
+      const method = host[name].bind(host) as unknown as Method;
+      return [name, TURNS.has(name) ? audited(name, method, { audit, onLost }) : method];
+    }),
+  );
+  return {
+    ...(methods as unknown as ServiceHost),
+    tenantOf: host.tenantOf.bind(host),
+    followEvents: host.followEvents.bind(host),
+  };
+}
+
+function audited(
+  operation: OperationName,
+  method: Method,
+  log: { readonly audit: Pick<AuditLog, 'turn'>; readonly onLost: (error: unknown) => void },
+): Method {
+  return async (principal, input, context) => {
+    const { workspace, target = input.call } = input;
+    const about = {
+      ...{ principal, operation, workspace },
+      ...(target === undefined ? {} : { target }),
+      ...(context.trace === undefined ? {} : { trace: context.trace.traceId }),
+    };
+    await log.audit.turn({ event: 'turn.asked', ...about });
+    const ended = async (end: Pick<AuditTurn, 'event' | 'turn' | 'code'>): Promise<void> => {
+      await log.audit.turn({ ...about, ...end }).catch(log.onLost);
+    };
+    let output: unknown;
+    try {
+      output = await method(principal, input, context);
+    } catch (error) {
+      await ended({
+        event: 'turn.failed',
+        code: error instanceof GhostsnapError ? error.code : 'BUG',
+      });
+      throw error;
+    }
+    await ended({ event: 'turn.done', ...turnOf(output) });
+    return output;
+  };
+}
+
+function turnOf(output: unknown): { readonly turn?: string } {
+  const isTurn = typeof output === 'object' && output !== null && 'operation' in output;
+  return isTurn ? { turn: String(output.operation) } : {};
+}
