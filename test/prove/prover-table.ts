@@ -7,6 +7,7 @@ import type { Prover } from './prover.ts';
 /** In the order they run. */
 export const PROVERS: Readonly<Record<string, () => Promise<Prover>>> = {
   concurrency: async () => (await import('./concurrency.ts')).concurrency,
+  hostile: async () => (await import('./hostile.ts')).hostile,
   full: async () => (await import('./full.ts')).full,
   leaks: async () => (await import('./leaks.ts')).leaks,
   power: async () => (await import('./power.ts')).power,
