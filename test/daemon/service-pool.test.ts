@@ -48,7 +48,7 @@ beforeEach(async () => {
     const path = join(root, `w${index}`);
     mkdirSync(path);
     writeFileSync(join(path, 'file'), 'first');
-    await initWorkspace({ path, environment });
+    await initWorkspace({ path, pool: POOL, environment });
     paths.push(path);
   }
 });
