@@ -21,6 +21,7 @@ import { homeOf, stripChildren } from '../context.ts';
 import { makePlace, type Place } from '../place.ts';
 import { makeCertificates } from './certificates.ts';
 import type { LoadResult } from './generator.ts';
+import { measureLegacyShare } from './legacy-share.ts';
 import type { LoadPlan, Transport } from './load-plan.ts';
 import { type MadeWorkspace, makeWorkspaces } from './make-workspaces.ts';
 import { type ProcessUse, type ServiceProcess, startService, useOf } from './service-process.ts';
@@ -47,6 +48,7 @@ const POOL = 'bench';
 const POOL_MIB = 60_000;
 const P99_MS_MAX = 12;
 const TEMPLATE_FILES = 40;
+const LEGACY_SECONDS = 10;
 const ROOT = join(import.meta.dirname, '..', '..');
 const OUT = join(ROOT, '.bench');
 const JS = join(OUT, 'js', 'bench', 'load');
@@ -217,9 +219,21 @@ print('on disk afterwards', {
   'lost, doubled, wrong, astray': `${verdict.lost}, ${verdict.doubled}, ${verdict.wrong}, ${verdict.astray}`,
   examples: verdict.examples.join('; '),
 });
+const asked = (count / msOf(values.think)) * 1000 * Number(values.mutating);
+const legacy = await measureLegacyShare({
+  ...{ directory: place.plain, seconds: LEGACY_SECONDS, snapshotsPerSecond: asked },
+  fill: fillTemplate,
+});
+print('the legacy way, a shadow git', {
+  'captures a second, p50 / p99 ms': `${legacy.capturesPerSecond.toFixed(0)}, ${legacy.latency.p50Ms.toFixed(1)} / ${legacy.latency.p99Ms.toFixed(1)}`,
+  'share of the load that it carries': `${(legacy.share * 100).toFixed(0)} % of ${asked.toFixed(0)} a second`,
+});
 const kernel = execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim();
 const machine = { kernel, memoryGiB: (totalmem() / 2 ** 30).toFixed(0) };
 const kept = stages.map((stage) => ({ ...stage, plan: { ...stage.plan, sessions: count } }));
-writeFileSync(join(OUT, 'load.json'), JSON.stringify({ machine, stages: kept, verdict }, null, 2));
+writeFileSync(
+  join(OUT, 'load.json'),
+  JSON.stringify({ machine, stages: kept, verdict, legacy }, null, 2),
+);
 const isSound = verdict.lost + verdict.doubled + verdict.wrong + verdict.astray === 0;
 process.exitCode = isSound ? 0 : 1;
