@@ -1,10 +1,9 @@
 /**
  * `npm run load`: a service with many sessions on a real pool, under open-loop load, then checked on disk.
  *
- *   --sessions N (50000)  --think 60s  --mutating 0.35  --minutes 10  --transport http|frames
+ *   --sessions N (50000)  --think 60s  --mutating 0.35  --minutes 10
  *   --connections 200  --find-limit: raises the rate until the p99 breaks
  *   --soak --hours H: a line a minute with what grows if anything does
- *   --engine: the engine behind frames alone, without the service's HTTP, access checks and queues
  *
  * As root. docs/load.md says what the workload is and why. Results go to .bench/load.json and to stdout.
  */
@@ -33,10 +32,8 @@ const { values } = parseArgs({
     think: { type: 'string', default: '60s' },
     mutating: { type: 'string', default: '0.35' },
     minutes: { type: 'string', default: '10' },
-    transport: { type: 'string', default: 'http' },
     connections: { type: 'string', default: '200' },
     'warm-up': { type: 'string', default: '10s' },
-    engine: { type: 'boolean', default: false },
     arm: { type: 'boolean', default: false },
     'find-limit': { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
@@ -168,7 +165,7 @@ function print(title: string, rows: Readonly<Record<string, string>>): void {
 
 const count = Number(values.sessions);
 const minutes = Number(values.minutes);
-const transport: Transport = values.engine || values.transport === 'frames' ? 'frames' : 'http';
+const transport: Transport = 'frames';
 stripChildren();
 mkdirSync(OUT, { recursive: true });
 await using place = await makePlace({ btrfsMiB: POOL_MIB });

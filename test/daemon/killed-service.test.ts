@@ -26,6 +26,8 @@ const WORKSPACES = 8;
 const KILLS = Number(process.env.KILLS ?? 5);
 /** Answers between two kills: never at the same point of a call. */
 const ANSWERS_A_LIFE = 23;
+/** Of one life and its part of the rest, on a machine that is busy. */
+const LIFE_MS_MAX = 30_000;
 
 let base = '';
 let environment: Environment;
@@ -103,7 +105,9 @@ async function live(clients: readonly Client[], answersMax: number): Promise<voi
   }
 }
 
-test('a service that is killed under load loses and doubles nothing it acknowledged', async () => {
+const LONGEST_MS = LIFE_MS_MAX * KILLS;
+
+test('a service killed under load loses and doubles nothing', { timeout: LONGEST_MS }, async () => {
   const clients = paths.map((path): Client => ({ path, next: 0, acknowledged: [] }));
   for (let life = 0; life < KILLS; life += 1) await live(clients, ANSWERS_A_LIFE + life);
   const home = resolveHome(environment);
