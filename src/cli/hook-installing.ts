@@ -93,7 +93,7 @@ export async function status(context: CliContext, options: Json): Promise<void> 
     output.json(states);
     return;
   }
-  for (const { harness, found, user, project, lastSeen, counts } of states) {
+  for (const { harness, found, user, project, trust, lastSeen, counts } of states) {
     if (!found && user === null && project === null) continue;
     const where = [user, project].filter((file) => file !== null).join(', ');
     const age = lastSeen === null ? 'never seen' : `seen ${formatAge(lastSeen, Date.now())}`;
@@ -105,6 +105,9 @@ export async function status(context: CliContext, options: Json): Promise<void> 
       ...(counts.blocked === 0 ? [] : [output.colors.yellow(`${counts.blocked} not let through`)]),
     ];
     output.line(`${HARNESSES[harness].title.padEnd(12)} ${words.join(', ')}`);
+    if (trust !== null && trust.why !== null) {
+      output.line(`${''.padEnd(12)} ${output.colors.yellow(trust.state)}: ${trust.why}`);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { HARNESS_NAMES, type HarnessName } from '../agent/harness/harness.ts';
+import { type HookTrust, hookTrust } from '../agent/install/hook-trust.ts';
 import type { HookConnection, InstallPlace, InstallScope } from '../agent/install/installer.ts';
 import { INSTALLERS } from '../agent/install/installers.ts';
 import type { Environment } from './home.ts';
@@ -75,16 +76,32 @@ export interface HookState {
   readonly found: boolean;
   readonly user: string | null;
   readonly project: string | null;
+  /** Whether it will run them; null: it is not connected, or knows no such thing. */
+  readonly trust: HookTrust | null;
 }
 
 /** Where each harness is connected: the files, null where it is not. */
 export function hookStates(environment: Environment): readonly HookState[] {
-  return HARNESS_NAMES.map((harness) => ({
-    harness,
-    found: isFound(harness, environment),
-    user: connectedFile(harness, 'user', environment),
-    project: connectedFile(harness, 'project', environment),
-  }));
+  return HARNESS_NAMES.map((harness) => {
+    const user = connectedFile(harness, 'user', environment);
+    const project = connectedFile(harness, 'project', environment);
+    const trust = trustOf(harness, { user, project }, environment);
+    return { harness, found: isFound(harness, environment), user, project, trust };
+  });
+}
+
+/** The better of the two: hooks that run from one file are enough. */
+function trustOf(
+  harness: HarnessName,
+  files: Readonly<Record<InstallScope, string | null>>,
+  environment: Environment,
+): HookTrust | null {
+  const place = placeOf(environment);
+  const answers = (['user', 'project'] as const).flatMap((scope) => {
+    const file = files[scope];
+    return file === null ? [] : [hookTrust(harness, { place, scope, file, read: readText })];
+  });
+  return answers.find((one) => one?.state === 'enabled') ?? answers[0] ?? null;
 }
 
 export function hookFile(

@@ -1,5 +1,5 @@
 /**
- * A model on loopback that says what a script says, in the words of Gemini's API and of OpenAI's.
+ * A model on loopback that says what a script says, in the words of Gemini's API, of OpenAI's and of Anthropic's.
  *
  * A request holds the whole conversation, so what comes next follows from how many turns the model has
  * had: no state, whatever the harness retries. A conversation of a subagent is known by a word in it.
@@ -77,6 +77,55 @@ export function startOpenAi(scripts: Scripts): Promise<ScriptedModel> {
   });
 }
 
+/** `POST /v1/messages`, streamed or not. */
+export function startAnthropic(scripts: Scripts): Promise<ScriptedModel> {
+  return start((request) => {
+    const messages = (request.messages ?? []) as readonly Json[];
+    const turn = messages.filter(({ role }) => role === 'assistant').length;
+    const first = JSON.stringify(messages.find(({ role }) => role === 'user') ?? null);
+    const isChat = Array.isArray(request.tools) && request.tools.length > 0;
+    const calls = isChat ? callsOf(scripts, first, turn) : [];
+    const blocks =
+      calls.length === 0
+        ? [{ type: 'text', text: 'done' }]
+        : calls.map(({ tool, input }, index) => ({
+            ...{
+              type: 'tool_use',
+              id: `toolu_${first.length}_${turn}_${index}`,
+              name: tool,
+              input,
+            },
+          }));
+    const stop_reason = calls.length === 0 ? 'end_turn' : 'tool_use';
+    const usage = { input_tokens: 1, output_tokens: 1 };
+    // Messages with one id are one message to Claude Code.
+    const id = `msg_${first.length}_${turn}`;
+    const head = { id, type: 'message', role: 'assistant', model: 'scripted', usage };
+    if (request.stream !== true) {
+      return { ...head, content: blocks, stop_reason, stop_sequence: null };
+    }
+    return [
+      { type: 'message_start', message: { ...head, content: [], stop_reason: null } },
+      ...blocks.flatMap((block, index) => blockEvents(block, index)),
+      { type: 'message_delta', delta: { stop_reason, stop_sequence: null }, usage },
+      { type: 'message_stop' },
+    ];
+  });
+}
+
+function blockEvents(block: Json, index: number): readonly Json[] {
+  const isText = block.type === 'text';
+  const empty = isText ? { ...block, text: '' } : { ...block, input: {} };
+  const delta = isText
+    ? { type: 'text_delta', text: block.text }
+    : { type: 'input_json_delta', partial_json: JSON.stringify(block.input) };
+  return [
+    { type: 'content_block_start', index, content_block: empty },
+    { type: 'content_block_delta', index, delta },
+    { type: 'content_block_stop', index },
+  ];
+}
+
 function callsOf(scripts: Scripts, first: string, turn: number): readonly ToolRequest[] {
   const script = first.includes(scripts.subagentWord) ? scripts.subagent : scripts.main;
   return script[turn] ?? [];
@@ -95,6 +144,8 @@ async function start(answer: (request: Json, url: string) => unknown): Promise<S
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (const event of said) {
+      const type = (event as { readonly type?: string }).type;
+      if (type !== undefined) response.write(`event: ${type}\n`);
       response.write(`data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`);
     }
     response.end();

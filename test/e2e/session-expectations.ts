@@ -27,6 +27,8 @@ export interface Story {
   /** Input of the calls, as in the script. */
   readonly subagentDid: string;
   readonly hasSubSession: boolean;
+  /** 'no': the harness runs tools that may change something one after the other. Default 'yes'. */
+  readonly runsAtOnce?: 'yes' | 'no';
 }
 
 export async function expectStory(
@@ -62,8 +64,9 @@ export async function expectStory(
   expect([removal, write, failing, one, two, inside, read].map((c) => c.outcome)).toEqual([
     ...['ok', 'ok', 'failed', 'ok', 'ok', 'ok', 'ok'],
   ]);
-  expect(one.overlaps).toEqual([two.call]);
-  expect(two.overlaps).toEqual([one.call]);
+  const isAtOnce = story.runsAtOnce !== 'no';
+  expect(one.overlaps).toEqual(isAtOnce ? [two.call] : []);
+  expect(two.overlaps).toEqual(isAtOnce ? [one.call] : []);
   expect(read.readOnly).toBe(true);
   expect(removal.changes?.deleted).toBeGreaterThanOrEqual(3);
   expect(prompts.map(({ text }) => text).join()).toContain('please tidy');
