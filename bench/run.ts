@@ -16,6 +16,7 @@ import { hookWays } from './cases/hook-ways.ts';
 import { judgeCall } from './cases/judge-call.ts';
 import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
 import { allocation, engineMemory, startUp } from './cases/process.ts';
+import { proxyArmed } from './cases/proxy-armed.ts';
 import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
 import { rollbackPaths } from './cases/rollback-paths.ts';
 import { serial } from './cases/serial.ts';
@@ -42,6 +43,7 @@ const CASES: readonly BenchCase[] = [
   rollbackPaths,
   arming,
   hookWays,
+  proxyArmed,
   storeBaseline,
   storeRescan,
   storeRollback,

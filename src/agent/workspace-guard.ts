@@ -142,7 +142,7 @@ export class WorkspaceGuard implements CallGuard {
     return message;
   }
 
-  /** Looks for changes without a call and arms the next snapshot, unless another call is under way. */
+  /** Arms the next snapshot and looks for changes without a call, unless another call is under way. */
   async #whenIdle(call: CallId): Promise<void> {
     const { workspace } = this.#options;
     if (this.#inFlight > 0) return;
@@ -150,8 +150,9 @@ export class WorkspaceGuard implements CallGuard {
     this.#idleWork = idle;
     const { signal } = idle;
     await this.#told(async () => {
-      await workspace.findUnattributed(call, { signal });
-      if (!signal.aborted) await workspace.arm();
+      // First what the next call waits for.
+      await workspace.arm();
+      if (!signal.aborted) await workspace.findUnattributed(call, { signal });
     }, signal);
   }
 
