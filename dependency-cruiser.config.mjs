@@ -95,7 +95,7 @@ export default {
       to: {
         path: '^src/agent/',
         pathNot:
-          '^src/agent/harness/(harness|claude-shape|payload-fields)\\.ts$|^src/agent/hook-action\\.ts$',
+          '^src/agent/harness/(harness|claude-shape|event-meaning|payload-fields)\\.ts$|^src/agent/hook-action\\.ts$',
       },
     },
     {

@@ -34,7 +34,8 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
   const { id } = JSON.parse(line);
   writeFileSync('edited', String(id));
   const text = JSON.stringify([had, now()]);
-  console.log(JSON.stringify({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text }] } }));
+  const content = [{ type: 'text', text }];
+  console.log(JSON.stringify({ jsonrpc: '2.0', id, result: { content } }));
 });`;
 
 interface Called {

@@ -24,8 +24,7 @@ export const claudeCode: Harness = {
   afterTool: 'PostToolUse',
   canAsk: true,
   readOnlyTools,
-  parse: (payload) =>
-    parseClaudeShape(payload, { title, isReadOnly: (tool) => readOnlyTools.has(tool) }),
+  parse: (payload) => parseClaudeShape(payload, { title, readOnlyTools }),
   reply: replyClaudeShape,
   probe: probeClaudeShape,
 };

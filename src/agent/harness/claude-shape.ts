@@ -7,15 +7,17 @@
  */
 import { z } from 'zod';
 import type { HookAction, HookOutcome, HookReply } from '../hook-action.ts';
+import { actionOf, type EventMeaning, meaningOf, type NamedCall } from './event-meaning.ts';
 import type { HookProbe } from './harness.ts';
 import {
-  derivedKey,
+  derivedCall,
   directoryField,
   idField,
   parseFields,
   promptField,
   subSession,
   toolField,
+  toolNamed,
 } from './payload-fields.ts';
 
 const SCHEMA = z.looseObject({
@@ -32,46 +34,35 @@ const SCHEMA = z.looseObject({
 
 export interface ClaudeShapeOptions {
   readonly title: string;
-  readonly isReadOnly: (tool: string) => boolean;
+  readonly readOnlyTools: ReadonlySet<string>;
 }
+
+const EVENTS: Readonly<Record<string, EventMeaning>> = {
+  PreToolUse: 'begin-call',
+  PostToolUse: 'end-call',
+  PostToolUseFailure: 'end-call',
+  UserPromptSubmit: 'prompt',
+  SessionStart: 'start-session',
+  SubagentStart: 'start-session',
+  SessionEnd: 'end-session',
+  SubagentStop: 'end-session',
+};
 
 /** @throws GhostsnapError BAD_ARGUMENT */
 export function parseClaudeShape(payload: unknown, options: ClaudeShapeOptions): HookAction {
-  const fields = parseFields(SCHEMA, payload, options.title);
-  const place = {
-    ...subSession(fields.session_id, fields.agent_id),
-    directory: fields.cwd,
-  };
-  switch (fields.hook_event_name) {
-    case 'PreToolUse': {
-      const { tool, key, keyKind, input } = callOf(fields, options.title);
-      const readOnly = options.isReadOnly(tool) ? 'yes' : 'no';
-      return { type: 'begin-call', ...place, tool, input, key, keyKind, readOnly };
-    }
-    case 'PostToolUse': {
-      const { key } = callOf(fields, options.title);
-      const outcome = isFailure(fields.tool_response) ? 'failed' : 'ok';
-      return { type: 'end-call', ...place, key, outcome };
-    }
-    case 'PostToolUseFailure': {
-      const { key } = callOf(fields, options.title);
-      return { type: 'end-call', ...place, key, outcome: 'failed' };
-    }
-    case 'UserPromptSubmit':
-      return { type: 'prompt', ...place, text: fields.prompt ?? '' };
-    case 'SessionStart':
-    case 'SubagentStart':
-      return { type: 'start-session', ...place };
-    case 'SessionEnd':
-    case 'SubagentStop':
-      // A stop that names no agent says nothing about the session, which goes on.
-      if (fields.hook_event_name === 'SubagentStop' && place.parentSession === null) {
-        return { type: 'ignore' };
-      }
-      return { type: 'end-session', ...place };
-    default:
-      return { type: 'ignore' };
-  }
+  const { title, readOnlyTools } = options;
+  const fields = parseFields(SCHEMA, payload, title);
+  const { hook_event_name: event } = fields;
+  const place = { ...subSession(fields.session_id, fields.agent_id), directory: fields.cwd };
+  // A stop that names no agent says nothing about the session, which goes on.
+  if (event === 'SubagentStop' && place.parentSession === null) return { type: 'ignore' };
+  const isFailed = event === 'PostToolUseFailure' || isFailure(fields.tool_response);
+  return actionOf(meaningOf(EVENTS, event), {
+    ...{ place, readOnlyTools },
+    call: () => callOf(fields, title),
+    outcome: () => (isFailed ? 'failed' : 'ok'),
+    prompt: fields.prompt,
+  });
 }
 
 export function replyClaudeShape(event: string, outcome: HookOutcome): HookReply {
@@ -128,15 +119,11 @@ export function json(value: unknown): HookReply {
 
 type Fields = z.infer<typeof SCHEMA>;
 
-function callOf(
-  fields: Fields,
-  title: string,
-): { tool: string; key: string; keyKind: 'unique' | 'derived'; input: unknown } {
-  const { tool_name: tool } = parseFields(z.looseObject({ tool_name: toolField }), fields, title);
-  const input = fields.tool_input ?? null;
-  return fields.tool_use_id === undefined
-    ? { tool, input, key: derivedKey(tool, input), keyKind: 'derived' }
-    : { tool, input, key: fields.tool_use_id, keyKind: 'unique' };
+function callOf(fields: Fields, title: string): NamedCall {
+  const { tool_use_id: key, tool_input: input = null } = fields;
+  return key === undefined
+    ? derivedCall(fields.tool_name, input, title)
+    : { tool: toolNamed(fields.tool_name, title), input, key, keyKind: 'unique' };
 }
 
 /** Some versions report a failed tool as a response that says so. */

@@ -21,8 +21,7 @@ export const codex: Harness = {
   afterTool: 'PostToolUse',
   canAsk: false,
   readOnlyTools,
-  parse: (payload) =>
-    parseClaudeShape(payload, { title, isReadOnly: (tool) => readOnlyTools.has(tool) }),
+  parse: (payload) => parseClaudeShape(payload, { title, readOnlyTools }),
   reply: replyClaudeShape,
   probe: probeClaudeShape,
 };

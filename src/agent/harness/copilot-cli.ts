@@ -8,8 +8,10 @@
 import { z } from 'zod';
 import type { HookAction, HookOutcome, HookReply } from '../hook-action.ts';
 import { json } from './claude-shape.ts';
+import { actionOf, type EventMeaning, meaningOf } from './event-meaning.ts';
 import type { Harness } from './harness.ts';
 import {
+  derivedCall,
   derivedKey,
   directoryField,
   idField,
@@ -49,41 +51,26 @@ export const copilotCli: Harness = {
   }),
 };
 
+const EVENTS: Readonly<Record<string, EventMeaning>> = {
+  preToolUse: 'begin-call',
+  postToolUse: 'end-call',
+  userPromptSubmitted: 'prompt',
+  sessionStart: 'start-session',
+  sessionEnd: 'end-session',
+};
+
 function parse(payload: unknown, event: string): HookAction {
   const fields = parseFields(SCHEMA, payload, title);
   const { cwd: directory } = fields;
   const session = fields.sessionId ?? `copilot-${derivedKey('session', directory).slice(8)}`;
-  const place = { session, parentSession: null, directory };
-  switch (event) {
-    case 'preToolUse': {
-      const { tool, input, key } = callOf(fields);
-      const readOnly = readOnlyTools.has(tool) ? 'yes' : 'no';
-      return { type: 'begin-call', ...place, tool, input, key, keyKind: 'derived', readOnly };
-    }
-    case 'postToolUse': {
-      const isOk = (fields.toolResult?.resultType ?? 'success') === 'success';
-      return {
-        type: 'end-call',
-        ...place,
-        key: callOf(fields).key,
-        outcome: isOk ? 'ok' : 'failed',
-      };
-    }
-    case 'userPromptSubmitted':
-      return { type: 'prompt', ...place, text: fields.prompt ?? '' };
-    case 'sessionStart':
-      return { type: 'start-session', ...place };
-    case 'sessionEnd':
-      return { type: 'end-session', ...place };
-    default:
-      return { type: 'ignore' };
-  }
-}
-
-function callOf(fields: z.infer<typeof SCHEMA>): { tool: string; input: unknown; key: string } {
-  const { toolName: tool } = parseFields(z.looseObject({ toolName: toolField }), fields, title);
-  const input = parsedArgs(fields.toolArgs);
-  return { tool, input, key: derivedKey(tool, input) };
+  const isOk = (fields.toolResult?.resultType ?? 'success') === 'success';
+  return actionOf(meaningOf(EVENTS, event), {
+    place: { session, parentSession: null, directory },
+    call: () => derivedCall(fields.toolName, parsedArgs(fields.toolArgs), title),
+    outcome: () => (isOk ? 'ok' : 'failed'),
+    prompt: fields.prompt,
+    readOnlyTools,
+  });
 }
 
 /** Arguments come as JSON in a string; what is not JSON is kept as the text it is. */

@@ -9,6 +9,7 @@
 import { z } from 'zod';
 import type { HookAction, HookOutcome, HookReply } from '../hook-action.ts';
 import { json } from './claude-shape.ts';
+import { actionOf, type EventMeaning, meaningOf, type NamedCall } from './event-meaning.ts';
 import type { Harness } from './harness.ts';
 import {
   derivedKey,
@@ -17,6 +18,7 @@ import {
   parseFields,
   promptField,
   toolField,
+  toolNamed,
 } from './payload-fields.ts';
 
 const SCHEMA = z.looseObject({
@@ -57,47 +59,43 @@ export const cursor: Harness = {
   }),
 };
 
+const EVENTS: Readonly<Record<string, EventMeaning>> = {
+  preToolUse: 'begin-call',
+  beforeShellExecution: 'begin-call',
+  beforeMCPExecution: 'begin-call',
+  postToolUse: 'end-call',
+  postToolUseFailure: 'end-call',
+  afterShellExecution: 'end-call',
+  afterMCPExecution: 'end-call',
+  beforeSubmitPrompt: 'prompt',
+  sessionStart: 'start-session',
+  sessionEnd: 'end-session',
+};
+
 function parse(payload: unknown): HookAction {
   const fields = parseFields(SCHEMA, payload, title);
   const directory = directoryOf(fields);
   if (directory === null) return { type: 'ignore' };
-  const place = { session: fields.conversation_id, parentSession: null, directory };
-  switch (fields.hook_event_name) {
-    case 'preToolUse':
-    case 'beforeShellExecution':
-    case 'beforeMCPExecution': {
-      const { tool, input, key } = callOf(fields);
-      const readOnly = readOnlyTools.has(tool) ? 'yes' : 'no';
-      return { type: 'begin-call', ...place, tool, input, key, keyKind: 'unique', readOnly };
-    }
-    case 'postToolUse':
-    case 'postToolUseFailure':
-    case 'afterShellExecution':
-    case 'afterMCPExecution': {
-      const outcome = fields.hook_event_name === 'postToolUseFailure' ? 'failed' : 'ok';
-      return { type: 'end-call', ...place, key: callOf(fields).key, outcome };
-    }
-    case 'beforeSubmitPrompt':
-      return { type: 'prompt', ...place, text: fields.prompt ?? '' };
-    case 'sessionStart':
-      return { type: 'start-session', ...place };
-    case 'sessionEnd':
-      return { type: 'end-session', ...place };
-    default:
-      return { type: 'ignore' };
-  }
+  const { conversation_id: session, hook_event_name: event } = fields;
+  return actionOf(meaningOf(EVENTS, event), {
+    place: { session, parentSession: null, directory },
+    call: () => callOf(fields),
+    outcome: () => (event === 'postToolUseFailure' ? 'failed' : 'ok'),
+    prompt: fields.prompt,
+    readOnlyTools,
+  });
 }
 
 function directoryOf({ cwd, workspace_roots: roots }: Fields): string | null {
   return cwd !== undefined && cwd !== '' ? cwd : (roots?.[0] ?? null);
 }
 
-function callOf(fields: Fields): { tool: string; input: unknown; key: string } {
+function callOf(fields: Fields): NamedCall {
   const isShell = fields.command !== undefined && fields.tool_name === undefined;
-  const tool = isShell ? 'Shell' : fields.tool_name;
-  const { name } = parseFields(z.object({ name: toolField }), { name: tool }, title);
+  const tool = toolNamed(isShell ? 'Shell' : fields.tool_name, title);
   const input = isShell ? { command: fields.command } : (fields.tool_input ?? null);
-  return { tool: name, input, key: fields.tool_use_id ?? derivedKey(name, input) };
+  const key = fields.tool_use_id ?? derivedKey(tool, input);
+  return { tool, input, key, keyKind: 'unique' };
 }
 
 /** Both spellings that versions of Cursor read. */

@@ -7,9 +7,10 @@
 import { z } from 'zod';
 import type { HookAction, HookOutcome, HookReply } from '../hook-action.ts';
 import { json, probeClaudeShape } from './claude-shape.ts';
+import { actionOf, type EventMeaning, meaningOf } from './event-meaning.ts';
 import type { Harness } from './harness.ts';
 import {
-  derivedKey,
+  derivedCall,
   directoryField,
   idField,
   parseFields,
@@ -47,35 +48,23 @@ export const geminiCli: Harness = {
   probe: probeClaudeShape,
 };
 
+const EVENTS: Readonly<Record<string, EventMeaning>> = {
+  BeforeTool: 'begin-call',
+  AfterTool: 'end-call',
+  BeforeAgent: 'prompt',
+  SessionStart: 'start-session',
+  SessionEnd: 'end-session',
+};
+
 function parse(payload: unknown): HookAction {
   const fields = parseFields(SCHEMA, payload, title);
-  const place = { session: fields.session_id, parentSession: null, directory: fields.cwd };
-  switch (fields.hook_event_name) {
-    case 'BeforeTool':
-    case 'AfterTool': {
-      const { tool_name: tool } = parseFields(
-        z.looseObject({ tool_name: toolField }),
-        fields,
-        title,
-      );
-      const input = fields.tool_input ?? null;
-      const key = derivedKey(tool, input);
-      if (fields.hook_event_name === 'AfterTool') {
-        const outcome = isFailure(fields.tool_response) ? 'failed' : 'ok';
-        return { type: 'end-call', ...place, key, outcome };
-      }
-      const readOnly = readOnlyTools.has(tool) ? 'yes' : 'no';
-      return { type: 'begin-call', ...place, tool, input, key, keyKind: 'derived', readOnly };
-    }
-    case 'BeforeAgent':
-      return { type: 'prompt', ...place, text: fields.prompt ?? '' };
-    case 'SessionStart':
-      return { type: 'start-session', ...place };
-    case 'SessionEnd':
-      return { type: 'end-session', ...place };
-    default:
-      return { type: 'ignore' };
-  }
+  return actionOf(meaningOf(EVENTS, fields.hook_event_name), {
+    place: { session: fields.session_id, parentSession: null, directory: fields.cwd },
+    call: () => derivedCall(fields.tool_name, fields.tool_input ?? null, title),
+    outcome: () => (isFailure(fields.tool_response) ? 'failed' : 'ok'),
+    prompt: fields.prompt,
+    readOnlyTools,
+  });
 }
 
 function reply(event: string, outcome: HookOutcome): HookReply {

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { GhostsnapError } from '../../core/errors.ts';
 import { NAME_BYTES_MAX } from '../../core/limits.ts';
+import type { NamedCall } from './event-meaning.ts';
 
 /** Half of what the catalog takes: a subagent's session is two ids with a slash between. */
 const ID_LENGTH_MAX = Math.floor(NAME_BYTES_MAX / 2) - 1;
@@ -41,6 +42,17 @@ export function parseFields<T>(schema: z.ZodType<T>, payload: unknown, title: st
 export function derivedKey(tool: string, input: unknown): string {
   const text = `${tool}\0${JSON.stringify(input) ?? ''}`;
   return `derived-${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+}
+
+/** A call that its harness gives no id. @throws GhostsnapError BAD_ARGUMENT without a tool's name */
+export function derivedCall(name: unknown, input: unknown, title: string): NamedCall {
+  const tool = toolNamed(name, title);
+  return { tool, input, key: derivedKey(tool, input), keyKind: 'derived' };
+}
+
+/** @throws GhostsnapError BAD_ARGUMENT */
+export function toolNamed(name: unknown, title: string): string {
+  return parseFields(z.object({ tool: toolField }), { tool: name }, title).tool;
 }
 
 /** The session of an agent that another one started. */

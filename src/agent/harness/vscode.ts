@@ -39,7 +39,7 @@ export const vscode: Harness = {
       session_id: fields.session_id ?? fields.sessionId,
       hook_event_name: fields.hook_event_name ?? fields.hookEventName,
     };
-    return parseClaudeShape(named, { title, isReadOnly: (tool) => readOnlyTools.has(tool) });
+    return parseClaudeShape(named, { title, readOnlyTools });
   },
   reply: replyClaudeShape,
   probe: probeClaudeShape,

@@ -80,7 +80,7 @@ describe('McpProxy', () => {
     });
     const [first, second] = toServer.toString().split('\n');
     expect(first).toBe(JSON.stringify(kept));
-    expect(second).toMatch(/"_meta":\{"traceparent":"00-[0-9a-f]{32}-[0-9a-f]{16}-01","progr/);
+    expect(second).toMatch(/"_meta":\{"traceparent":"00-[0-9a-f]{32}-[0-9a-f]{16}-0[13]","progr/);
   });
 
   it('answers a message over the bound, forgets it, and goes on', async () => {
