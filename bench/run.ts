@@ -21,6 +21,7 @@ import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
 import { rollbackPaths } from './cases/rollback-paths.ts';
 import { serial } from './cases/serial.ts';
 import { storeBaseline, storeRescan, storeRollback } from './cases/store.ts';
+import { telemetry } from './cases/telemetry.ts';
 import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
 import type { Row } from './measure.ts';
 import {
@@ -48,6 +49,7 @@ const CASES: readonly BenchCase[] = [
   storeRescan,
   storeRollback,
   judgeCall,
+  telemetry,
   startUp,
   engineMemory,
   allocation,

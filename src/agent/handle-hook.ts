@@ -75,9 +75,10 @@ export async function handleHook(request: HookRequest, host: HookHost): Promise<
   host.note(harness.name, 'seen');
   const { telemetry = NO_TELEMETRY } = request;
   const startNs = telemetry.nowNs();
-  const trace = telemetry.begin(request.trace);
+  const read = readPayload(harness, request);
+  const trace = telemetry.begin(request.trace ?? read.trace);
   try {
-    const outcome = await outcomeOf(harness, { ...request, trace }, host);
+    const outcome = await outcomeOf({ harness, event: request.event, read, trace }, host);
     telemetry.end(SPAN.hook, trace, startNs, TOLD[outcome.type]);
     return harness.reply(request.event, outcome);
   } catch (failure) {
@@ -96,28 +97,43 @@ const TOLD: Readonly<Record<HookOutcome['type'], Outcome>> = {
   error: OUTCOME.error,
 };
 
-async function outcomeOf(
-  harness: Harness,
-  request: HookRequest,
-  host: HookHost,
-): Promise<HookOutcome> {
-  let action: HookAction;
+/** What the payload asks for, or why it cannot be known. */
+interface ReadPayload {
+  readonly asked: HookAction | GhostsnapError;
+  readonly trace: TraceContext | undefined;
+}
+
+function readPayload(harness: Harness, request: HookRequest): ReadPayload {
   let trace: TraceContext | undefined;
   try {
     const payload = parseStrictJson(request.body, HOOK_PAYLOAD, PAYLOAD_WORDS);
-    action = harness.parse(payload, request.event);
-    trace = request.trace ?? parseTraceFields(payload);
+    trace = parseTraceFields(payload);
+    return { asked: harness.parse(payload, request.event), trace };
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
-    const mayBlock = request.event === harness.beforeTool || request.event === '';
-    if (!mayBlock) return { type: 'error', reason: sentence(error) };
-    host.note(harness.name, 'blocked');
-    return { type: 'block', reason: `ghostsnap did not let this tool run. ${sentence(error)}` };
+    return { asked: error, trace };
   }
-  if (action.type === 'ignore') return { type: 'ok' };
-  if (action.type === 'begin-call') return await beginCall(harness, { ...action, trace }, host);
+}
+
+interface Hook extends Traced {
+  readonly harness: Harness;
+  readonly event: string;
+  readonly read: ReadPayload;
+}
+
+async function outcomeOf(hook: Hook, host: HookHost): Promise<HookOutcome> {
+  const { harness, event, trace } = hook;
+  const { asked } = hook.read;
+  if (asked instanceof GhostsnapError) {
+    const mayBlock = event === harness.beforeTool || event === '';
+    if (!mayBlock) return { type: 'error', reason: sentence(asked) };
+    host.note(harness.name, 'blocked');
+    return { type: 'block', reason: `ghostsnap did not let this tool run. ${sentence(asked)}` };
+  }
+  if (asked.type === 'ignore') return { type: 'ok' };
+  if (asked.type === 'begin-call') return await beginCall(harness, { ...asked, trace }, host);
   try {
-    return await report(harness, { ...action, trace }, host);
+    return await report(harness, { ...asked, trace }, host);
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
     return { type: 'error', reason: sentence(error) };

@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { GhostsnapError } from '../core/errors.ts';
+import type { TraceContext } from '../core/trace-context.ts';
 
 const LOG_BYTES_MAX = 1_048_576;
 
@@ -31,8 +32,13 @@ export class DaemonLog {
     }
   }
 
-  error(error: unknown): void {
-    if (error instanceof GhostsnapError) this.write('error', error.message, { code: error.code });
-    else this.write('error', String(error instanceof Error ? (error.stack ?? error) : error));
+  /** With the ids of the trace that it happened in, by the names of OpenTelemetry's log data model. */
+  error(error: unknown, trace?: TraceContext): void {
+    const ids = trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId };
+    if (error instanceof GhostsnapError) {
+      this.write('error', error.message, { code: error.code, ...ids });
+      return;
+    }
+    this.write('error', String(error instanceof Error ? (error.stack ?? error) : error), ids);
   }
 }

@@ -22,7 +22,8 @@ export interface DaemonRoutes {
   hook(request: HookCall): Promise<string>;
   status(): unknown;
   stop(): void;
-  onError(error: unknown): void;
+  /** @param trace of the request that failed */
+  onError(error: unknown, trace?: TraceContext): void;
 }
 
 export interface HookCall {
@@ -51,12 +52,12 @@ export function createDaemonServer(routes: DaemonRoutes, access: Access): http.S
     },
     (request, response) => {
       answer(request, routes, access)
-        .catch((error: unknown) => failure(error, routes))
+        .catch((error: unknown) => failure(error, routes, request))
         .then(({ status, body }) => {
           const headers = { 'content-type': 'application/json' };
           response.writeHead(status, body === '' ? {} : headers).end(body);
         })
-        .catch(routes.onError);
+        .catch((error: unknown) => routes.onError(error));
     },
   );
   if ('uid' in access)
@@ -130,10 +131,10 @@ async function readBody(request: http.IncomingMessage): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-function failure(error: unknown, routes: DaemonRoutes): Answer {
+function failure(error: unknown, routes: DaemonRoutes, request: http.IncomingMessage): Answer {
   if (error instanceof GhostsnapError) {
     return { status: ERROR_KINDS[error.kind].httpStatus, body: JSON.stringify(error.toJSON()) };
   }
-  routes.onError(error);
+  routes.onError(error, parseTraceContext(traceHeaders(request)) ?? undefined);
   return { status: 500, body: '' };
 }

@@ -43,7 +43,7 @@ export async function runDaemon(options: RunDaemonOptions): Promise<'ended' | 'r
   using lock = await tryLock(locks);
   if (lock === null) return 'runs-already';
   const log = new DaemonLog(place.log);
-  const onError = (error: unknown): void => log.error(error);
+  const onError: DaemonRoutes['onError'] = (error, trace) => log.error(error, trace);
   await using watched = await startProcessTelemetry({
     config: loadTelemetryConfig(home),
     ...{ service: 'ghostsnap-daemon', version: options.version, routes: [] },
