@@ -9,7 +9,7 @@ import { GhostsnapError } from '../core/errors.ts';
 import type { CallOutcome } from '../core/event.ts';
 import type { CallId } from '../core/ids.ts';
 import { NAME_BYTES_MAX } from '../core/limits.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
+import type { CallAdvice, Workspace } from '../engine/workspace-api.ts';
 import {
   type BegunCall,
   type CallGuard,
@@ -99,11 +99,23 @@ export class WorkspaceGuard implements CallGuard {
   /** Where nobody can be asked, what the policy wants asked does not run. */
   async #askPolicy(call: CallId, input: unknown): Promise<string | null> {
     const { workspace } = this.#options;
-    const advice = await workspace.adviseCall(call, input);
+    const advice = await this.#adviceOn(call, input);
     if (advice?.action !== 'ask') return null;
-    if (this.#options.canAsk === 'yes') return advice.message;
+    const { message } = advice;
+    if (this.#options.canAsk === 'yes') return message;
     await workspace.endCall({ call, outcome: 'blocked' });
-    throw new GhostsnapError('CONFIRMATION_NEEDED', advice.message, { hint: NOBODY_TO_ASK });
+    throw new GhostsnapError('CONFIRMATION_NEEDED', message, { hint: NOBODY_TO_ASK });
+  }
+
+  /** As with hooks: a policy that cannot be read stops no tool, and is told. */
+  async #adviceOn(call: CallId, input: unknown): Promise<CallAdvice | null> {
+    try {
+      return await this.#options.workspace.adviseCall(call, input);
+    } catch (error) {
+      if (!(error instanceof GhostsnapError)) throw error;
+      this.#options.onProblem(error.message);
+      return null;
+    }
   }
 
   #begun(

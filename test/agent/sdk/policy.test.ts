@@ -11,6 +11,7 @@ import * as claude from '../../../src/agent/sdk/claude-agent-sdk.ts';
 import * as chain from '../../../src/agent/sdk/langchain.ts';
 import * as openai from '../../../src/agent/sdk/openai-agents.ts';
 import { withMessage } from '../../../src/agent/sdk/told-result.ts';
+import { GhostsnapError } from '../../../src/core/errors.ts';
 import { type OpenStore, openStore } from '../open-store.ts';
 
 let store: OpenStore;
@@ -143,4 +144,17 @@ it.each([
   [new Map(), null],
 ])('withMessage() of %j', (result, expected) => {
   expect(withMessage<unknown>(result, 'M')).toEqual(expected);
+});
+
+it('runs a call whose policy cannot be asked, and says so', async () => {
+  const told: string[] = [];
+  const broken = Object.create(store.workspace, {
+    adviseCall: { value: () => Promise.reject(new GhostsnapError('BAD_CONFIG', 'It is wrong.')) },
+  });
+  const options = { workspace: broken, onProblem: (text: string) => void told.push(text) };
+  const made = aiTool({ inputSchema, execute: () => 'ran' });
+  const { tools } = ai.protectTools({ bash: made }, options);
+  const on = { toolCallId: 'c', messages: [] } as never;
+  expect(await tools.bash.execute?.({ command: 'rm -rf src' }, on)).toBe('ran');
+  expect(told).toContain('It is wrong.');
 });
