@@ -5,7 +5,7 @@
  * and whole, by the witness; pins and labels are there; an acknowledged rollback is the live tree; and
  * the catalog is sound. Going back then works. Everything wrong is a line.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
 import { initWorkspace } from '../../src/daemon/init-workspace.ts';
@@ -27,10 +27,10 @@ export interface CheckParts {
 
 /** @returns what is wrong, a line each */
 export async function checkAfterPowerLoss(parts: CheckParts): Promise<string[]> {
-  const { place, story, at } = parts;
+  const { story, at } = parts;
   if (at < story.filledAt) return [];
   const wrong = at < story.initAt ? await checkDuringInit(parts) : await checkWorkspace(parts);
-  return [...wrong, ...checkCatalogs(place)];
+  return [...wrong, ...checkCatalogs(parts)];
 }
 
 /** Init had begun, perhaps: the same command again finishes it, and the tree is whole either way. */
@@ -103,12 +103,28 @@ function placeOf(workspace: Workspace, place: PowerPlace, id: string): Place {
   return { dir: join(poolRoot, '.ghostsnap', ws, id) };
 }
 
-function checkCatalogs(place: PowerPlace): string[] {
-  const pools = join(place.environment.env.GHOSTSNAP_HOME ?? '', 'pools');
+function checkCatalogs({ place, story, at }: CheckParts): string[] {
+  const home = place.environment.env.GHOSTSNAP_HOME ?? '';
+  const pools = join(home, 'pools');
+  const used = poolsInUse(home);
   return readdirSync(pools).flatMap((name) => {
     const file = join(pools, name, 'catalog.db');
-    // A pool whose making was cut off before its catalog; the next init has made another.
-    if (!existsSync(file)) return [];
+    if (!existsSync(file)) {
+      // Only a pool whose making was cut off before its catalog; the next init has made another.
+      const isCutOff = at < story.initAt && !used.has(name);
+      return isCutOff ? [] : [`the catalog of ${name} is missing`];
+    }
     return verifyCatalog({ file }).map((problem) => `the catalog of ${name}: ${problem}`);
   });
+}
+
+/** By the registry's own files. */
+function poolsInUse(home: string): ReadonlySet<string> {
+  const folder = join(home, 'workspaces');
+  const records = readdirSync(folder).filter((name) => name.endsWith('.json'));
+  return new Set(records.map((name) => poolOf(readFileSync(join(folder, name), 'utf8'))));
+}
+
+function poolOf(record: string): string {
+  return (JSON.parse(record) as { readonly pool: string }).pool;
 }
