@@ -12,6 +12,7 @@ import { compilePrograms } from './c-programs.ts';
 import { arming } from './cases/arming.ts';
 import { concurrent } from './cases/concurrent.ts';
 import { curve } from './cases/curve.ts';
+import { door } from './cases/door.ts';
 import { hookWays } from './cases/hook-ways.ts';
 import { judgeCall } from './cases/judge-call.ts';
 import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
@@ -45,6 +46,7 @@ const CASES: readonly BenchCase[] = [
   arming,
   hookWays,
   proxyArmed,
+  door,
   storeBaseline,
   storeRescan,
   storeRollback,
