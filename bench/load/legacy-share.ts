@@ -19,8 +19,8 @@ export interface LegacyShare {
   readonly share: number;
 }
 
-/** Enough that each is captured again only after others were. */
-const WORKSPACES = 20;
+/** For each worker: enough that one is captured again only after others were. */
+const WORKSPACES = 10;
 
 export async function measureLegacyShare(options: {
   readonly directory: string;
@@ -29,7 +29,7 @@ export async function measureLegacyShare(options: {
   readonly fill: (directory: string) => void;
 }): Promise<LegacyShare> {
   const { directory, seconds, snapshotsPerSecond, fill } = options;
-  const places = Array.from({ length: WORKSPACES }, (_, index) => {
+  const places = Array.from({ length: WORKSPACES * availableParallelism() }, (_, index) => {
     const workTree = join(directory, `legacy-${index}`);
     const gitDirectory = `${workTree}.git`;
     mkdirSync(workTree, { recursive: true });
@@ -39,11 +39,11 @@ export async function measureLegacyShare(options: {
   });
   const latency = new LatencyHistogram();
   const startedMs = performance.now();
-  let turn = 0;
-  const work = async (): Promise<void> => {
-    while (performance.now() - startedMs < seconds * 1000) {
-      turn += 1;
-      const { workTree, gitDirectory } = places[turn % WORKSPACES] ?? {
+  const workers = availableParallelism();
+  // Each has workspaces of its own: two at once in one would be a damaged git.
+  const work = async (worker: number): Promise<void> => {
+    for (let turn = worker; performance.now() - startedMs < seconds * 1000; turn += workers) {
+      const { workTree, gitDirectory } = places[turn % places.length] ?? {
         workTree: '',
         gitDirectory: '',
       };
@@ -55,7 +55,7 @@ export async function measureLegacyShare(options: {
       latency.record(performance.now() - beganMs);
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)));
   const capturesPerSecond = latency.count / ((performance.now() - startedMs) / 1000);
   const share = Math.min(1, capturesPerSecond / snapshotsPerSecond);
   return { capturesPerSecond, latency: latency.summary(), share };
