@@ -5,7 +5,7 @@
  * it pays when much changed. In place is right always. What the person asks for is done or refused,
  * never silently replaced.
  */
-import type { Backend, WorkspaceRef } from '../backend/backend.ts';
+import type { Backend, TreeRef, WorkspaceRef } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import type { TurnMode } from '../core/state.ts';
@@ -19,13 +19,23 @@ export interface ChosenMode {
   readonly reason: string;
 }
 
-/** @throws GhostsnapError UNSUPPORTED_MODE when `swap` was asked for and cannot be done now */
+/** For a plan. @throws GhostsnapError UNSUPPORTED_MODE when `swap` was asked for and cannot be done now */
 export async function chooseMode(
   backend: Backend,
   ref: WorkspaceRef,
   target: SnapshotId,
   asked: TurnMode | 'auto',
 ): Promise<ChosenMode> {
+  const settled = settledMode(backend, ref, asked);
+  return settled ?? (await modeByChanges(backend, ref, { from: 'live', to: target }));
+}
+
+/** null: the number of changes decides. @throws GhostsnapError UNSUPPORTED_MODE as `chooseMode` */
+export function settledMode(
+  backend: Backend,
+  ref: WorkspaceRef,
+  asked: TurnMode | 'auto',
+): ChosenMode | null {
   if (asked === 'in-place') return { mode: 'in-place', reason: 'in place was asked for' };
   if (!backend.properties.canSwap) {
     const reason = `the ${backend.properties.kind} backend turns trees in place`;
@@ -37,17 +47,17 @@ export async function chooseMode(
     if (!check.allowed) throw refused(check.reason);
     return { mode: 'swap', reason: 'swap was asked for' };
   }
-  if (!check.allowed) return { mode: 'in-place', reason: check.reason };
-  return await byNumberOfChanges(backend, ref, target);
+  return check.allowed ? null : { mode: 'in-place', reason: check.reason };
 }
 
-async function byNumberOfChanges(
+/** `from`: the live tree, or a snapshot that was just taken of it. */
+export async function modeByChanges(
   backend: Backend,
   ref: WorkspaceRef,
-  target: SnapshotId,
+  trees: { readonly from: TreeRef; readonly to: SnapshotId },
 ): Promise<ChosenMode> {
   let changes = 0;
-  for await (const _change of backend.compare(ref, 'live', target)) {
+  for await (const _change of backend.compare(ref, trees.from, trees.to)) {
     changes += 1;
     if (changes > SWAP_WORTH_CHANGES) {
       const reason = `nobody holds the tree and more than ${SWAP_WORTH_CHANGES} paths change`;

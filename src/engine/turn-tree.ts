@@ -12,7 +12,7 @@ import type { SnapshotId } from '../core/ids.ts';
 import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TurnKind } from '../core/state.ts';
 import { METRIC, OUTCOME, SPAN } from '../core/telemetry-names.ts';
-import { type ChosenMode, chooseMode } from './choose-mode.ts';
+import { type ChosenMode, modeByChanges, settledMode } from './choose-mode.ts';
 import { NO_LABELS } from './labels.ts';
 import type { RollbackRequest, TurnResult } from './results.ts';
 import { takeSnapshot } from './take-snapshot.ts';
@@ -48,8 +48,12 @@ export async function turnTree(
   const startedMs = clock.monotonicMs();
   request.onStep?.('turn:begin');
   await bringBackRoot(session, request);
-  const chosen = await chooseTurnMode(session, request);
+  // A swap that is refused takes no snapshot. Where changes are to be counted, it is those between the
+  // snapshot and the target, which the turn goes by as well: both are found once.
+  const settled = settledTurnMode(session, request);
   const precautionary = await takePrecautionary(session, request);
+  const trees = { from: precautionary, to: request.target };
+  const chosen = settled ?? (await modeByChanges(backend, session.ref, trees));
   request.onStep?.('turn:precautionary-taken');
   const token =
     chosen.mode === 'swap' ? backend.prepareSwap(session.ref, request.target, precautionary) : '';
@@ -105,15 +109,11 @@ async function bringBackRoot(session: WorkspaceSession, request: TurnRequest): P
 }
 
 /** A restore of single paths is always in place: an exchange would turn everything. */
-async function chooseTurnMode(
-  session: WorkspaceSession,
-  request: TurnRequest,
-): Promise<ChosenMode> {
+function settledTurnMode(session: WorkspaceSession, request: TurnRequest): ChosenMode | null {
   if (request.kind === 'restore') {
     return { mode: 'in-place', reason: 'single paths are restored in place' };
   }
-  const { backend } = session.ports;
-  return await chooseMode(backend, session.ref, request.target, request.mode ?? 'auto');
+  return settledMode(session.ports.backend, session.ref, request.mode ?? 'auto');
 }
 
 export async function takePrecautionary(

@@ -218,6 +218,21 @@ describe('changedPaths()', () => {
     directory.forget();
   });
 
+  test('answers the same question a second time without looking, and looks at the third', async () => {
+    const { directory, live } = makeSubvolume();
+    const [from, to] = [newSnapshotId(), newSnapshotId()];
+    takeSnapshotSync(directory, from);
+    writeFileSync(join(live, 'file'), '');
+    takeSnapshotSync(directory, to);
+    const first = await changedPaths(directory, { from, to });
+    expect(await changedPaths(directory, { from, to })).toBe(first);
+    const third = await changedPaths(directory, { from, to });
+    expect(third).not.toBe(first);
+    expect(third).toEqual(first);
+    expect(await changedPaths(directory, { from: to, to: from })).not.toBe(third);
+    directory.forget();
+  });
+
   test('gives up where there are more changes than a walk would mind', async () => {
     const { directory, live } = makeSubvolume();
     const [from, to] = [newSnapshotId(), newSnapshotId()];

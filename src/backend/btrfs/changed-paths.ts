@@ -35,8 +35,34 @@ export interface SnapshotPair {
   readonly to: SnapshotId | string;
 }
 
-/** null: compare everything. @throws GhostsnapError SNAPSHOT_CORRUPT, IO */
+interface Found {
+  readonly directory: WorkspaceDirectory;
+  readonly pair: SnapshotPair;
+  readonly paths: PathSet | null;
+}
+
+/** One answer, whatever the number of workspaces, until it is asked for once more. */
+let foundLast: Found | null = null;
+
+/**
+ * null: compare everything. A turn asks twice, for its mode and for itself, about two snapshots that
+ * nobody changes: the second answer is the first. @throws GhostsnapError SNAPSHOT_CORRUPT, IO
+ */
 export async function changedPaths(
+  directory: WorkspaceDirectory,
+  pair: SnapshotPair,
+): Promise<PathSet | null> {
+  const last = foundLast;
+  foundLast = null;
+  const isKnown =
+    last?.directory === directory && last.pair.from === pair.from && last.pair.to === pair.to;
+  if (isKnown) return last.paths;
+  const paths = await findChangedPaths(directory, pair);
+  foundLast = { directory, pair, paths };
+  return paths;
+}
+
+async function findChangedPaths(
   directory: WorkspaceDirectory,
   pair: SnapshotPair,
 ): Promise<PathSet | null> {
