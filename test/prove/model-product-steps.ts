@@ -163,7 +163,8 @@ async function retention(episode: ModelEpisode): Promise<void> {
 
 async function recover(episode: ModelEpisode): Promise<void> {
   const report = await episode.workspace.recover();
-  for (const [what, ids] of Object.entries(report)) expectNothing(what, ids);
+  // null: nothing was asked of what the snapshots hold.
+  for (const [what, found] of Object.entries(report)) expectNothing(what, found ?? []);
 }
 
 function pin(episode: ModelEpisode, { pick }: Step<'pin'>): void {
