@@ -134,7 +134,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(core|service|engine|api/schema)/|^src/api/(principal|routes)\\.ts$|^src/backend/backend\\.ts$',
+          '^src/(core|service|engine|api/schema)/|^src/api/(principal|routes|access/authorize)\\.ts$|^src/backend/backend\\.ts$',
       },
     },
     {

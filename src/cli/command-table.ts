@@ -172,6 +172,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/hook.ts'),
   },
   {
+    name: 'serve',
+    summary: 'serve workspaces to agent platforms',
+    group: AGENTS,
+    load: () => import('./commands/serve.ts'),
+  },
+  {
     name: 'daemon',
     summary: 'start, stop and look at the process that serves hooks',
     group: AGENTS,

@@ -140,3 +140,9 @@ export const FRAME_KEY_LENGTH_MAX = 255;
 
 /** Milliseconds that a frame may say somebody waits: a day; longer is a mistake. */
 export const FRAME_DEADLINE_MS_MAX = 86_400_000;
+
+/** Characters of an idempotency key: a UUID with a prefix, with room. */
+export const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
+
+/** Requests of one workspace that wait or are under way; an agent asks one after the other. */
+export const WORKSPACE_REQUESTS_MAX = 32;

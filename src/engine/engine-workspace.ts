@@ -8,6 +8,7 @@
  */
 import type { DamagedPath, TreeReader, TreeRef, WorkOptions } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
+import type { Event } from '../core/event.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
 import { LABEL_BYTES_MAX } from '../core/limits.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
@@ -73,10 +74,12 @@ import type {
   Workspace,
   WorkspaceInfo,
   WorkspaceStatus,
+  WorkspaceSummary,
 } from './workspace-api.ts';
 import type { WorkspaceHost } from './workspace-host.ts';
 import { parseWorkspacePaths } from './workspace-paths.ts';
 import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
+import { summaryOf } from './workspace-summary.ts';
 
 type DiffOptions = { paths?: readonly string[]; mtimes?: boolean; signal?: AbortSignal };
 
@@ -274,22 +277,16 @@ export class EngineWorkspace implements Workspace {
   }
 
   async status(): Promise<WorkspaceStatus> {
-    const { backend, catalog } = this.#session.ports;
-    backend.identify(this.#session.ref);
-    const state = catalog.loadState(this.#session.ref.id) ?? this.#session.state;
-    const newest = catalog.listSnapshots(this.#session.ref.id, { limit: 1 })[0];
-    const space = backend.space(this.#session.ref.poolRoot);
-    return {
-      ...this.info,
-      snapshots: state.snapshotCount,
-      newest: newest === undefined ? null : snapshotInfo(newest),
-      pinned: backend.listPinned(this.#session.ref).length,
-      canUndo: state.cursor > 0,
-      canRedo: state.cursor < state.historyLength - 1,
-      uncovered: await backend.listUncovered(this.#session.ref),
-      poolTotalBytes: space.totalBytes,
-      poolFreeBytes: space.freeBytes,
-    };
+    const uncovered = await this.#session.ports.backend.listUncovered(this.#session.ref);
+    return { ...this.summary(), uncovered };
+  }
+
+  summary(): WorkspaceSummary {
+    return { ...this.info, ...summaryOf(this.#session) };
+  }
+
+  events(afterSequence: number, limit: number): readonly Event[] {
+    return this.#session.ports.catalog.events(this.#session.ref.id, afterSequence, limit);
   }
 
   diff(from: string, to = 'live', options: DiffOptions = {}): AsyncIterable<TreeChange> {

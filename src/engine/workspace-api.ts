@@ -14,6 +14,7 @@ import type {
   UncoveredPath,
   WorkOptions,
 } from '../backend/backend.ts';
+import type { Event } from '../core/event.ts';
 import type { CallId, PromptId, SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
 import type { KeptTree, TurnMode } from '../core/state.ts';
@@ -61,15 +62,21 @@ export interface WorkspaceInfo {
   readonly poolRoot: string;
 }
 
-export interface WorkspaceStatus extends WorkspaceInfo {
+export interface WorkspaceSummary extends WorkspaceInfo {
   readonly snapshots: number;
   readonly newest: SnapshotInfo | null;
   readonly pinned: number;
   readonly canUndo: boolean;
   readonly canRedo: boolean;
-  readonly uncovered: readonly UncoveredPath[];
+  readonly callsInFlight: number;
+  /** Of the newest event. */
+  readonly lastSequence: number;
   readonly poolTotalBytes: number;
   readonly poolFreeBytes: number;
+}
+
+export interface WorkspaceStatus extends WorkspaceSummary {
+  readonly uncovered: readonly UncoveredPath[];
 }
 
 export interface JudgeTurnRequest {
@@ -108,7 +115,12 @@ export interface Workspace extends AsyncDisposable, Disposable {
   list(query?: { limit?: number; before?: SnapshotId }): readonly SnapshotInfo[];
   show(spec: string): SnapshotInfo;
   operations(limit?: number): readonly OperationRow[];
+  /** Looks through the live tree for what snapshots do not cover. */
   status(): Promise<WorkspaceStatus>;
+  /** The same without looking through the tree: what it costs does not grow with the workspace. */
+  summary(): WorkspaceSummary;
+  /** In sequence order, those after `afterSequence`, at most `limit`. */
+  events(afterSequence: number, limit: number): readonly Event[];
 
   /**
    * A tool is about to run: its snapshot, then its entry. On return the tool may start.

@@ -122,7 +122,8 @@ export const callView = z
     overlaps: z.array(callId),
     begunAt: instant,
     endedAt: instant.nullable(),
-    outcome: outcome.nullable(),
+    /** `blocked`: it was not let run. null: it is in flight. */
+    outcome: z.enum(['ok', 'failed', 'unknown', 'blocked']).nullable(),
     /** null: not counted. */
     changes: changes.nullable(),
     judged: judged.nullable(),

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { DIFF_PATHS_MAX } from '../../core/limits.ts';
 import {
-  callId,
   count,
   cursor,
   durationMs,
@@ -133,8 +132,6 @@ export const usageOutput = z
   .strictObject({
     tenant: z.string(),
     workspaces: count,
-    snapshots: count,
-    callsInFlight: count,
     /** Of the pools that the service may use; shared by all tenants. */
     pools: z.array(z.strictObject({ name: z.string(), totalBytes: count, freeBytes: count })),
   })
@@ -146,7 +143,8 @@ export const workspaceUsageOutput = z
     snapshots: count,
     pinned: count,
     callsInFlight: count,
-    lastCall: callId.nullable(),
     events: count,
+    poolTotalBytes: count,
+    poolFreeBytes: count,
   })
   .meta({ id: 'WorkspaceUsage' });

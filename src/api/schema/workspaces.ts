@@ -6,6 +6,7 @@ import {
   instant,
   nextCursor,
   pageLimit,
+  sequenceNumber,
   snapshotId,
   snapshotSpec,
   workspaceId,
@@ -61,8 +62,8 @@ export const workspaceStatus = z
     pinned: count,
     canUndo: z.boolean(),
     canRedo: z.boolean(),
-    /** Paths that snapshots do not hold, with the reason. */
-    uncovered: z.array(z.strictObject({ path: z.string(), reason: z.string() })),
+    callsInFlight: count,
+    lastSequence: sequenceNumber,
   })
   .meta({ id: 'WorkspaceStatus' });
 

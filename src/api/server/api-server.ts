@@ -1,0 +1,262 @@
+/**
+ * The API over HTTP: fastify on HTTP/1.1 for the unix socket and HTTP/2 for TLS, the same routes on both.
+ *
+ * The order for each request: the head is judged, then who asks and whether the route is theirs, and only
+ * then is the body read, within bounds and as strict JSON. The input is parsed by its schema and the host
+ * is asked. Whatever is thrown becomes problem details; what is no GhostsnapError is a defect, which is
+ * told to `onDefect` and not to the caller.
+ */
+
+import type http from 'node:http';
+import type { RequestListener } from 'node:http';
+import type http2 from 'node:http2';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { GhostsnapError } from '../../core/errors.ts';
+import type { WorkspaceId } from '../../core/ids.ts';
+import { isWorkspaceId } from '../../core/ids.ts';
+import { METRIC } from '../../core/telemetry-names.ts';
+import { parseTraceContext } from '../../core/trace-context.ts';
+import type { Telemetry } from '../../engine/ports.ts';
+import type { CallContext } from '../../service/call-context.ts';
+import type { ServiceHost } from '../../service/host.ts';
+import { authorize } from '../access/authorize.ts';
+import { judgeRequest } from '../door/request-head.ts';
+import { parseStrictJson, REQUEST_BODY } from '../door/strict-json.ts';
+import { invoke, parseFollowEvents } from '../invoke.ts';
+import type { Principal } from '../principal.ts';
+import { ROUTES, type Route } from '../routes.ts';
+import type { OperationName } from '../schema/operations.ts';
+import { lastEventId, writeEvents } from './event-stream.ts';
+import { ofFastify, refusedHead, replyProblem } from './reply-problem.ts';
+import { requestContext } from './request-context.ts';
+import { inputReader } from './request-input.ts';
+
+export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
+
+export interface ApiServerOptions {
+  readonly host: ServiceHost;
+  /** Makes the server that listens: HTTP/1.1 on a socket, HTTP/2 on TLS. */
+  readonly makeServer: (listener: RequestListener) => http.Server | http2.Http2SecureServer;
+  /** Who asks, as the connection proves it; null: nobody. */
+  readonly principalOf: (request: HttpRequest) => Principal | null;
+  readonly telemetry: Telemetry;
+  /** The document of this version, as text. */
+  readonly openApi: string;
+  /** Aborts when the service stops: streams end, and connections are told to go elsewhere. */
+  readonly stopping: AbortSignal;
+  readonly onRefusal: (refusal: ApiRefusal) => void;
+  readonly onDefect: (error: unknown, trace: string | undefined) => void;
+}
+
+export interface ApiRefusal {
+  readonly principal: Principal | null;
+  readonly operation: string;
+  readonly error: GhostsnapError;
+  readonly request: HttpRequest;
+}
+
+/** Streams of events that are open at once; each holds a connection's buffers. */
+const STREAMS_MAX = 2048;
+
+interface Asking {
+  principal: Principal | null;
+}
+
+const asking = new WeakMap<FastifyRequest, Asking>();
+
+export function createApiServer(options: ApiServerOptions): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: REQUEST_BODY.bytesMax,
+    serverFactory: (listener) => options.makeServer(listener as RequestListener) as http.Server,
+    // The door refused what has two spellings; a path is compared as it came.
+    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 1024 },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    disableRequestLogging: true,
+  });
+  app.addHook('onRequest', async (request, reply) => judge(request, reply, options));
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => parseBody(body),
+  );
+  app.setErrorHandler(async (error: Error, request, reply) =>
+    fail(error, { request, reply, options }),
+  );
+  app.setNotFoundHandler(async (request, reply) =>
+    replyProblem(reply, noRoute(request), { trace: traceOf(request) }),
+  );
+  for (const [index, route] of ROUTES.entries()) addRoute(app, { route, index, options });
+  app.get('/openapi.json', async (_request, reply) =>
+    reply.header('content-type', 'application/json').send(options.openApi),
+  );
+  app.get('/healthz', async (_request, reply) =>
+    reply.code(options.stopping.aborted ? 503 : 200).send({ stopping: options.stopping.aborted }),
+  );
+  return app;
+}
+
+async function judge(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { principalOf, telemetry, stopping }: ApiServerOptions,
+): Promise<FastifyReply | undefined> {
+  const refusal = judgeRequest(request.raw, REQUEST_BODY.bytesMax);
+  if (refusal !== null) {
+    telemetry.count(METRIC.requestsRefused, 1);
+    const { status } = refusal;
+    if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
+    return replyProblem(reply, refusedHead(refusal), { trace: undefined, status });
+  }
+  // A connection that stays is told to go elsewhere with its next request.
+  if (stopping.aborted && request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
+  asking.set(request, { principal: principalOf(request.raw) });
+  return undefined;
+}
+
+interface RouteParts {
+  readonly route: Route;
+  readonly index: number;
+  readonly options: ApiServerOptions;
+}
+
+function addRoute(app: FastifyInstance, { route, index, options }: RouteParts): void {
+  const { host, telemetry } = options;
+  const readInput = inputReader(route);
+  const rule = { operation: `${route.method} ${route.path}`, roles: route.roles };
+  const mayAsk = (request: FastifyRequest, workspace: string | null): Principal => {
+    const principal = asking.get(request)?.principal ?? null;
+    const tenant = workspace === null ? null : tenantOf(host, workspace);
+    try {
+      authorize(principal, rule, tenant);
+    } catch (error) {
+      const { operation } = rule;
+      if (error instanceof GhostsnapError) {
+        options.onRefusal({ principal, operation, error, request: request.raw });
+      }
+      throw error;
+    }
+    return principal;
+  };
+  app.route({
+    method: route.method,
+    url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    // Before the body is read: a body costs its reader, and nobody else's is read.
+    preParsing: async (request) => void mayAsk(request, null),
+    handler: async (request, reply) => {
+      const startNs = telemetry.nowNs();
+      using context = requestContext(request.headers, reply);
+      const open = telemetry.begin(context.trace);
+      const { params, query, body } = request;
+      const input = readInput({ params, query, body });
+      const principal = mayAsk(request, workspaceIn(params));
+      if (route.operation === 'followEvents') {
+        return await follow({ request, reply, options, principal, input, context });
+      }
+      const operation: OperationName = route.operation;
+      try {
+        const asked = { principal, operation, input, context: { ...context, trace: open } };
+        const output = await invoke(host, asked);
+        telemetry.request(index, route.status, open, startNs);
+        return reply.code(route.status).send(output);
+      } catch (error) {
+        const { status } = await answerTo(error, { request, reply, options });
+        telemetry.request(index, status, open, startNs);
+        return reply;
+      }
+    },
+  });
+}
+
+function workspaceIn(params: unknown): string | null {
+  if (typeof params !== 'object' || params === null || !('workspace' in params)) return null;
+  return String(params.workspace);
+}
+
+/** What is no id is nobody's: the schema will say so. */
+function tenantOf(host: ServiceHost, workspace: string): string | null {
+  return isWorkspaceId(workspace) ? host.tenantOf(workspace as WorkspaceId) : null;
+}
+
+let streams = 0;
+
+async function follow(asked: {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly options: ApiServerOptions;
+  readonly principal: Principal;
+  readonly input: unknown;
+  readonly context: CallContext;
+}): Promise<FastifyReply> {
+  const { request, reply, options, principal } = asked;
+  const signal = AbortSignal.any([asked.context.signal, options.stopping]);
+  const context = { ...asked.context, signal };
+  const input = parseFollowEvents(asked.input);
+  const after = lastEventId(request.headers['last-event-id']) ?? input.after;
+  if (streams >= STREAMS_MAX) {
+    throw new GhostsnapError('OVERLOADED', 'Too many streams of events are open.', {
+      hint: 'Read events in pages, or come back later.',
+      data: { retryAfterMs: 10_000 },
+    });
+  }
+  const events = options.host.followEvents(principal, { ...input, after }, context);
+  streams += 1;
+  try {
+    reply.hijack();
+    await writeEvents(reply.raw, events, signal);
+  } finally {
+    streams -= 1;
+  }
+  return reply;
+}
+
+interface Failed {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly options: ApiServerOptions;
+}
+
+async function fail(error: Error, failed: Failed): Promise<FastifyReply> {
+  await answerTo(error, failed);
+  return failed.reply;
+}
+
+async function answerTo(
+  error: unknown,
+  { request, reply, options }: Failed,
+): Promise<{ readonly status: number }> {
+  const trace = traceOf(request);
+  const ofBody = error instanceof Error ? ofFastify(error) : null;
+  const known = error instanceof GhostsnapError ? error : (ofBody?.error ?? null);
+  if (known === null) options.onDefect(error, trace);
+  else if (known.kind === 'throttled' || known.code === 'OVERLOADED') {
+    options.telemetry.count(METRIC.requestsShed, 1);
+  }
+  if (reply.sent || reply.raw.headersSent) return { status: reply.raw.statusCode };
+  await replyProblem(reply, known ?? error, { trace, status: ofBody?.status });
+  return { status: reply.statusCode };
+}
+
+/** An empty body is no body: most changes have fields in their path alone. */
+function parseBody(body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  return parseStrictJson(body, REQUEST_BODY, {
+    subject: 'The body',
+    hint: 'Send one JSON object; nothing was done.',
+  });
+}
+
+function noRoute({ method, url }: FastifyRequest): GhostsnapError {
+  const [path = ''] = url.split('?');
+  return new GhostsnapError('ROUTE_NOT_FOUND', `There is no ${method} ${path.slice(0, 200)}`, {
+    hint: 'GET /openapi.json lists the routes.',
+  });
+}
+
+function traceOf({ headers }: FastifyRequest): string | undefined {
+  const { traceparent } = headers;
+  const context = parseTraceContext({ traceparent });
+  return context?.traceId;
+}

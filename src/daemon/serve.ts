@@ -1,0 +1,209 @@
+/**
+ * The service, put together: configuration, pools, host, listeners, signals, and a stop that drains.
+ *
+ * Order at the start: everything that can be wrong is found before the first listener; what a crash left
+ * is ended before the first request. Order at the stop: no new work, what is under way ends, streams are
+ * closed, then engines, then pools. It may be killed at any instant: what it has acknowledged is on disk.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { openApiText } from '../api/openapi.ts';
+import { LOCAL_TENANT } from '../api/principal.ts';
+import { createApiServer } from '../api/server/api-server.ts';
+import { GhostsnapError } from '../core/errors.ts';
+import { NO_TELEMETRY, type Telemetry } from '../engine/ports.ts';
+import { createFileLocks } from '../locks/file-locks.ts';
+import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
+import type { Ledger } from '../service/ledger.ts';
+import { EngineServiceHost } from '../service/service-host.ts';
+import { openLedger } from '../service/sqlite-ledger.ts';
+import { type Environment, type Home, resolveHome } from './home.ts';
+import { SystemdNotifier, watchdogIntervalMs } from './sd-notify-linux.ts';
+import { listenOnSocket, makeUnixServer, unixPrincipal } from './serve-unix.ts';
+import { ServedWorkspaces } from './served-workspaces.ts';
+import { loadServiceConfig, type ServiceConfig } from './service-config.ts';
+import { ServiceLog } from './service-log.ts';
+
+export interface ServeOptions {
+  readonly environment: Environment;
+  readonly configFile: string;
+  /** Ends the service, as SIGTERM does. */
+  readonly stop: AbortSignal;
+  /** Calls back whenever the configuration shall be read again, as SIGHUP asks. */
+  readonly onReload: (reload: () => void) => void;
+  /** Where the log's lines go. */
+  readonly write: (line: string) => void;
+}
+
+const MINUTE_MS = 60_000;
+
+/** @returns when it has stopped @throws GhostsnapError BAD_CONFIG, LOCKED, POOL_NOT_MOUNTED, ... */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { environment, configFile } = options;
+  const home = resolveHome(environment);
+  const log = new ServiceLog(options.write);
+  const running = new Running({ options, home, log, config: loadServiceConfig(home, configFile) });
+  using _only = await onlyService(home);
+  await running.run();
+}
+
+/** One service a home: the ledger has one writer. */
+async function onlyService(home: Home): Promise<Disposable> {
+  const locks = createFileLocks(path.join(home.data, 'service'));
+  try {
+    const lock = await locks.acquire('serve', { waitMs: 0, purpose: 'serve' });
+    return {
+      [Symbol.dispose]: () => {
+        lock[Symbol.dispose]();
+        locks[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    locks[Symbol.dispose]();
+    throw error;
+  }
+}
+
+interface RunningParts {
+  readonly options: ServeOptions;
+  readonly home: Home;
+  readonly log: ServiceLog;
+  readonly config: ServiceConfig;
+}
+
+class Running {
+  readonly #parts: RunningParts;
+  readonly #notifier: SystemdNotifier;
+  readonly #stopping = new AbortController();
+  #config: ServiceConfig;
+
+  constructor(parts: RunningParts) {
+    this.#parts = parts;
+    this.#config = parts.config;
+    this.#notifier = new SystemdNotifier(parts.options.environment.env.NOTIFY_SOCKET);
+  }
+
+  async run(): Promise<void> {
+    const { options, home, log } = this.#parts;
+    const { environment } = options;
+    await using source = await ServedWorkspaces.open({
+      ...{ home, environment, pools: this.#config.pools },
+      adoptBelow: () => this.#config.adoptBelow,
+    });
+    const ledger = openLedger(path.join(home.data, 'service', 'ledger.db'));
+    await using host = this.#makeHost(ledger, source);
+    await host.recover();
+    welcomeRegistered(ledger, source);
+    const servers = await this.#listen(host, NO_TELEMETRY);
+    options.onReload(() => this.#reload());
+    using _watchdog = this.#feedWatchdog();
+    this.#notifier.notify('READY=1', 'STATUS=serving');
+    log.write('info', 'serving', { pid: process.pid, pools: this.#config.pools });
+    await aborted(options.stop);
+    await this.#drain(host, servers);
+  }
+
+  #makeHost(ledger: Ledger, source: ServedWorkspaces): EngineServiceHost {
+    const { log } = this.#parts;
+    const { workspaces, idempotency, arming } = this.#config;
+    return new EngineServiceHost({
+      ...{ ledger, source, arming },
+      monotonicMs: () => performance.now(),
+      lanes: lanesOf(this.#config),
+      templateTenants: () => this.#config.templateTenants,
+      openMax: workspaces.openMax,
+      openIdleMs: workspaces.idleMinutes * MINUTE_MS,
+      answersKeptMs: idempotency.keepMinutes * MINUTE_MS,
+      answersMax: idempotency.max,
+      onError: (error) => log.error('something failed in the background', error),
+    });
+  }
+
+  async #listen(host: EngineServiceHost, telemetry: Telemetry): Promise<FastifyInstance[]> {
+    const { options, log } = this.#parts;
+    const { uid } = options.environment;
+    const { socket } = this.#config;
+    if (socket === null) return [];
+    const local = createApiServer({
+      ...{ host, telemetry, stopping: this.#stopping.signal },
+      makeServer: (listener) => makeUnixServer(listener, uid),
+      principalOf: unixPrincipal,
+      openApi: openApiText(),
+      onRefusal: ({ principal, operation, error }) =>
+        log.write('warn', 'refused', { principal: principal?.id, operation, code: error.code }),
+      onDefect: (error, trace) => log.error('a request failed by a defect', error, { trace }),
+    });
+    await listenOnSocket(socket, (at) => local.listen(at));
+    return [local];
+  }
+
+  /** What is wrong is said, and what was in force stays in force. */
+  #reload(): void {
+    const { home, log, options } = this.#parts;
+    const usec = process.hrtime.bigint() / 1000n;
+    this.#notifier.notify(`RELOADING=1\nMONOTONIC_USEC=${usec}`);
+    try {
+      this.#config = loadServiceConfig(home, options.configFile);
+      log.write('info', 'the configuration was read again');
+    } catch (error) {
+      if (!(error instanceof GhostsnapError)) throw error;
+      log.error('the configuration was not taken', error);
+    }
+    this.#notifier.notify('READY=1');
+  }
+
+  #feedWatchdog(): Disposable {
+    const { env } = this.#parts.options.environment;
+    const everyMs = watchdogIntervalMs(env, process.pid);
+    if (everyMs === null) return { [Symbol.dispose]: () => undefined };
+    // On the main thread's own loop: a loop that hangs is what the watchdog is for.
+    const timer = setInterval(() => this.#notifier.notify('WATCHDOG=1'), everyMs);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+
+  async #drain(host: EngineServiceHost, servers: readonly FastifyInstance[]): Promise<void> {
+    const { log } = this.#parts;
+    const { drainSeconds, socket } = this.#config;
+    this.#notifier.notify('STOPPING=1');
+    log.write('info', 'stopping', { drainSeconds });
+    this.#stopping.abort();
+    host.stopTaking();
+    const cutOff = setTimeout(() => {
+      log.write('warn', 'connections were cut off at the end of the time to drain');
+      for (const { server } of servers) server.closeAllConnections();
+    }, drainSeconds * 1000);
+    await Promise.all(servers.map((server) => server.close()));
+    clearTimeout(cutOff);
+    if (socket !== null) fs.rmSync(socket, { force: true });
+    log.write('info', 'stopped');
+  }
+}
+
+function lanesOf({ lanes }: ServiceConfig): LaneBounds {
+  return {
+    call: lanes.call ?? DEFAULT_LANES.call,
+    read: lanes.read ?? DEFAULT_LANES.read,
+    turn: lanes.turn ?? DEFAULT_LANES.turn,
+    bulk: lanes.bulk ?? DEFAULT_LANES.bulk,
+  };
+}
+
+/** What the command line made belongs to whoever sits on the machine. */
+function welcomeRegistered(ledger: Ledger, source: ServedWorkspaces): void {
+  for (const record of source.registered()) {
+    if (ledger.workspace(record.id) !== null) continue;
+    const { id, path: where, pool, backend } = record;
+    ledger.insert({
+      ...{ id, path: where, pool, backend, tenant: LOCAL_TENANT, name: null, template: null },
+      ...{ status: 'active', createdAtMs: source.nowMs(), request: '' },
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
+}

@@ -1,0 +1,59 @@
+/**
+ * What the service keeps beside the engine: whose each workspace is, and answers that were given.
+ *
+ * Nothing here decides about snapshots or trees. A workspace is in the ledger before it is made and until
+ * it is gone, so that whatever a crash cut off is found at the next start.
+ */
+import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
+
+export interface HostedWorkspace {
+  readonly id: WorkspaceId;
+  readonly tenant: string;
+  readonly name: string | null;
+  /** Absolute. */
+  readonly path: string;
+  readonly pool: string;
+  readonly backend: 'btrfs' | 'store';
+  readonly template: { readonly workspace: WorkspaceId; readonly snapshot: SnapshotId } | null;
+  readonly status: 'creating' | 'active' | 'deleting';
+  readonly createdAtMs: number;
+  /** What made it, so that the same request finds it again: '' for what no request made. */
+  readonly request: string;
+}
+
+/** An answer that a repeated request is given again. */
+export interface KeptAnswer {
+  /** Who asked and by which key. */
+  readonly request: string;
+  /** Of the operation and its input: another request under the same key is told apart by it. */
+  readonly fingerprint: string;
+  /** JSON: `{"ok": output}` or `{"error": {...}}`. */
+  readonly body: string;
+  readonly atMs: number;
+}
+
+export interface Ledger extends Disposable {
+  workspace(id: WorkspaceId): HostedWorkspace | null;
+  /** In order of ids, those after `after`. */
+  list(
+    tenant: string,
+    query: { readonly after: WorkspaceId | null; readonly limit: number },
+  ): readonly HostedWorkspace[];
+  count(tenant: string): number;
+  findByRequest(request: string): HostedWorkspace | null;
+  /** Those whose making or deletion has not ended. */
+  unfinished(): readonly HostedWorkspace[];
+  /** Durable on return. @throws GhostsnapError WORKSPACE_EXISTS when the tenant has that name already */
+  insert(row: HostedWorkspace): void;
+  /** Durable on return. */
+  setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void;
+  /** Durable on return. One that is gone counts as removed. */
+  remove(id: WorkspaceId): void;
+
+  /** null: none is kept any more. */
+  answer(request: string): KeptAnswer | null;
+  /** In one transaction. Survives the process; the last ones may be lost with the power. */
+  keepAnswers(answers: readonly KeptAnswer[]): void;
+  /** Forgets answers from before `beforeMs`, and the oldest beyond `countMax`; a bounded number a call. */
+  forgetAnswers(beforeMs: number, countMax: number): void;
+}

@@ -1,0 +1,421 @@
+/**
+ * The service's host: operations of the wire, carried out by engines.
+ *
+ * Every mutation goes the same way: by its idempotency key first (a repetition costs nothing and waits for
+ * nobody), then a place in its lane, then the workspace's own engine. What an engine says is what is
+ * answered; nothing here touches a tree, a snapshot or a catalog. A workspace whose engine failed is
+ * opened anew by the next one who asks.
+ */
+
+import { unknownWorkspace } from '../api/access/authorize.ts';
+import type { Principal } from '../api/principal.ts';
+import { type Lane, ROUTES } from '../api/routes.ts';
+import type {
+  EventView,
+  FollowEventsInput,
+  InputOf,
+  OperationName,
+  OutputOf,
+} from '../api/schema/operations.ts';
+import { GhostsnapError } from '../core/errors.ts';
+import type { WorkspaceId } from '../core/ids.ts';
+import type { Workspace } from '../engine/workspace-api.ts';
+import { BackgroundArming } from './background-arming.ts';
+import type { CallContext } from './call-context.ts';
+import { beginCall, endCall, getCall, listCalls } from './call-operations.ts';
+import { diffPage } from './diff-page.ts';
+import { EventFeed } from './event-feed.ts';
+import type { ServiceHost } from './host.ts';
+import { KeptAnswers } from './kept-answers.ts';
+import { type LaneBounds, Lanes } from './lanes.ts';
+import type { HostedWorkspace, Ledger } from './ledger.ts';
+import { OpenWorkspaces } from './open-workspaces.ts';
+import { listSnapshots, takeSnapshot } from './snapshot-operations.ts';
+import { eventView, sessionViewOf, snapshotViewOf, turnViewOf } from './wire-views.ts';
+import { WorkspaceOperations } from './workspace-operations.ts';
+import type { WorkspaceSource } from './workspace-source.ts';
+
+export interface ServiceHostOptions {
+  readonly ledger: Ledger;
+  readonly source: WorkspaceSource;
+  readonly monotonicMs: () => number;
+  readonly lanes: LaneBounds;
+  /** Tenants whose workspaces everybody may clone. */
+  readonly templateTenants: () => readonly string[];
+  readonly openMax: number;
+  readonly openIdleMs: number;
+  readonly answersKeptMs: number;
+  readonly answersMax: number;
+  readonly arming: 'on' | 'off';
+  /** What happened where nobody waits for an answer. */
+  readonly onError: (error: unknown) => void;
+}
+
+type Work<Name extends OperationName> = (
+  workspace: Workspace,
+  row: HostedWorkspace,
+) => Promise<OutputOf<Name>> | OutputOf<Name>;
+
+/** One question, as every way through the host takes it. */
+export interface Asked<Name extends OperationName> {
+  readonly name: Name;
+  readonly principal: Principal;
+  readonly input: InputOf<Name>;
+  readonly context: CallContext;
+}
+
+const LANES = Object.fromEntries(
+  ROUTES.map(({ operation, lane }) => [operation, lane]),
+) as Readonly<Record<OperationName, Lane>>;
+
+const PAGE_DEFAULT = 100;
+const SWEEP_MS = 10_000;
+
+export class EngineServiceHost implements ServiceHost, AsyncDisposable {
+  readonly #options: ServiceHostOptions;
+  readonly #lanes: Lanes;
+  readonly #answers: KeptAnswers;
+  readonly #open: OpenWorkspaces;
+  readonly #feed = new EventFeed();
+  readonly #arming: BackgroundArming;
+  readonly #workspaces: WorkspaceOperations;
+  readonly #sweeper: NodeJS.Timeout;
+
+  constructor(options: ServiceHostOptions) {
+    this.#options = options;
+    const { ledger, source, monotonicMs, onError } = options;
+    const { openMax: max, openIdleMs: idleMs } = options;
+    this.#lanes = new Lanes(options.lanes, monotonicMs);
+    this.#answers = new KeptAnswers({
+      ...{ ledger, nowMs: () => source.nowMs(), onError },
+      ...{ keepMs: options.answersKeptMs, countMax: options.answersMax },
+    });
+    this.#open = new OpenWorkspaces({ source, monotonicMs, max, idleMs, onError });
+    this.#arming = new BackgroundArming({ arm: (id) => this.#arm(id), onError });
+    const { templateTenants } = options;
+    this.#workspaces = new WorkspaceOperations({
+      ...{ ledger, source, open: this.#open, templateTenants },
+    });
+    this.#sweeper = setInterval(() => this.#open.sweep(), SWEEP_MS);
+    this.#sweeper.unref();
+  }
+
+  /** Ends what a crash of the process before left of makings and deletions. Before the first request. */
+  async recover(): Promise<void> {
+    await this.#workspaces.recover(this.#options.onError);
+  }
+
+  /** For gauges. */
+  load(): {
+    readonly openWorkspaces: number;
+    readonly waiting: Readonly<Record<Lane, number>>;
+    readonly background: number;
+  } {
+    const waiting = (lane: Lane): number => {
+      const depth = this.#lanes.depth(lane);
+      return depth.waiting + depth.running;
+    };
+    return {
+      openWorkspaces: this.#open.size,
+      waiting: {
+        ...{ call: waiting('call'), read: waiting('read') },
+        ...{ turn: waiting('turn'), bulk: waiting('bulk') },
+      },
+      background: this.#arming.waiting,
+    };
+  }
+
+  /** No new work; what is under way goes on. */
+  stopTaking(): void {
+    this.#lanes.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#lanes.close();
+    await this.#arming.close();
+    await this.#open[Symbol.asyncDispose]();
+    this.#options.ledger[Symbol.dispose]();
+  }
+
+  tenantOf(workspace: WorkspaceId): string | null {
+    return this.#options.ledger.workspace(workspace)?.tenant ?? null;
+  }
+
+  createWorkspace = (...[principal, input, context]: Of<'createWorkspace'>) =>
+    this.#once({ name: 'createWorkspace', principal, input, context }, (asked) =>
+      this.#placed(asked, null, () =>
+        this.#workspaces.create(principal, input, {
+          signal: context.signal,
+          request: KeptAnswers.requestOf({ principal, key: context.idempotencyKey }),
+        }),
+      ),
+    );
+
+  adoptWorkspace = (...[principal, input, context]: Of<'adoptWorkspace'>) =>
+    this.#once({ name: 'adoptWorkspace', principal, input, context }, (asked) =>
+      this.#placed(asked, null, () => this.#workspaces.adopt(principal, input, context.signal)),
+    );
+
+  deleteWorkspace = (...[principal, input, context]: Of<'deleteWorkspace'>) =>
+    this.#once({ name: 'deleteWorkspace', principal, input, context }, (asked) =>
+      this.#placed(asked, input.workspace, () =>
+        this.#workspaces.delete(this.#row(principal, input.workspace), input, context.signal),
+      ),
+    );
+
+  listWorkspaces = async (...[principal, input]: Of<'listWorkspaces'>) =>
+    this.#workspaces.list(principal, input);
+
+  getWorkspace = (...[principal, input, context]: Of<'getWorkspace'>) =>
+    this.#read({ name: 'getWorkspace', principal, input, context }, (workspace, row) =>
+      this.#workspaces.status(workspace, row),
+    );
+
+  startSession = (...[principal, input, context]: Of<'startSession'>) =>
+    this.#change({ name: 'startSession', principal, input, context }, async (workspace) => {
+      const { session, harness, parentSession = null } = input;
+      await workspace.startSession({ session, harness, parentSession });
+      const found = workspace.listSessions(PAGE_DEFAULT).find((one) => one.session === session);
+      if (found !== undefined) return sessionViewOf(found);
+      throw new GhostsnapError('CAPTURE_FAILED', `The session ${session} was not recorded.`);
+    });
+
+  listSessions = (...[principal, input, context]: Of<'listSessions'>) =>
+    this.#read({ name: 'listSessions', principal, input, context }, (workspace) => ({
+      sessions: workspace.listSessions(input.limit ?? PAGE_DEFAULT).map(sessionViewOf),
+    }));
+
+  endSession = (...[principal, input, context]: Of<'endSession'>) =>
+    this.#change({ name: 'endSession', principal, input, context }, async (workspace) => {
+      await workspace.endSession(input.session);
+      return input;
+    });
+
+  submitPrompt = (...[principal, input, context]: Of<'submitPrompt'>) =>
+    this.#change({ name: 'submitPrompt', principal, input, context }, async (workspace) => ({
+      prompt: await workspace.submitPrompt(input),
+    }));
+
+  beginCall = (...[principal, input, context]: Of<'beginCall'>) => {
+    this.#arming.takeBack(input.workspace);
+    return this.#change({ name: 'beginCall', principal, input, context }, (workspace) =>
+      beginCall(workspace, input, context),
+    );
+  };
+
+  endCall = (...[principal, input, context]: Of<'endCall'>) =>
+    this.#change({ name: 'endCall', principal, input, context }, async (workspace, row) => {
+      const ended = await endCall(workspace, input);
+      if (this.#options.arming === 'on') this.#arming.add(row.id);
+      return ended;
+    });
+
+  listCalls = (...[principal, input, context]: Of<'listCalls'>) =>
+    this.#read({ name: 'listCalls', principal, input, context }, (workspace) =>
+      listCalls(workspace, input),
+    );
+
+  getCall = (...[principal, input, context]: Of<'getCall'>) =>
+    this.#read({ name: 'getCall', principal, input, context }, (workspace) =>
+      getCall(workspace, input),
+    );
+
+  undoCall = (...[principal, input, context]: Of<'undoCall'>) =>
+    this.#change({ name: 'undoCall', principal, input, context }, async (workspace) => {
+      const { conflicts } = input;
+      const { signal } = context;
+      return turnViewOf(
+        await workspace.undoCall(input.call, {
+          ...(conflicts === 'partial' ? { conflicts } : {}),
+          signal,
+        }),
+      );
+    });
+
+  takeSnapshot = (...[principal, input, context]: Of<'takeSnapshot'>) =>
+    this.#change({ name: 'takeSnapshot', principal, input, context }, (workspace) =>
+      takeSnapshot(workspace, input, context),
+    );
+
+  listSnapshots = (...[principal, input, context]: Of<'listSnapshots'>) =>
+    this.#read({ name: 'listSnapshots', principal, input, context }, (workspace) =>
+      listSnapshots(workspace, input),
+    );
+
+  getSnapshot = (...[principal, input, context]: Of<'getSnapshot'>) =>
+    this.#read({ name: 'getSnapshot', principal, input, context }, (workspace) =>
+      snapshotViewOf(workspace.show(input.snapshot)),
+    );
+
+  pinSnapshot = (...[principal, input, context]: Of<'pinSnapshot'>) =>
+    this.#change({ name: 'pinSnapshot', principal, input, context }, (workspace) =>
+      snapshotViewOf(workspace.pin(input.snapshot)),
+    );
+
+  unpinSnapshot = (...[principal, input, context]: Of<'unpinSnapshot'>) =>
+    this.#change({ name: 'unpinSnapshot', principal, input, context }, (workspace) =>
+      snapshotViewOf(workspace.unpin(input.snapshot)),
+    );
+
+  labelSnapshot = (...[principal, input, context]: Of<'labelSnapshot'>) =>
+    this.#change({ name: 'labelSnapshot', principal, input, context }, (workspace) =>
+      snapshotViewOf(workspace.label(input.snapshot, input.label)),
+    );
+
+  diff = (...[principal, input, context]: Of<'diff'>) =>
+    this.#read({ name: 'diff', principal, input, context }, (workspace) =>
+      diffPage(workspace, input, context.signal),
+    );
+
+  rollback = (...[principal, input, context]: Of<'rollback'>) =>
+    this.#change({ name: 'rollback', principal, input, context }, async (workspace) => {
+      const { mode } = input;
+      const { signal, trace } = context;
+      return turnViewOf(await workspace.rollback(input.target, { mode, signal, trace }));
+    });
+
+  restore = (...[principal, input, context]: Of<'restore'>) =>
+    this.#change({ name: 'restore', principal, input, context }, async (workspace) => {
+      const { signal, trace } = context;
+      return turnViewOf(await workspace.restore(input.target, input.paths, { signal, trace }));
+    });
+
+  undo = (...[principal, input, context]: Of<'undo'>) =>
+    this.#change({ name: 'undo', principal, input, context }, async (workspace) =>
+      turnViewOf(await workspace.undo({ signal: context.signal, trace: context.trace })),
+    );
+
+  redo = (...[principal, input, context]: Of<'redo'>) =>
+    this.#change({ name: 'redo', principal, input, context }, async (workspace) =>
+      turnViewOf(await workspace.redo({ signal: context.signal, trace: context.trace })),
+    );
+
+  prune = (...[principal, input, context]: Of<'prune'>) =>
+    this.#change({ name: 'prune', principal, input, context }, async (workspace) => {
+      const { signal } = context;
+      const { decisions, deleted } = await workspace.prune({
+        apply: input.act === 'apply',
+        signal,
+      });
+      return { decisions: decisions.map((one) => ({ ...one })), deleted: [...deleted] };
+    });
+
+  getUsage = async (...[principal]: Of<'getUsage'>) => this.#workspaces.usage(principal);
+
+  getWorkspaceUsage = (...[principal, input, context]: Of<'getWorkspaceUsage'>) =>
+    this.#read({ name: 'getWorkspaceUsage', principal, input, context }, (workspace) =>
+      this.#workspaces.workspaceUsage(workspace),
+    );
+
+  listEvents = (...[principal, input, context]: Of<'listEvents'>) =>
+    this.#read({ name: 'listEvents', principal, input, context }, (workspace) => {
+      const events = workspace.events(input.after, input.limit ?? PAGE_DEFAULT);
+      const lastSequence = events.at(-1)?.sequence ?? input.after;
+      return { events: events.map(eventView), lastSequence };
+    });
+
+  followEvents(
+    principal: Principal,
+    input: FollowEventsInput,
+    context: CallContext,
+  ): AsyncIterable<EventView> {
+    const row = this.#row(principal, input.workspace);
+    const { after } = input;
+    return this.#feed.follow(row.id, { after, signal: context.signal }, (from, limit) =>
+      this.#open.use(row, (workspace) => workspace.events(from, limit)),
+    );
+  }
+
+  #row(principal: Principal, id: WorkspaceId): HostedWorkspace {
+    const row = this.#options.ledger.workspace(id);
+    if (row === null || row.tenant !== principal.tenant) throw unknownWorkspace();
+    return row;
+  }
+
+  /** A workspace that is not whole yet, or not any more, is not worked on. */
+  #activeRow(principal: Principal, id: WorkspaceId): HostedWorkspace {
+    const row = this.#row(principal, id);
+    if (row.status === 'active') return row;
+    throw new GhostsnapError('WORKSPACE_BUSY', `The workspace is ${row.status}: ${id}`, {
+      hint: 'Wait until that has ended.',
+      data: { workspace: id, status: row.status },
+    });
+  }
+
+  async #once<Name extends OperationName>(
+    asked: Asked<Name>,
+    work: (asked: Asked<Name>) => Promise<OutputOf<Name>>,
+  ): Promise<OutputOf<Name>> {
+    const { name: operation, principal, input, context } = asked;
+    const key = context.idempotencyKey;
+    return await this.#answers.once({ principal, key, operation, input }, () => work(asked));
+  }
+
+  /** A mutation of one workspace. */
+  #change<Name extends OperationName>(
+    asked: Asked<Name> & { readonly input: { readonly workspace: WorkspaceId } },
+    work: Work<Name>,
+  ): Promise<OutputOf<Name>> {
+    return this.#once(asked, async () => {
+      try {
+        return await this.#read(asked, work);
+      } finally {
+        this.#feed.wake(asked.input.workspace);
+      }
+    });
+  }
+
+  #read<Name extends OperationName>(
+    asked: Asked<Name> & { readonly input: { readonly workspace: WorkspaceId } },
+    work: Work<Name>,
+  ): Promise<OutputOf<Name>> {
+    const row = this.#activeRow(asked.principal, asked.input.workspace);
+    return this.#placed(asked, row.id, () => this.#open.use(row, (open) => work(open, row)));
+  }
+
+  /** With a place in the operation's lane. */
+  async #placed<Name extends OperationName>(
+    { name, principal, context }: Asked<Name>,
+    workspace: WorkspaceId | null,
+    work: () => Promise<OutputOf<Name>>,
+  ): Promise<OutputOf<Name>> {
+    const { signal, deadline } = context;
+    try {
+      const turn = { tenant: principal.tenant, signal, deadline, lane: LANES[name], workspace };
+      return await this.#lanes.run(turn, work);
+    } catch (error) {
+      if (workspace !== null && isOfTheEngine(error)) this.#open.drop(workspace);
+      throw reasonOf(error, signal);
+    }
+  }
+
+  async #arm(id: WorkspaceId): Promise<void> {
+    const row = this.#options.ledger.workspace(id);
+    if (row?.status !== 'active') return;
+    try {
+      await this.#open.use(row, (workspace) => workspace.arm());
+    } catch (error) {
+      this.#open.drop(id);
+      throw error;
+    }
+  }
+}
+
+type Of<Name extends OperationName> = [
+  principal: Principal,
+  input: InputOf<Name>,
+  context: CallContext,
+];
+
+/** The engine says that it was interrupted; the signal knows by what. */
+function reasonOf(error: unknown, signal: AbortSignal): unknown {
+  if (!(error instanceof GhostsnapError) || error.code !== 'INTERRUPTED') return error;
+  return signal.reason instanceof GhostsnapError ? signal.reason : error;
+}
+
+/** What the engine believes may not be so any more. */
+function isOfTheEngine(error: unknown): boolean {
+  if (!(error instanceof GhostsnapError)) return true;
+  return error.kind === 'io' || error.kind === 'corrupt';
+}

@@ -1,0 +1,246 @@
+/**
+ * The ledger in a SQLite file of its own.
+ *
+ * Workspaces are committed with a sync: one that a platform was told of must not be forgotten. Answers are
+ * committed without: they survive the process, and one that is lost with the power costs a client that
+ * repeats itself at that very moment a second look. A table of answers is bounded by whoever calls
+ * `forgetAnswers`.
+ */
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { GhostsnapError } from '../core/errors.ts';
+import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
+import type { HostedWorkspace, KeptAnswer, Ledger } from './ledger.ts';
+
+const FORMAT = 1;
+/** 'gsld' */
+const APPLICATION_ID = 0x67736c64;
+
+const SCHEMA = `
+CREATE TABLE workspaces (
+  id TEXT PRIMARY KEY,
+  tenant TEXT NOT NULL,
+  name TEXT,
+  path TEXT NOT NULL,
+  pool TEXT NOT NULL,
+  backend TEXT NOT NULL,
+  template TEXT,
+  template_snapshot TEXT,
+  status TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  request TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX workspaces_by_tenant ON workspaces (tenant, id);
+CREATE UNIQUE INDEX workspaces_by_name ON workspaces (tenant, name) WHERE name IS NOT NULL;
+CREATE INDEX workspaces_by_request ON workspaces (request) WHERE request <> '';
+CREATE INDEX workspaces_unfinished ON workspaces (status) WHERE status <> 'active';
+
+CREATE TABLE answers (
+  number INTEGER PRIMARY KEY,
+  request TEXT NOT NULL UNIQUE,
+  fingerprint TEXT NOT NULL,
+  body TEXT NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;
+`;
+
+/** Answers that one call forgets: well below a millisecond's work. */
+const FORGET_BATCH = 512;
+
+/** @throws GhostsnapError FORMAT_TOO_NEW, FORMAT_UNKNOWN, IO */
+export function openLedger(file: string): Ledger {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const database = new DatabaseSync(file);
+  try {
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = 2;');
+    prepareSchema(database, file);
+    return new SqliteLedger(database);
+  } catch (error) {
+    database.close();
+    throw error instanceof GhostsnapError ? error : ledgerFailure(error, file);
+  }
+}
+
+function prepareSchema(database: DatabaseSync, file: string): void {
+  const { user_version: format } = database.prepare('PRAGMA user_version').get() as {
+    user_version: number;
+  };
+  if (format === FORMAT) return;
+  if (format > FORMAT) {
+    throw new GhostsnapError('FORMAT_TOO_NEW', `A newer ghostsnap wrote ${file}`, {
+      hint: 'Use the version that wrote it, or a newer one.',
+      data: { file, format },
+    });
+  }
+  database.exec(`BEGIN IMMEDIATE; ${SCHEMA}
+    PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; COMMIT;`);
+}
+
+function ledgerFailure(cause: unknown, file: string): GhostsnapError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  return new GhostsnapError('IO', `The service's ledger failed: ${said}: ${file}`, {
+    hint: 'Look whether its disk is full or damaged.',
+    data: { file },
+    cause,
+  });
+}
+
+type Row = Record<string, string | number | null>;
+
+class SqliteLedger implements Ledger {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  workspace(id: WorkspaceId): HostedWorkspace | null {
+    return hosted(this.#get('SELECT * FROM workspaces WHERE id = ?', id));
+  }
+
+  list(
+    tenant: string,
+    query: { readonly after: WorkspaceId | null; readonly limit: number },
+  ): readonly HostedWorkspace[] {
+    const sql = 'SELECT * FROM workspaces WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?';
+    return this.#all(sql, tenant, query.after ?? '', query.limit);
+  }
+
+  count(tenant: string): number {
+    const row = this.#get('SELECT count(*) AS n FROM workspaces WHERE tenant = ?', tenant);
+    return Number(row?.n ?? 0);
+  }
+
+  findByRequest(request: string): HostedWorkspace | null {
+    return hosted(this.#get('SELECT * FROM workspaces WHERE request = ?', request));
+  }
+
+  unfinished(): readonly HostedWorkspace[] {
+    return this.#all("SELECT * FROM workspaces WHERE status <> 'active' ORDER BY id");
+  }
+
+  insert(row: HostedWorkspace): void {
+    const { id, tenant, name, path, pool, backend, template, status } = row;
+    const taken = this.#get(
+      'SELECT id FROM workspaces WHERE tenant = ? AND name = ?',
+      tenant,
+      name,
+    );
+    if (taken !== undefined) {
+      throw new GhostsnapError('WORKSPACE_EXISTS', `There is a workspace ${name} already.`, {
+        hint: 'Take another name, or use that one.',
+        data: { name: name ?? '', workspace: String(taken.id) },
+      });
+    }
+    const from = [template?.workspace ?? null, template?.snapshot ?? null];
+    const values = [id, tenant, name, path, pool, backend, ...from, status];
+    this.#durably(
+      'INSERT INTO workspaces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      ...values,
+      row.createdAtMs,
+      row.request,
+    );
+  }
+
+  setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void {
+    this.#durably('UPDATE workspaces SET status = ? WHERE id = ?', status, id);
+  }
+
+  remove(id: WorkspaceId): void {
+    this.#durably('DELETE FROM workspaces WHERE id = ?', id);
+  }
+
+  answer(request: string): KeptAnswer | null {
+    const row = this.#get('SELECT * FROM answers WHERE request = ?', request);
+    if (row === undefined) return null;
+    const { fingerprint, body, at_ms: atMs } = row;
+    return {
+      ...{ request, fingerprint: String(fingerprint), body: String(body), atMs: Number(atMs) },
+    };
+  }
+
+  keepAnswers(answers: readonly KeptAnswer[]): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const keep = this.#prepare(
+        `INSERT INTO answers (request, fingerprint, body, at_ms) VALUES (?, ?, ?, ?)
+         ON CONFLICT (request) DO NOTHING`,
+      );
+      for (const { request, fingerprint, body, atMs } of answers) {
+        keep.run(request, fingerprint, body, atMs);
+      }
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+  }
+
+  forgetAnswers(beforeMs: number, countMax: number): void {
+    // Numbers are given in the order of time: what is beyond the count is below a number.
+    const newest = Number(this.#get('SELECT max(number) AS n FROM answers')?.n ?? 0);
+    this.#prepare(
+      `DELETE FROM answers WHERE number IN (
+         SELECT number FROM answers ORDER BY number LIMIT ${FORGET_BATCH}
+       ) AND (at_ms < ? OR number <= ?)`,
+    ).run(beforeMs, newest - countMax);
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close();
+  }
+
+  /** With a sync: the pragma is the connection's, and this is its only user. */
+  #durably(sql: string, ...values: readonly (string | number | null)[]): void {
+    this.#database.exec('PRAGMA synchronous = FULL');
+    try {
+      this.#prepare(sql).run(...values);
+    } finally {
+      this.#database.exec('PRAGMA synchronous = NORMAL');
+    }
+  }
+
+  #rollBack(): void {
+    // A commit that failed has ended its transaction, or has not: both are said by an error here.
+    if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+  }
+
+  #get(sql: string, ...values: readonly (string | number | null)[]): Row | undefined {
+    return this.#prepare(sql).get(...values) as Row | undefined;
+  }
+
+  #all(sql: string, ...values: readonly (string | number | null)[]): readonly HostedWorkspace[] {
+    const rows = this.#prepare(sql).all(...values) as Row[];
+    return rows.flatMap((row) => hosted(row) ?? []);
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const made = this.#database.prepare(sql);
+    this.#statements.set(sql, made);
+    return made;
+  }
+}
+
+function hosted(row: Row | undefined): HostedWorkspace | null {
+  if (row === undefined) return null;
+  const { template, template_snapshot: snapshot, name } = row;
+  return {
+    id: row.id as WorkspaceId,
+    tenant: String(row.tenant),
+    name: name === null || name === undefined ? null : String(name),
+    path: String(row.path),
+    pool: String(row.pool),
+    backend: row.backend === 'store' ? 'store' : 'btrfs',
+    template:
+      typeof template === 'string' && typeof snapshot === 'string'
+        ? { workspace: template as WorkspaceId, snapshot: snapshot as SnapshotId }
+        : null,
+    status: row.status as HostedWorkspace['status'],
+    createdAtMs: Number(row.created_at_ms),
+    request: String(row.request),
+  };
+}

@@ -1,0 +1,74 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { WorkspaceId } from '../../src/core/ids.ts';
+import type { HostedWorkspace, Ledger } from '../../src/service/ledger.ts';
+import { openLedger } from '../../src/service/sqlite-ledger.ts';
+
+let directory = '';
+let ledger: Ledger;
+
+const open = (): Ledger => openLedger(join(directory, 'ledger.db'));
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ghostsnap-ledger-'));
+  ledger = open();
+});
+
+afterEach(() => {
+  ledger[Symbol.dispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function row(last: string, more: Partial<HostedWorkspace> = {}): HostedWorkspace {
+  return {
+    id: `ws_01J9Z3K4M5N6P7Q8R9S0T1V2W${last}` as WorkspaceId,
+    ...{ tenant: 'acme', name: null, path: `/w/${last}`, pool: 'main', backend: 'btrfs' },
+    ...{ template: null, status: 'active', createdAtMs: 1, request: '' },
+    ...more,
+  };
+}
+
+const answer = (request: string, atMs: number) => ({ request, fingerprint: 'f', body: '{}', atMs });
+
+describe('the ledger', () => {
+  it('keeps rows through a restart, and tells tenants apart', () => {
+    const creating = row('3', { status: 'creating', request: 'acme\nme\nk', name: 'n' });
+    for (const one of [row('1'), row('2', { tenant: 'other' }), creating]) ledger.insert(one);
+    ledger[Symbol.dispose]();
+    ledger = open();
+    expect(ledger.list('acme', { after: null, limit: 9 })).toEqual([row('1'), creating]);
+    expect(ledger.list('acme', { after: row('1').id, limit: 9 })).toEqual([creating]);
+    expect(ledger.count('other')).toBe(1);
+    expect(ledger.unfinished()).toEqual([creating]);
+    expect(ledger.findByRequest('acme\nme\nk')).toEqual(creating);
+    ledger.setStatus(creating.id, 'active');
+    expect(ledger.unfinished()).toEqual([]);
+    ledger.remove(creating.id);
+    ledger.remove(creating.id);
+    expect(ledger.workspace(creating.id)).toBeNull();
+  });
+
+  it('gives a name once in a tenant, and rows without one any number of times', () => {
+    ledger.insert(row('1', { name: 'n' }));
+    expect(() => ledger.insert(row('2', { name: 'n' }))).toThrow(
+      expect.objectContaining({ code: 'WORKSPACE_EXISTS' }),
+    );
+    ledger.insert(row('2', { name: 'n', tenant: 'other' }));
+    ledger.insert(row('3'));
+    ledger.insert(row('4'));
+  });
+
+  it('keeps the first answer, and forgets old ones and those beyond the bound', () => {
+    ledger.keepAnswers([answer('a', 10), answer('b', 20), answer('a', 30)]);
+    expect(ledger.answer('a')?.atMs).toBe(10);
+    ledger.forgetAnswers(15, 100);
+    expect([ledger.answer('a'), ledger.answer('b')?.atMs]).toEqual([null, 20]);
+    ledger.keepAnswers(['c', 'd', 'e'].map((name) => answer(name, 40)));
+    ledger.forgetAnswers(0, 2);
+    expect(['b', 'c', 'd', 'e'].map((name) => ledger.answer(name) !== null)).toEqual([
+      ...[false, false, true, true],
+    ]);
+  });
+});

@@ -1,0 +1,162 @@
+/**
+ * A service on a real pool: the real program's parts in this process, asked over its real unix socket.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serve } from '../../src/daemon/serve.ts';
+import { createPool, destroyPool, type Environment, initWorkspace } from '../../src/index.ts';
+
+const POOL = 'served';
+const POOL_BYTES = 512 * 2 ** 20;
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  // Parsed JSON of an answer, looked at by each test.
+  readonly body: Record<string, never> & { readonly [name: string]: unknown };
+}
+
+export interface AskOptions {
+  readonly body?: unknown;
+  readonly key?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export class ServiceWorld implements AsyncDisposable {
+  readonly base: string;
+  readonly environment: Environment;
+  readonly socket: string;
+  readonly configFile: string;
+  readonly log: Record<string, unknown>[] = [];
+  /** The template's path and id. */
+  template = '';
+  templatePath = '';
+  poolRoot = '';
+  #stop = new AbortController();
+  #served: Promise<void> = Promise.resolve();
+  #reload: () => void = () => undefined;
+  #keys = 0;
+
+  private constructor(base: string) {
+    this.base = base;
+    const home = join(base, 'home');
+    mkdirSync(home);
+    const env = { ...process.env, GHOSTSNAP_HOME: home, NOTIFY_SOCKET: undefined };
+    this.environment = { env, cwd: base, homeDir: base, uid: process.getuid?.() ?? 0 };
+    this.socket = join(base, 'service.sock');
+    this.configFile = join(base, 'service.json');
+  }
+
+  static async make(config: Readonly<Record<string, unknown>> = {}): Promise<ServiceWorld> {
+    const world = new ServiceWorld(mkdtempSync(join(tmpdir(), 'ghostsnap-service-')));
+    const { environment, base } = world;
+    const directory = join(base, 'pool');
+    mkdirSync(directory);
+    const pool = await createPool({ name: POOL, environment, directory, sizeBytes: POOL_BYTES });
+    world.poolRoot = pool.root;
+    world.templatePath = join(pool.root, 'template');
+    mkdirSync(join(world.templatePath, 'src'), { recursive: true });
+    writeFileSync(join(world.templatePath, 'src', 'a.txt'), 'template');
+    const { workspace } = await initWorkspace({
+      ...{ path: world.templatePath, pool: POOL, environment },
+    });
+    world.template = workspace;
+    world.configure(config);
+    await world.start();
+    return world;
+  }
+
+  configure(config: Readonly<Record<string, unknown>>): void {
+    const whole = { format: 1, socket: this.socket, pools: [POOL], drainSeconds: 5, ...config };
+    writeFileSync(this.configFile, JSON.stringify(whole));
+  }
+
+  async start(): Promise<void> {
+    this.#stop = new AbortController();
+    const ready = Promise.withResolvers<void>();
+    this.#served = serve({
+      environment: this.environment,
+      configFile: this.configFile,
+      stop: this.#stop.signal,
+      onReload: (reload) => {
+        this.#reload = reload;
+      },
+      write: (line) => {
+        const entry = JSON.parse(line) as Record<string, unknown>;
+        this.log.push(entry);
+        if (entry.message === 'serving') ready.resolve();
+      },
+    });
+    await Promise.race([ready.promise, this.#served]);
+  }
+
+  reload(): void {
+    this.#reload();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#served;
+  }
+
+  newKey(): string {
+    this.#keys += 1;
+    return `key-${this.#keys}`;
+  }
+
+  async ask(method: string, path: string, options: AskOptions = {}): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const text = options.body === undefined ? '' : JSON.stringify(options.body);
+    const key = options.key === undefined ? this.newKey() : options.key;
+    const request = http.request({
+      ...{ socketPath: this.socket, method, path, agent: false },
+      headers: {
+        ...(text === '' ? {} : { 'content-type': 'application/json' }),
+        'content-length': Buffer.byteLength(text),
+        ...(method === 'GET' || key === null ? {} : { 'idempotency-key': key }),
+        ...options.headers,
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const whole = Buffer.concat(chunks).toString('utf8');
+        const body = (whole === '' ? {} : JSON.parse(whole)) as Answer['body'];
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
+      });
+    });
+    request.end(text);
+    return await promise;
+  }
+
+  /** A workspace from the template. @returns its id and path */
+  async workspace(name?: string): Promise<{ readonly id: string; readonly path: string }> {
+    const body = { template: this.template, ...(name === undefined ? {} : { name }) };
+    const made = await this.ask('POST', '/v1/workspaces', { body });
+    if (made.status !== 201) throw new Error(`not made: ${JSON.stringify(made.body)}`);
+    return { id: String(made.body.workspace), path: String(made.body.path) };
+  }
+
+  async begin(
+    id: string,
+    key: string,
+    more: Readonly<Record<string, unknown>> = {},
+  ): Promise<Answer> {
+    const body = { session: 's', harness: 'test', tool: 'Bash', key, ...more };
+    return await this.ask('POST', `/v1/workspaces/${id}/calls`, { body });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    rmSync(join(this.base, 'home', 'workspaces'), { recursive: true, force: true });
+    await destroyPool({ name: POOL, environment: this.environment, force: 'yes' });
+    rmSync(this.base, { recursive: true, force: true });
+  }
+}
