@@ -54,11 +54,33 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EIO: { code: 'IO', hint: 'The disk reported an error; look at the kernel log ("dmesg").' },
 };
 
+/** What glibc says for an errno: all that is left of it in an error of `rmSync`. */
+const TEXTS: Readonly<Record<string, string>> = {
+  'No space left on device': 'ENOSPC',
+  'Disk quota exceeded': 'EDQUOT',
+  'Too many open files': 'EMFILE',
+  'Too many open files in system': 'ENFILE',
+  'Permission denied': 'EACCES',
+  'Operation not permitted': 'EPERM',
+  'Read-only file system': 'EROFS',
+  'Device or resource busy': 'EBUSY',
+  'Directory not empty': 'ENOTEMPTY',
+  'Invalid cross-device link': 'EXDEV',
+  'Interrupted system call': 'EINTR',
+};
+
 /** The errno's name of a SyscallError or of one of Node's own errors; '' for anything else. */
 export function errnoOf(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return '';
   const code = error.code;
+  if (code === '' && 'syscall' in error && error.syscall === 'rm') return errnoOfRemoval(error);
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : '';
+}
+
+/** Node 24's `rmSync` gives most errors no code: `, Unknown error: Too many open files '/path'`. */
+function errnoOfRemoval({ message }: Error): string {
+  const [, text = ''] = /Unknown error: ([^']+?) '/.exec(message) ?? [];
+  return TEXTS[text] ?? 'EIO';
 }
 
 /** `path` as a person sees it. */

@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util';
 import { Effort } from './effort.ts';
 import type { Prover, ProverOptions, ProverReport } from './prover.ts';
-import { ordinaryProvers, PROVERS, proverNames } from './prover-table.ts';
+import { PROVERS, proverNames } from './prover-table.ts';
 
 const FAILURES_SHOWN_MAX = 20;
 
@@ -32,8 +32,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 await main();
 
 async function main(): Promise<void> {
-  const everyName = values.list ? proverNames() : ordinaryProvers();
-  const names = positionals.length > 0 ? positionals : everyName;
+  const names = positionals.length > 0 ? positionals : proverNames();
   const unknown = names.filter((name) => PROVERS[name] === undefined);
   if (unknown.length > 0) {
     console.error(

@@ -28,7 +28,7 @@ export const nthCall: Prover = {
     const codes = new Map<string, number>();
     const failures = await tryOnBeds({
       effort: options.effort({
-        bounded: { ops: 60, minutes: 1 },
+        bounded: { ops: 24, minutes: 1 },
         long: { ops: 1_000_000, minutes: 24 * 60 },
       }),
       beds: BEDS[options.extent],

@@ -16,14 +16,6 @@ export const PROVERS: Readonly<Record<string, () => Promise<Prover>>> = {
   'nth-call': async () => (await import('./nth-call.ts')).nthCall,
 };
 
-/** These still find what is not mended (docs/reliability.md): they run when they are named. */
-const ONLY_BY_NAME: ReadonlySet<string> = new Set(['nth-call']);
-
 export function proverNames(): readonly string[] {
   return Object.keys(PROVERS);
-}
-
-/** What runs when none is named. */
-export function ordinaryProvers(): readonly string[] {
-  return proverNames().filter((name) => !ONLY_BY_NAME.has(name));
 }
