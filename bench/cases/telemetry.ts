@@ -5,6 +5,7 @@
  * The states take turns in short blocks, so that what the machine does beside them meets all alike. Every
  * snapshot is traced, which is a hundred times what is sampled by default.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { METRIC, OUTCOME, SPAN } from '../../src/core/telemetry-names.ts';
 import { newTrace } from '../../src/core/trace-context.ts';
 import { installTelemetry } from '../../src/daemon/process-telemetry.ts';
@@ -20,7 +21,9 @@ import { makePlace } from '../place.ts';
 import { makeFiles } from '../tree.ts';
 
 const FILES = 1000;
-const SNAPSHOTS_A_BLOCK = 20;
+const SNAPSHOTS_A_BLOCK = 15;
+/** A thread comes up in some tens of milliseconds: it is the state that is measured, not its beginning. */
+const SETTLE_MS = 400;
 const SPANS_A_SAMPLE = 4000;
 const TRACE = newTrace([1, 2, 3, 4, 5, 6], { sampled: 'yes' });
 const DOWN = { endpoint: 'http://127.0.0.1:9', headers: {}, timeoutMs: 1000 };
@@ -65,9 +68,10 @@ export const telemetry: BenchCase = {
     const off: number[] = [];
     const on = new Map(Object.keys(STATES).map((name) => [name, [] as number[]]));
     for (let round = 0; round < rounds(context, 12); round += 1) {
-      await block(off);
       for (const [name, options] of Object.entries(STATES)) {
+        await block(off);
         const running = startTelemetry({ ...BASE, ...options });
+        await settled(running, options);
         switched.to = running.telemetry;
         await block(on.get(name) ?? []);
         switched.to = NO_TELEMETRY;
@@ -79,6 +83,14 @@ export const telemetry: BenchCase = {
     return [spanRow('a span that is traced', TRACE), spanRow('one that is not'), ...beside];
   },
 };
+
+async function settled(
+  running: ReturnType<typeof startTelemetry>,
+  { sidecarScript }: Partial<TelemetryOptions>,
+): Promise<void> {
+  if (sidecarScript === undefined) await running.prometheusPort();
+  else await pause(SETTLE_MS);
+}
 
 const BASE: TelemetryOptions = {
   prometheus: { host: '127.0.0.1', port: 0 },

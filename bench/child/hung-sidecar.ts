@@ -1,5 +1,7 @@
-/** A sidecar that never does anything but turn in circles. */
+/** A sidecar that came up and never does anything again but turn in circles. */
 import { workerData } from 'node:worker_threads';
+import { giveWay } from '../../src/telemetry/give-way.ts';
 
+giveWay();
 const control = new Int32Array((workerData as { readonly control: SharedArrayBuffer }).control);
 while (Atomics.load(control, 1) === 0);

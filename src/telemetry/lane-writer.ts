@@ -69,6 +69,9 @@ export class LaneWriter implements Telemetry {
   /** Spans of one trace come together: its id is read once. */
   #traceId = '';
   readonly #traceWords = new Int32Array(4);
+  /** So do those of one parent. */
+  #parentId = '';
+  readonly #parentWords = new Int32Array(2);
 
   constructor(options: LaneWriterOptions) {
     this.#views = laneViews(options.lane);
@@ -189,8 +192,13 @@ export class LaneWriter implements Telemetry {
     }
     ints[at + RECORD.spanId] = spanId === '' ? this.#next() : wordAt(spanId, 0);
     ints[at + RECORD.spanId + 1] = spanId === '' ? this.#next() : wordAt(spanId, 8);
-    ints[at + RECORD.parentId] = parentId === '' ? 0 : wordAt(parentId, 0);
-    ints[at + RECORD.parentId + 1] = parentId === '' ? 0 : wordAt(parentId, 8);
+    if (parentId !== this.#parentId) {
+      this.#parentId = parentId;
+      this.#parentWords[0] = parentId === '' ? 0 : wordAt(parentId, 0);
+      this.#parentWords[1] = parentId === '' ? 0 : wordAt(parentId, 8);
+    }
+    ints[at + RECORD.parentId] = this.#parentWords[0] ?? 0;
+    ints[at + RECORD.parentId + 1] = this.#parentWords[1] ?? 0;
   }
 
   #next(): number {
