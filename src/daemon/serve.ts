@@ -6,20 +6,29 @@
  * closed, then engines, then pools. It may be killed at any instant: what it has acknowledged is on disk.
  */
 import fs from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { AuditLog, type AuditRefusal } from '../api/access/audit-log.ts';
+import { auditTurns } from '../api/audited-host.ts';
 import { openApiText } from '../api/openapi.ts';
 import { LOCAL_TENANT } from '../api/principal.ts';
-import { createApiServer } from '../api/server/api-server.ts';
+import {
+  type ApiRefusal,
+  type ApiServerOptions,
+  createApiServer,
+} from '../api/server/api-server.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { NO_TELEMETRY, type Telemetry } from '../engine/ports.ts';
 import { createFileLocks } from '../locks/file-locks.ts';
+import type { ServiceHost } from '../service/host.ts';
 import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
 import type { Ledger } from '../service/ledger.ts';
 import { EngineServiceHost } from '../service/service-host.ts';
 import { openLedger } from '../service/sqlite-ledger.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { SystemdNotifier, watchdogIntervalMs } from './sd-notify-linux.ts';
+import { TlsListener } from './serve-tls.ts';
 import { listenOnSocket, makeUnixServer, unixPrincipal } from './serve-unix.ts';
 import { ServedWorkspaces } from './served-workspaces.ts';
 import { loadServiceConfig, type ServiceConfig } from './service-config.ts';
@@ -76,11 +85,20 @@ class Running {
   readonly #parts: RunningParts;
   readonly #notifier: SystemdNotifier;
   readonly #stopping = new AbortController();
+  readonly #tls: TlsListener | null;
+  readonly #audit: AuditLog;
   #config: ServiceConfig;
 
   constructor(parts: RunningParts) {
     this.#parts = parts;
     this.#config = parts.config;
+    const { listen } = parts.config;
+    this.#tls = listen === undefined ? null : new TlsListener(listen);
+    this.#audit = new AuditLog({
+      file: listen?.audit ?? path.join(parts.home.data, 'service', 'audit.log'),
+      now: Date.now,
+      onLost: (error) => this.#lostAudit(error),
+    });
     this.#notifier = new SystemdNotifier(parts.options.environment.env.NOTIFY_SOCKET);
   }
 
@@ -95,13 +113,20 @@ class Running {
     await using host = this.#makeHost(ledger, source);
     await host.recover();
     welcomeRegistered(ledger, source);
-    const servers = await this.#listen(host, NO_TELEMETRY);
+    const audited = auditTurns(host, this.#audit, (error) => this.#lostAudit(error));
+    const servers = await this.#listen(audited, NO_TELEMETRY);
+    this.#warnOfCertificate();
     options.onReload(() => this.#reload());
     using _watchdog = this.#feedWatchdog();
     this.#notifier.notify('READY=1', 'STATUS=serving');
     log.write('info', 'serving', { pid: process.pid, pools: this.#config.pools });
     await aborted(options.stop);
     await this.#drain(host, servers);
+    await this.#audit.close();
+  }
+
+  #lostAudit(error: unknown): void {
+    this.#parts.log.error('a line of the audit log was lost', error);
   }
 
   #makeHost(ledger: Ledger, source: ServedWorkspaces): EngineServiceHost {
@@ -120,22 +145,44 @@ class Running {
     });
   }
 
-  async #listen(host: EngineServiceHost, telemetry: Telemetry): Promise<FastifyInstance[]> {
-    const { options, log } = this.#parts;
-    const { uid } = options.environment;
-    const { socket } = this.#config;
-    if (socket === null) return [];
-    const local = createApiServer({
-      ...{ host, telemetry, stopping: this.#stopping.signal },
-      makeServer: (listener) => makeUnixServer(listener, uid),
-      principalOf: unixPrincipal,
+  async #listen(host: ServiceHost, telemetry: Telemetry): Promise<FastifyInstance[]> {
+    const { uid } = this.#parts.options.environment;
+    const { socket, listen } = this.#config;
+    const servers: FastifyInstance[] = [];
+    if (socket !== null) {
+      const local = this.#makeApi(host, telemetry, {
+        makeServer: (listener) => makeUnixServer(listener, uid),
+        principalOf: unixPrincipal,
+      });
+      await listenOnSocket(socket, (at) => local.listen(at));
+      servers.push(local);
+    }
+    const tls = this.#tls;
+    if (tls !== null && listen !== undefined) {
+      const network = this.#makeApi(host, telemetry, {
+        makeServer: (listener) => tls.makeServer(listener as unknown as Http2Listener),
+        principalOf: (request) => tls.peerOf(request).principal,
+      });
+      await network.listen({ host: listen.host, port: listen.port });
+      servers.push(network);
+      const { port } = network.server.address() as AddressInfo;
+      this.#parts.log.write('info', 'listening', { host: listen.host, port });
+    }
+    return servers;
+  }
+
+  #makeApi(
+    host: ServiceHost,
+    telemetry: Telemetry,
+    listener: Pick<ApiServerOptions, 'makeServer' | 'principalOf'>,
+  ): FastifyInstance {
+    const { log } = this.#parts;
+    return createApiServer({
+      ...{ host, telemetry, stopping: this.#stopping.signal, ...listener },
       openApi: openApiText(),
-      onRefusal: ({ principal, operation, error }) =>
-        log.write('warn', 'refused', { principal: principal?.id, operation, code: error.code }),
+      onRefusal: (refusal) => this.#audit.refused(auditEntryOf(refusal, this.#tls)),
       onDefect: (error, trace) => log.error('a request failed by a defect', error, { trace }),
     });
-    await listenOnSocket(socket, (at) => local.listen(at));
-    return [local];
   }
 
   /** What is wrong is said, and what was in force stays in force. */
@@ -144,13 +191,21 @@ class Running {
     const usec = process.hrtime.bigint() / 1000n;
     this.#notifier.notify(`RELOADING=1\nMONOTONIC_USEC=${usec}`);
     try {
-      this.#config = loadServiceConfig(home, options.configFile);
+      const next = loadServiceConfig(home, options.configFile);
+      if (next.listen !== undefined) this.#tls?.reload(next.listen);
+      this.#config = next;
       log.write('info', 'the configuration was read again');
+      this.#warnOfCertificate();
     } catch (error) {
       if (!(error instanceof GhostsnapError)) throw error;
       log.error('the configuration was not taken', error);
     }
     this.#notifier.notify('READY=1');
+  }
+
+  #warnOfCertificate(): void {
+    const warning = this.#tls?.warning(Date.now()) ?? null;
+    if (warning !== null) this.#parts.log.write('warn', warning);
   }
 
   #feedWatchdog(): Disposable {
@@ -168,16 +223,32 @@ class Running {
     this.#notifier.notify('STOPPING=1');
     log.write('info', 'stopping', { drainSeconds });
     this.#stopping.abort();
+    this.#tls?.drain();
     host.stopTaking();
     const cutOff = setTimeout(() => {
       log.write('warn', 'connections were cut off at the end of the time to drain');
-      for (const { server } of servers) server.closeAllConnections();
+      // Connections of HTTP/2 are cut off by their own grace.
+      for (const { server } of servers) server.closeAllConnections?.();
     }, drainSeconds * 1000);
     await Promise.all(servers.map((server) => server.close()));
     clearTimeout(cutOff);
     if (socket !== null) fs.rmSync(socket, { force: true });
     log.write('info', 'stopped');
   }
+}
+
+type Http2Listener = Parameters<TlsListener['makeServer']>[0];
+
+function auditEntryOf(refusal: ApiRefusal, tls: TlsListener | null): AuditRefusal {
+  const { principal, operation, error, request } = refusal;
+  const claims = principal === null ? tls?.peerOf(request).id?.text : undefined;
+  const remote = request.socket.remoteAddress;
+  const ofRole = error.code === 'WORKSPACE_NOT_FOUND' ? 'tenant' : 'role';
+  return {
+    ...{ event: 'refused', principal, operation, reason: principal === null ? 'nobody' : ofRole },
+    ...(claims === undefined ? {} : { claims }),
+    ...(remote === undefined ? {} : { remote }),
+  };
 }
 
 function lanesOf({ lanes }: ServiceConfig): LaneBounds {

@@ -1,0 +1,176 @@
+/** The service over the network: TLS, principals, the audit log, and the client as anybody uses it. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import http2 from 'node:http2';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Client, createClient } from '../../src/api/client/client.ts';
+import { TlsWorld } from '../api/tls/tls-world.ts';
+import { ServiceWorld } from './service-world.ts';
+
+let world: ServiceWorld;
+let certificates: TlsWorld;
+let port = 0;
+const clients: Client[] = [];
+
+/** A template that everybody may clone belongs to the tenant of the machine. */
+const RULES = [
+  { id: 'spiffe://a.example/{tenant}/agent', role: 'agent' },
+  { id: 'spiffe://a.example/{tenant}/reader', role: 'reader' },
+  { id: 'spiffe://a.example/{tenant}/operator', role: 'operator' },
+];
+
+function writePolicy(rules: unknown): void {
+  const policy = { format: 1, trustDomain: 'a.example', rules };
+  writeFileSync(`${certificates.folder}/access.json`, JSON.stringify(policy));
+}
+
+beforeAll(async () => {
+  certificates = await TlsWorld.create();
+  for (const tenant of ['blue', 'red']) {
+    for (const role of ['agent', 'reader', 'operator']) {
+      const client = `spiffe://a.example/${tenant}/${role}`;
+      await certificates.issue(`${tenant}-${role}`, { client });
+    }
+  }
+  await certificates.issue('stranger', { client: 'spiffe://b.example/blue/operator' });
+  writePolicy(RULES);
+  const { ca: clientCa, ...files } = certificates.files();
+  const at = { access: `${certificates.folder}/access.json`, audit: audit() };
+  const listen = { host: '127.0.0.1', port: 0, ...files, clientCa, ...at };
+  world = await ServiceWorld.make({ listen });
+  port = Number(world.log.find(({ message }) => message === 'listening')?.port);
+});
+afterAll(async () => {
+  for (const client of clients) await client.close();
+  await world?.[Symbol.asyncDispose]();
+  await certificates?.[Symbol.asyncDispose]();
+});
+
+function audit(): string {
+  return `${certificates.folder}/audit.log`;
+}
+
+function audited(): Record<string, unknown>[] {
+  return readFileSync(audit(), 'utf8')
+    .split('\n')
+    .flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+}
+
+function as(name: string): Client {
+  const tls = certificates.credentials(name);
+  const client = createClient({ endpoints: [`https://localhost:${port}`], tls });
+  clients.push(client);
+  return client;
+}
+
+describe('the service over the network', () => {
+  it('serves a tool call of an agent from its begin to its rollback, and writes down who went back', async () => {
+    const operator = as('blue-operator');
+    const { workspace, path } = await operator.createWorkspace({ template: world.template });
+    const agent = as('blue-agent');
+    const about = { workspace, session: 's', harness: 'test' };
+    const begun = await agent.beginCall({ ...about, tool: 'bash', key: '1' });
+    writeFileSync(`${path}/src/a.txt`, 'destroyed');
+    await agent.endCall({ workspace, call: begun.call, outcome: 'ok' });
+    const { changes } = await agent.diff({ workspace, from: String(begun.snapshot) });
+    expect(changes.map((change) => change.path)).toEqual(['src/a.txt']);
+    const turn = await agent.rollback({ workspace, target: String(begun.snapshot) });
+    expect(readFileSync(`${path}/src/a.txt`, 'utf8')).toBe('template');
+    const lines = audited().filter((line) => line.workspace === workspace);
+    expect(lines).toMatchObject([
+      { event: 'turn.asked', who: 'spiffe://a.example/blue/agent', target: begun.snapshot },
+      { event: 'turn.done', operation: 'rollback', turn: turn.operation },
+    ]);
+    const seen: string[] = [];
+    for await (const { type } of agent.followEvents({ workspace })) {
+      seen.push(type);
+      if (type === 'turn.completed') break;
+    }
+    expect(seen).toContain('call.begun');
+  });
+
+  it('refuses what is not theirs, another tenant’s as what does not exist, and writes it down', async () => {
+    const { workspace } = await as('blue-operator').createWorkspace({ template: world.template });
+    const reader = as('blue-reader');
+    expect(await reader.getWorkspace({ workspace })).toMatchObject({ workspace });
+    await expect(reader.takeSnapshot({ workspace })).rejects.toMatchObject({
+      code: 'NOT_PERMITTED',
+    });
+    const foreign = await as('red-operator')
+      .getWorkspace({ workspace })
+      .catch((error: unknown) => error);
+    const unknown = await as('red-operator')
+      .getWorkspace({ workspace: 'ws_01JDSB0000000000000000000A' })
+      .catch((error: unknown) => error);
+    expect(foreign).toMatchObject({ code: 'WORKSPACE_NOT_FOUND' });
+    expect(unknown).toMatchObject({ code: 'WORKSPACE_NOT_FOUND' });
+    expect(await as('red-operator').listWorkspaces({})).toMatchObject({ workspaces: [] });
+    await expect(as('stranger').listWorkspaces({})).rejects.toMatchObject({
+      code: 'NOT_PERMITTED',
+    });
+    // A turn is written when its answer comes, and with it every line before.
+    await expect(as('blue-agent').undo({ workspace })).rejects.toMatchObject({
+      code: 'NOTHING_TO_UNDO',
+    });
+    expect(audited().map(({ who, claims, reason }) => [who ?? claims, reason])).toEqual(
+      expect.arrayContaining([
+        ['spiffe://a.example/blue/reader', 'role'],
+        ['spiffe://a.example/red/operator', 'tenant'],
+        ['spiffe://b.example/blue/operator', 'nobody'],
+      ]),
+    );
+  });
+
+  it('takes a changed policy on SIGHUP, and keeps the old one when the new one is wrong', async () => {
+    const agent = as('blue-agent');
+    await agent.listWorkspaces({});
+    writePolicy([]);
+    world.reload();
+    await expect(agent.listWorkspaces({})).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
+    writePolicy([{ id: 'nonsense', role: 'agent' }]);
+    world.reload();
+    expect(world.log.at(-1)).toMatchObject({ level: 'error' });
+    writePolicy(RULES);
+    world.reload();
+    await agent.listWorkspaces({});
+  });
+
+  it('no bad request reaches the host', async () => {
+    const { workspace } = await as('blue-operator').createWorkspace({ template: world.template });
+    const before = await as('blue-reader').getWorkspaceUsage({ workspace });
+    const session = http2.connect(
+      `https://localhost:${port}`,
+      certificates.credentials('blue-agent'),
+    );
+    const post = async (body: string, headers = {}): Promise<number> => {
+      const stream = session.request({
+        ...{ ':method': 'POST', ':path': `/v1/workspaces/${workspace}/snapshots` },
+        ...{ 'content-type': 'application/json', 'idempotency-key': `${Math.random()}` },
+        ...headers,
+      });
+      stream.end(body);
+      stream.resume();
+      const { promise, resolve } = Promise.withResolvers<number>();
+      stream.on('response', (head) => resolve(Number(head[':status'])));
+      stream.on('error', () => resolve(0));
+      return await promise;
+    };
+    for (const body of [
+      '{"label":"a","label":"b"}',
+      '{"__proto__":{"label":"a"}}',
+      '{"label":1e999}',
+      '{"label":"a","extra":1}',
+      '{"label":"\\ud83d"}',
+      `${'['.repeat(40)}${']'.repeat(40)}`,
+      `{"label":"${'a'.repeat(70_000)}"}`,
+      '{"label":',
+      '[]',
+      'null ,',
+    ]) {
+      expect(await post(body), body.slice(0, 40)).toBeGreaterThanOrEqual(400);
+    }
+    expect(await post('{}', { ':path': `/v1/workspaces/${workspace}/../x` })).toBe(400);
+    expect(await post('{}', { 'content-type': 'text/plain' })).toBe(415);
+    session.close();
+    expect(await as('blue-reader').getWorkspaceUsage({ workspace })).toEqual(before);
+  });
+});
