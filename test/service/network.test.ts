@@ -173,4 +173,40 @@ describe('the service over the network', () => {
     session.close();
     expect(await as('blue-reader').getWorkspaceUsage({ workspace })).toEqual(before);
   });
+
+  it('a tenant that begins thousands of bodies and ends none holds a bounded memory, and only its own', async () => {
+    const held: http2.ClientHttp2Session[] = [];
+    const statuses: number[] = [];
+    const before = process.memoryUsage().arrayBuffers;
+    for (let n = 0; n < 20; n += 1) {
+      const session = http2.connect(
+        `https://localhost:${port}`,
+        certificates.credentials('red-agent'),
+      );
+      session.on('error', () => undefined);
+      held.push(session);
+    }
+    const answered = Promise.withResolvers<void>();
+    for (const session of held) {
+      for (let n = 0; n < 50; n += 1) {
+        const stream = session.request({
+          ...{ ':method': 'POST', ':path': '/v1/workspaces', 'content-type': 'application/json' },
+          'idempotency-key': 'k',
+        });
+        stream.on('error', () => undefined);
+        stream.on('response', (head) => {
+          statuses.push(Number(head[':status']));
+          if (statuses.length === 1000) answered.resolve();
+        });
+        stream.write(Buffer.alloc(60_000, 0x20));
+        stream.resume();
+      }
+    }
+    // An agent may not make workspaces: refused before a byte of a body is held.
+    await answered.promise;
+    expect(new Set(statuses)).toEqual(new Set([403]));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(200_000_000);
+    expect(await as('blue-reader').listWorkspaces({})).toHaveProperty('workspaces');
+    for (const session of held) session.destroy();
+  });
 });

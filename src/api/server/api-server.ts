@@ -10,6 +10,7 @@
 import type http from 'node:http';
 import type { RequestListener } from 'node:http';
 import type http2 from 'node:http2';
+import type { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { WorkspaceId } from '../../core/ids.ts';
@@ -20,6 +21,7 @@ import type { Telemetry } from '../../engine/ports.ts';
 import type { CallContext } from '../../service/call-context.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { authorize } from '../access/authorize.ts';
+import { BodyReader, type BodyReading } from '../door/read-body.ts';
 import { judgeRequest } from '../door/request-head.ts';
 import { parseStrictJson, REQUEST_BODY } from '../door/strict-json.ts';
 import { invoke, parseFollowEvents } from '../invoke.ts';
@@ -77,10 +79,9 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
   });
   app.addHook('onRequest', async (request, reply) => judge(request, reply, options));
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer' },
-    async (_request: FastifyRequest, body: Buffer) => parseBody(body),
+  const bodies = new BodyReader();
+  app.addContentTypeParser('application/json', async (_request: FastifyRequest, body: Readable) =>
+    parseBody(await readWhole(bodies, body)),
   );
   app.setErrorHandler(async (error: Error, request, reply) =>
     fail(error, { request, reply, options }),
@@ -237,6 +238,24 @@ async function answerTo(
   if (reply.sent || reply.raw.headersSent) return { status: reply.raw.statusCode };
   await replyProblem(reply, known ?? error, { trace, status: ofBody?.status });
   return { status: reply.statusCode };
+}
+
+/** @throws GhostsnapError BAD_ARGUMENT, OVERLOADED, INTERRUPTED */
+async function readWhole(bodies: BodyReader, body: Readable): Promise<Buffer> {
+  let reading: BodyReading;
+  try {
+    reading = await bodies.read(body);
+  } catch (error) {
+    throw new GhostsnapError('INTERRUPTED', 'The request ended before its body.', { cause: error });
+  }
+  if (reading.ok) return reading.bytes;
+  const { status, why } = reading;
+  throw status === 503
+    ? new GhostsnapError('OVERLOADED', `The request was refused: ${why}.`, {
+        hint: 'Nothing was done: come back later.',
+        data: { retryAfterMs: 1000 },
+      })
+    : Object.assign(new Error(why), { statusCode: status });
 }
 
 /** An empty body is no body: most changes have fields in their path alone. */
