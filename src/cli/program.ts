@@ -29,7 +29,8 @@ Examples:
   $ ghostsnap undo                      and change your mind
 
 A snapshot is named by its id, the beginning of one, its label, "@" for the
-newest, or "@~2" for the second before it.`;
+newest, or "@~2" for the second before it. What a rollback kept for its own undo
+is not counted.`;
 
 /** `verbs`: the verbs to load; the others stay names with a summary. */
 export async function buildProgram(
