@@ -105,31 +105,45 @@ async function tryLock(locks: ReturnType<typeof createFileLocks>): Promise<Dispo
   }
 }
 
+/** The socket opens last: who can connect to it finds everything else open, too. */
 async function listen(
   place: DaemonPlace,
   routes: DaemonRoutes,
   uid: number,
   log: DaemonLog,
 ): Promise<readonly http.Server[]> {
+  const loopback = await listenOnLoopback(place, routes, log);
   fs.rmSync(place.socket, { force: true });
   const local = createDaemonServer(routes, { uid });
   // The mode is right from the first instant: a umask, not a chmod afterwards.
   const umask = process.umask(0o177);
   try {
     await listening(local, { path: place.socket });
+  } catch (error) {
+    loopback?.close();
+    throw error;
   } finally {
     process.umask(umask);
   }
+  return loopback === null ? [local] : [local, loopback];
+}
+
+/** null where no harness asked for it, or where the port is taken by now: the socket serves then. */
+async function listenOnLoopback(
+  place: DaemonPlace,
+  routes: DaemonRoutes,
+  log: DaemonLog,
+): Promise<http.Server | null> {
   const access = readHttpAccess(place);
-  if (access === null) return [local];
-  const loopback = createDaemonServer(routes, { token: access.token });
+  if (access === null) return null;
+  const server = createDaemonServer(routes, { token: access.token });
   try {
-    await listening(loopback, { host: '127.0.0.1', port: access.port });
-    return [local, loopback];
+    await listening(server, { host: '127.0.0.1', port: access.port });
+    return server;
   } catch (error) {
-    // The port may be taken by now. Hooks over the socket go on; `hook status` shows the others.
+    // Hooks over the socket go on; `hook status` shows the others.
     log.error(error);
-    return [local];
+    return null;
   }
 }
 

@@ -167,7 +167,7 @@ describe('the daemon', () => {
     expect(new Set(calls.map(({ snapshot }) => snapshot)).size).toBe(3);
     for (const call of calls) expect(call.overlaps).toHaveLength(2);
     const byKey = Object.fromEntries(calls.map((call) => [call.key, call]));
-    expect([byKey.a?.outcome, byKey.b?.outcome, byKey.c?.outcome]).toEqual(['ok', 'ok', null]);
+    expect([byKey.a?.outcome, byKey.b?.outcome, byKey.c?.outcome]).toEqual(['ok', 'ok', 'unknown']);
     const [prompt] = prompts;
     expect(prompt?.text).toBe('tidy up, the token is [redacted]');
     expect([byKey.a?.prompt, byKey.b?.prompt, byKey.c?.prompt]).toEqual([
@@ -233,8 +233,15 @@ describe('a full pool during a tool call', () => {
       expect(await full.ask('PreToolUse', { tool_use_id: '3', tool_name: 'Read' })).toBe('{}');
       rmSync(join(tmpfs, 'filler'));
       expect(await full.ask('PreToolUse', { tool_use_id: '4' })).toBe('{}');
-      const keys = await full.read((workspace) => workspace.listCalls().map(({ key }) => key));
-      expect(keys).toEqual(['4', '3', '1']);
+      const calls = await full.read((workspace) =>
+        workspace.listCalls().map(({ key, outcome }) => [key, outcome]),
+      );
+      expect(calls).toEqual([
+        ['4', null],
+        ['3', null],
+        ['2', 'blocked'],
+        ['1', 'ok'],
+      ]);
       await full.program(['daemon', 'stop']);
     } finally {
       execFileSync('umount', ['-l', tmpfs]);
