@@ -31,12 +31,13 @@ interface FullGround {
   readonly name: string;
   readonly backend: 'btrfs' | 'store';
   readonly image: LoopImageOptions;
-  readonly runsOut: 'blocks' | 'inodes';
+  readonly runsOut: 'blocks' | 'inodes' | 'quota';
 }
 
 const FEW_INODES = ['-q', '-F', '-N', '1200'];
 
 const GROUNDS: readonly FullGround[] = [
+  { name: 'btrfs-quota', backend: 'btrfs', image: { fs: 'btrfs', sizeMiB: 160 }, runsOut: 'quota' },
   { name: 'btrfs', backend: 'btrfs', image: { fs: 'btrfs', sizeMiB: 160 }, runsOut: 'blocks' },
   { name: 'store-ext4', backend: 'store', image: { fs: 'ext4', sizeMiB: 64 }, runsOut: 'blocks' },
   { name: 'store-xfs', backend: 'store', image: { fs: 'xfs', sizeMiB: 320 }, runsOut: 'blocks' },
@@ -117,6 +118,7 @@ class FullStage {
   async prepare(): Promise<void> {
     mkdirSync(this.#path);
     const { backend } = this.#ground;
+    if (this.#ground.runsOut === 'quota') btrfs('quota', 'enable', this.#base);
     await initWorkspace({ path: this.#path, environment: this.#environment(), backend });
     await using workspace = await this.#open();
     for (let state = 0; state < 2; state += 1) {
@@ -305,13 +307,27 @@ class FullStage {
   }
 
   #fill(): void {
+    // Below what is used already: whatever would take a new block there is refused.
+    if (this.#ground.runsOut === 'quota') {
+      this.#limit('4096');
+      return;
+    }
     const filler = join(this.#base, 'filler');
     mkdirSync(filler, { recursive: true });
     if (this.#ground.runsOut === 'inodes') fillInodes(filler);
     else fillBlocks(join(filler, 'blocks'));
   }
 
+  /** Through the top level: the limited subvolume itself has no room for being told of another limit. */
+  #limit(size: string): void {
+    const id = execFileSync('btrfs', ['inspect-internal', 'rootid', this.#path], {
+      encoding: 'utf8',
+    });
+    btrfs('qgroup', 'limit', size, `0/${id.trim()}`, this.#base);
+  }
+
   #free(): void {
+    if (this.#ground.runsOut === 'quota') this.#limit('none');
     if (!existsSync(join(this.#base, 'filler'))) return;
     rmSync(join(this.#base, 'filler'), { recursive: true });
     execFileSync('sync', ['-f', this.#base]);
@@ -333,6 +349,10 @@ function fillBlocks(file: string): void {
     closeSync(fd);
   }
   execFileSync('sync', ['-f', join(file, '..')]);
+}
+
+function btrfs(...args: readonly string[]): void {
+  execFileSync('btrfs', ['-q', ...args], { stdio: 'pipe' });
 }
 
 function fillInodes(directory: string): void {
