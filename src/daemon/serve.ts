@@ -13,20 +13,24 @@ import { AuditLog, type AuditRefusal } from '../api/access/audit-log.ts';
 import { auditTurns } from '../api/audited-host.ts';
 import { openApiText } from '../api/openapi.ts';
 import { LOCAL_TENANT } from '../api/principal.ts';
+import { ROUTES } from '../api/routes.ts';
 import {
   type ApiRefusal,
   type ApiServerOptions,
   createApiServer,
 } from '../api/server/api-server.ts';
 import { GhostsnapError } from '../core/errors.ts';
-import { NO_TELEMETRY, type Telemetry } from '../engine/ports.ts';
+import { METRIC } from '../core/telemetry-names.ts';
+import type { Telemetry } from '../engine/ports.ts';
 import { createFileLocks } from '../locks/file-locks.ts';
 import type { ServiceHost } from '../service/host.ts';
 import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
 import type { Ledger } from '../service/ledger.ts';
 import { EngineServiceHost } from '../service/service-host.ts';
 import { openLedger } from '../service/sqlite-ledger.ts';
+import { type ProcessTelemetry, startProcessTelemetry } from './daemon-telemetry.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
+import { readPool } from './registry.ts';
 import { SystemdNotifier, watchdogIntervalMs } from './sd-notify-linux.ts';
 import { TlsListener } from './serve-tls.ts';
 import { listenOnSocket, makeUnixServer, unixPrincipal } from './serve-unix.ts';
@@ -37,6 +41,7 @@ import { ServiceLog } from './service-log.ts';
 export interface ServeOptions {
   readonly environment: Environment;
   readonly configFile: string;
+  readonly version: string;
   /** Ends the service, as SIGTERM does. */
   readonly stop: AbortSignal;
   /** Calls back whenever the configuration shall be read again, as SIGHUP asks. */
@@ -88,6 +93,8 @@ class Running {
   readonly #tls: TlsListener | null;
   readonly #audit: AuditLog;
   #config: ServiceConfig;
+  /** null: it does not serve yet. */
+  #load: (() => ReturnType<EngineServiceHost['load']>) | null = null;
 
   constructor(parts: RunningParts) {
     this.#parts = parts;
@@ -105,16 +112,19 @@ class Running {
   async run(): Promise<void> {
     const { options, home, log } = this.#parts;
     const { environment } = options;
+    // First, so that the pools are opened with it.
+    await using telemetry = await this.#startTelemetry();
     await using source = await ServedWorkspaces.open({
       ...{ home, environment, pools: this.#config.pools },
       adoptBelow: () => this.#config.adoptBelow,
     });
     const ledger = openLedger(path.join(home.data, 'service', 'ledger.db'));
     await using host = this.#makeHost(ledger, source);
+    this.#load = () => host.load();
     await host.recover();
     welcomeRegistered(ledger, source);
     const audited = auditTurns(host, this.#audit, (error) => this.#lostAudit(error));
-    const servers = await this.#listen(audited, NO_TELEMETRY);
+    const servers = await this.#listen(audited, telemetry.telemetry);
     this.#warnOfCertificate();
     options.onReload(() => this.#reload());
     using _watchdog = this.#feedWatchdog();
@@ -123,6 +133,28 @@ class Running {
     await aborted(options.stop);
     await this.#drain(host, servers);
     await this.#audit.close();
+  }
+
+  async #startTelemetry(): Promise<ProcessTelemetry> {
+    const { log, options, home } = this.#parts;
+    const { telemetry: config, pools } = this.#config;
+    const roots = pools.flatMap((name) => readPool(home, name)?.root ?? []);
+    return await startProcessTelemetry({
+      ...{ config, service: 'ghostsnap', version: options.version },
+      routes: ROUTES.map(({ method, path: route }) => ({ method, route })),
+      poolRoots: () => roots,
+      onSample: (telemetry) => this.#setGauges(telemetry),
+      onTrouble: (text) => log.write('warn', text),
+    });
+  }
+
+  #setGauges(telemetry: Telemetry): void {
+    if (this.#load === null) return;
+    const { openWorkspaces, waiting, background } = this.#load();
+    telemetry.gauge(METRIC.workspacesOpen, openWorkspaces);
+    telemetry.gauge(METRIC.queueBegin, waiting.call);
+    telemetry.gauge(METRIC.queueLarge, waiting.turn + waiting.bulk);
+    telemetry.gauge(METRIC.queueBackground, background);
   }
 
   #lostAudit(error: unknown): void {

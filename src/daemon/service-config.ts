@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Home } from './home.ts';
 import { readPool } from './registry.ts';
+import { parseTelemetryConfig, type TelemetryConfig } from './telemetry-config.ts';
 
 const absolutePath = z
   .string()
@@ -21,7 +22,7 @@ const lane = z.strictObject({
   waitingOfTenantMax: z.int().min(0).max(100_000),
 });
 
-export const serviceConfigSchema = z.strictObject({
+const serviceConfigSchema = z.strictObject({
   $schema: z.string().optional(),
   format: z.literal(1),
   socket: absolutePath
@@ -73,17 +74,14 @@ export const serviceConfigSchema = z.strictObject({
     .prefault({}),
   drainSeconds: z.number().min(0).max(3600).default(30),
   telemetry: z
-    .strictObject({
-      prometheus: z
-        .strictObject({ host: z.string().default('127.0.0.1'), port: z.int().min(0).max(65_535) })
-        .optional(),
-      otlp: z.strictObject({ endpoint: z.url() }).optional(),
-      sampleRatio: z.number().min(0).max(1).default(0.01),
-    })
-    .prefault({}),
+    .record(z.string(), z.json())
+    .optional()
+    .describe('Where telemetry goes: as "telemetry" of config.json; off when it is left out.'),
 });
 
-export type ServiceConfig = z.output<typeof serviceConfigSchema>;
+export type ServiceConfig = Omit<z.output<typeof serviceConfigSchema>, 'telemetry'> & {
+  readonly telemetry: TelemetryConfig;
+};
 
 /** Bytes of a configuration file that are read. */
 const FILE_BYTES_MAX = 262_144;
@@ -99,9 +97,12 @@ export function loadServiceConfig(home: Home, file: string): ServiceConfig {
       ),
     );
   }
-  const problems = problemsOnThisMachine(home, parsed.data);
+  const problems: string[] = [];
+  const telemetry = parseTelemetryConfig(parsed.data.telemetry, problems);
+  const config = { ...parsed.data, telemetry };
+  problems.push(...problemsOnThisMachine(home, config));
   if (problems.length > 0) throw wrong(file, problems);
-  return parsed.data;
+  return config;
 }
 
 function problemsOnThisMachine(home: Home, config: ServiceConfig): string[] {

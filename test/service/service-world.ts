@@ -80,6 +80,7 @@ export class ServiceWorld implements AsyncDisposable {
     this.#served = serve({
       environment: this.environment,
       configFile: this.configFile,
+      version: '0.0.0-test',
       stop: this.#stop.signal,
       onReload: (reload) => {
         this.#reload = reload;

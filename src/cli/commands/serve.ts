@@ -1,5 +1,6 @@
 /** `ghostsnap serve --config FILE`. */
 import type { CliContext, CommandModule } from '../cli-context.ts';
+import { packageVersion } from '../program.ts';
 
 interface Options {
   readonly config: string;
@@ -41,6 +42,7 @@ async function run(context: CliContext, options: Options): Promise<void> {
   await serve({
     environment,
     configFile: options.config,
+    version: packageVersion(),
     stop: stop.signal,
     onReload: (reload) => void process.on('SIGHUP', reload),
     write: (line) => void process.stderr.write(line),
