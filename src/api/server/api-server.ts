@@ -75,7 +75,6 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 1024 },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    disableRequestLogging: true,
   });
   app.addHook('onRequest', async (request, reply) => judge(request, reply, options));
   app.removeAllContentTypeParsers();
