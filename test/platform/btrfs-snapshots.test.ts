@@ -60,7 +60,7 @@ describe('createSnapshot()', () => {
     const before = stage.backend.snapshotsStamp(stage.ref);
     const created = stage.backend.createSnapshotSync(stage.ref, sync);
     const after = stage.backend.snapshotsStamp(stage.ref);
-    expect(created).toEqual({ uncovered: [], stamps: { before, after } });
+    expect(created).toMatchObject({ uncovered: [], stamps: { before, after } });
     const { stamps } = await stage.backend.createSnapshot(stage.ref, threaded);
     expect(stamps).toEqual({ before: after, after: stage.backend.snapshotsStamp(stage.ref) });
     for (const id of [sync, threaded]) {
