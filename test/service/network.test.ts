@@ -1,6 +1,8 @@
 /** The service over the network: TLS, principals, the audit log, and the client as anybody uses it. */
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Client, createClient } from '../../src/api/client/client.ts';
 import { TlsWorld } from '../api/tls/tls-world.ts';
@@ -62,6 +64,27 @@ function as(name: string): Client {
   return client;
 }
 
+/** Asks on one stream of frames and ends it; the answers in the order of their questions. */
+async function framesAs(
+  name: string,
+  frames: readonly object[],
+  path = '/v1/frames',
+): Promise<{ id: number }[]> {
+  const session = http2.connect(`https://localhost:${port}`, certificates.credentials(name));
+  try {
+    const stream = session.request({
+      ...{ ':method': 'POST', ':path': path, 'content-type': 'application/x-ndjson' },
+    });
+    stream.end(frames.map((frame) => `${JSON.stringify(frame)}\n`).join(''));
+    const [headers] = await once(stream, 'response');
+    if (headers[':status'] !== 200) throw new Error(`refused with ${headers[':status']}`);
+    const lines = (await text(stream)).split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line)).sort((a, b) => a.id - b.id);
+  } finally {
+    session.destroy();
+  }
+}
+
 describe('the service over the network', () => {
   it('serves a tool call of an agent from its begin to its rollback, and writes down who went back', async () => {
     const operator = as('blue-operator');
@@ -86,6 +109,22 @@ describe('the service over the network', () => {
       if (type === 'turn.completed') break;
     }
     expect(seen).toContain('call.begun');
+  });
+
+  it('answers frames on one stream as it answers requests, each judged on its own', async () => {
+    const { workspace } = await as('blue-operator').createWorkspace({ template: world.template });
+    const about = { workspace, session: 's', harness: 'test' };
+    const input = { ...about, tool: 'bash', key: '1' };
+    const [begun, foreign] = await framesAs('blue-agent', [
+      { id: 1, operation: 'beginCall', key: 'k1', input },
+      { id: 2, operation: 'createWorkspace', key: 'k2', input: { template: world.template } },
+    ]);
+    expect(begun).toMatchObject({ id: 1, status: 201, output: { snapshot: expect.any(String) } });
+    expect(foreign).toMatchObject({ id: 2, status: 403, problem: { code: 'NOT_PERMITTED' } });
+    const { calls } = await as('blue-reader').listCalls({ workspace });
+    expect(calls.map(({ key }) => key)).toEqual(['1']);
+    await expect(framesAs('stranger', [])).rejects.toThrow('403');
+    await expect(framesAs('blue-operator', [], '/v1/workspaces')).rejects.toThrow('415');
   });
 
   it('refuses what is not theirs, another tenant’s as what does not exist, and writes it down', async () => {

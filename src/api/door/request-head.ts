@@ -40,6 +40,8 @@ const HIDDEN = /%(?:[01][0-9A-Fa-f]|2[Ff]|5[Cc]|25|7[Ff])/;
 const DOTS = /(?:^|\/)(?:\.|%2[Ee]){1,2}(?:\/|$)/;
 const DIGITS = /^[0-9]{1,15}$/;
 const JSON_TYPE = /^application\/json(?:\s*;\s*charset="?utf-8"?)?$/i;
+/** A stream of frames, each judged on its own; the one route that takes it says so to the router. */
+const FRAMES_TYPE = 'application/x-ndjson';
 
 /** Connections of HTTP/1.1 on which a request was refused. */
 const distrusted = new WeakSet<object>();
@@ -127,7 +129,7 @@ function refuseFraming(
     return { status: 415, why: 'its body is encoded' };
   }
   const type = headers.get('content-type');
-  if (type !== undefined && !JSON_TYPE.test(type)) {
+  if (type !== undefined && type !== FRAMES_TYPE && !JSON_TYPE.test(type)) {
     return { status: 415, why: 'its body is not application/json' };
   }
   return null;

@@ -29,6 +29,7 @@ import type { Principal } from '../principal.ts';
 import { ROUTES, type Route } from '../routes.ts';
 import type { OperationName } from '../schema/operations.ts';
 import { lastEventId, writeEvents } from './event-stream.ts';
+import { addFrames } from './frame-stream.ts';
 import { ofFastify, refusedHead, replyProblem } from './reply-problem.ts';
 import { requestContext } from './request-context.ts';
 import { inputReader } from './request-input.ts';
@@ -89,6 +90,7 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     replyProblem(reply, noRoute(request), { trace: traceOf(request) }),
   );
   for (const [index, route] of ROUTES.entries()) addRoute(app, { route, index, options });
+  addFrames(app, options, (request) => asking.get(request)?.principal ?? null);
   app.get('/openapi.json', async (_request, reply) =>
     reply.header('content-type', 'application/json').send(options.openApi),
   );

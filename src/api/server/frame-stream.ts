@@ -1,0 +1,94 @@
+/**
+ * The long-lived stream of frames as a route: `POST /v1/frames` over HTTP/2.
+ *
+ * Who has no principal gets no stream; what each frame asks for is judged frame by frame, by the same rule
+ * and the same host as requests. The body is never read as a body: it is the questions.
+ */
+import type http2 from 'node:http2';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { GhostsnapError } from '../../core/errors.ts';
+import { authorize } from '../access/authorize.ts';
+import { answerFrames } from '../frames/answer-frames.ts';
+import { serveFrames } from '../frames/serve-frames.ts';
+import type { Principal } from '../principal.ts';
+import type { ApiServerOptions } from './api-server.ts';
+
+const FRAMES_TYPE = 'application/x-ndjson';
+const RULE = { operation: 'POST /v1/frames', roles: ['agent', 'operator', 'reader'] } as const;
+
+/** Streams of frames that are open at once; each may have as many frames under way as SPEC says. */
+const FRAME_STREAMS_MAX = 1024;
+
+export function addFrames(
+  app: FastifyInstance,
+  options: ApiServerOptions,
+  principalOf: (request: FastifyRequest) => Principal | null,
+): void {
+  let open = 0;
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const principal = principalOf(request);
+    admit(options, principal, request);
+    const stream = streamOf(request, reply);
+    if (open >= FRAME_STREAMS_MAX) throw tooManyStreams();
+    open += 1;
+    try {
+      reply.hijack();
+      stream.respond({ ':status': 200, 'content-type': FRAMES_TYPE });
+      await serveFrames(stream, framesFor(options, principal, request));
+    } finally {
+      open -= 1;
+    }
+    return reply;
+  };
+  // A scope of its own: no other route takes such a body.
+  app.register(async (scope) => {
+    scope.addContentTypeParser(FRAMES_TYPE, async () => undefined);
+    scope.route({ method: 'POST', url: '/v1/frames', handler });
+  });
+}
+
+function framesFor(
+  options: ApiServerOptions,
+  principal: Principal | null,
+  request: FastifyRequest,
+): ReturnType<typeof answerFrames> {
+  const { host, telemetry, stopping, onDefect } = options;
+  return answerFrames({
+    ...{ host, principal, telemetry, stopping, onDefect },
+    onRefusal: (operation, error) =>
+      options.onRefusal({ principal, operation, error, request: request.raw }),
+  });
+}
+
+/** @throws GhostsnapError NOT_PERMITTED */
+function admit(
+  options: ApiServerOptions,
+  principal: Principal | null,
+  request: FastifyRequest,
+): void {
+  try {
+    authorize(principal, RULE, null);
+  } catch (error) {
+    if (error instanceof GhostsnapError) {
+      options.onRefusal({ principal, operation: RULE.operation, error, request: request.raw });
+    }
+    throw error;
+  }
+}
+
+/** @throws GhostsnapError BAD_ARGUMENT over HTTP/1.1, or when these are no frames */
+function streamOf(request: FastifyRequest, reply: FastifyReply): http2.ServerHttp2Stream {
+  if (request.raw.httpVersionMajor !== 2 || request.headers['content-type'] !== FRAMES_TYPE) {
+    throw new GhostsnapError('BAD_ARGUMENT', `Frames come over HTTP/2 as ${FRAMES_TYPE}.`, {
+      hint: 'Open the stream on the network listener, or send single requests.',
+    });
+  }
+  return (reply.raw as unknown as http2.Http2ServerResponse).stream;
+}
+
+function tooManyStreams(): GhostsnapError {
+  return new GhostsnapError('OVERLOADED', 'Too many streams of frames are open.', {
+    hint: 'Share the streams that are open, or come back later.',
+    data: { retryAfterMs: 10_000 },
+  });
+}
