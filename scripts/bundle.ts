@@ -24,6 +24,10 @@ const BUNDLED = ['commander', 'picocolors'];
 const START = /\/src\/cli\/(?:main|cli-context)\.ts$/;
 const OPEN = /\/src\/(?:daemon\/(?:compose|open-workspace)|cli\/commands\/snap)\.ts$/;
 
+/** Small parts that say what changed, for the commands that show it. */
+const CHANGES =
+  /\/src\/(?:cli\/(?:change-lines|change-json|count-changes)|core\/change-stats)\.ts$/;
+
 /**
  * An import of a built-in module makes Node read every export of it, to make them bindings: on its way it
  * opens standard input and loads streams and web crypto, half of an empty Node's own start. So they
@@ -85,6 +89,7 @@ await build({
       groups: [
         { name: 'start', test: START, priority: 3 },
         { name: 'open', test: OPEN, priority: 2 },
+        { name: 'changes', test: CHANGES, priority: 1 },
         { name: 'trees', test: /\/src\/backend\/(?!probe)[^/]+\.ts$/, priority: 1 },
         { name: 'store', test: /\/src\/backend\/store\/[^/]+\.ts$/ },
       ],

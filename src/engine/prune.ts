@@ -41,12 +41,21 @@ interface Plan {
   readonly decisions: readonly RetentionDecision[];
   readonly doomed: readonly SnapshotId[];
   readonly unfinished: UnfinishedTurn | null;
+  /** Of the workspace when the rules looked at its snapshots. */
+  readonly sequence: number;
 }
+
+/** Events between two lots that are read; after more the rules look again. */
+const EVENTS_BETWEEN_MAX = 1000;
+
+/** After events of these kinds alone, what the rules let go may still go. */
+const LEAVES_PLAN_VALID =
+  /^(?:snapshot\.(?:created|armed|disarmed|labelled)|call\.|session\.|prompt\.)/;
 
 /**
  * Deletes in lots, each alone on the workspace for a few milliseconds: a snapshot that a tool call waits for
- * comes between two of them. What was pinned, taken as a target or deleted by somebody meanwhile is looked at
- * again before each lot.
+ * comes between two of them. What was pinned or taken as a target meanwhile is looked at again before each lot,
+ * and the rules look at all of it again when somebody else deleted: what is left may be the last there is.
  * @throws GhostsnapError SNAPSHOT_PINNED, SNAPSHOT_NEEDED, before anything is deleted; INTERRUPTED, IO: what was
  *   deleted stays deleted
  */
@@ -74,7 +83,7 @@ async function makePlan(session: WorkspaceSession, request: PruneRequest): Promi
   const doomed = decisions.filter(({ keep }) => !keep).map(({ id }) => id);
   // All of them or none: whoever names a pinned one among others hears of it before the first goes.
   for (const ids of batchesOf(doomed)) assertDeletable(session, { ids, rule: ruleOf(request) });
-  return { decisions, doomed, unfinished };
+  return { decisions, doomed, unfinished, sequence: session.state.sequence };
 }
 
 function namedOnes(session: WorkspaceSession, specs: readonly string[]): RetentionDecision[] {
@@ -100,13 +109,19 @@ async function deleteInLots(
 ): Promise<readonly SnapshotId[]> {
   const deleted: SnapshotId[] = [];
   let size = DELETE_LOT_MIN;
-  for (let from = 0; from < plan.doomed.length; ) {
+  let { doomed, sequence } = plan;
+  while (doomed.length > 0) {
     assertNotInterrupted(request.signal);
-    const asked = plan.doomed.slice(from, from + size);
-    from += asked.length;
     const heldMs = await session.run(alone(request), async () => {
+      await endWhatIsInFlight(session, request, plan);
+      if (request.specs === undefined && !isStillValid(session, sequence)) {
+        doomed = stillDoomed(session, request, doomed);
+      }
+      const asked = doomed.slice(0, size);
+      doomed = doomed.slice(size);
       const { done, heldMs: ms } = await deleteLot(session, request, { ...plan, doomed: asked });
       deleted.push(...done);
+      sequence = session.state.sequence;
       return ms;
     });
     size = nextSize(size, heldMs);
@@ -119,6 +134,17 @@ async function deleteInLots(
   return deleted;
 }
 
+/** Before the rules look again: a deletion that is ended now takes what they would count. */
+async function endWhatIsInFlight(
+  session: WorkspaceSession,
+  request: PruneRequest,
+  plan: Plan,
+): Promise<void> {
+  const turn = turnInFlight(session.state);
+  const isKnown = turn !== null && turn.operation === plan.unfinished?.operation;
+  if (session.state.inFlight !== null && !isKnown) await request.enter();
+}
+
 async function deleteLot(
   session: WorkspaceSession,
   request: PruneRequest,
@@ -126,9 +152,6 @@ async function deleteLot(
 ): Promise<{ readonly done: readonly SnapshotId[]; readonly heldMs: number }> {
   const { clock, catalog } = session.ports;
   const startedMs = clock.monotonicMs();
-  const turn = turnInFlight(session.state);
-  const isKnown = turn !== null && turn.operation === plan.unfinished?.operation;
-  if (session.state.inFlight !== null && !isKnown) await request.enter();
   const isThere = (id: SnapshotId): boolean => catalog.snapshot(session.ref.id, id) !== null;
   const ids = plan.doomed.filter(isThere);
   const isNamed = request.specs !== undefined;
@@ -138,6 +161,23 @@ async function deleteLot(
   }
   // Named ones that somebody else deleted are gone, which is what was asked for.
   return { done: isNamed ? plan.doomed : doomed, heldMs: clock.monotonicMs() - startedMs };
+}
+
+function isStillValid({ ports, ref, state }: WorkspaceSession, sequence: number): boolean {
+  if (state.sequence === sequence) return true;
+  const events = ports.catalog.events(ref.id, sequence, EVENTS_BETWEEN_MAX);
+  if (events.length === EVENTS_BETWEEN_MAX) return false;
+  return events.every(({ type }) => LEAVES_PLAN_VALID.test(type));
+}
+
+function stillDoomed(
+  session: WorkspaceSession,
+  request: PruneRequest,
+  ids: readonly SnapshotId[],
+): readonly SnapshotId[] {
+  const dropped = planPrune(session, request.policy()).filter(({ keep }) => !keep);
+  const now = new Set(dropped.map(({ id }) => id));
+  return ids.filter((id) => now.has(id));
 }
 
 function stillUnneeded(session: WorkspaceSession, ids: readonly SnapshotId[]): SnapshotId[] {

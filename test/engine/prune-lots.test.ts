@@ -1,7 +1,7 @@
 /** Retention deletes in lots, so that what a tool call waits for comes between two of them. */
 import { describe, expect, it } from 'vitest';
 import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
-import type { SnapshotId, SnapshotResult } from '../../src/index.ts';
+import type { PruneResult, SnapshotId, SnapshotResult } from '../../src/index.ts';
 import { type EngineWorld, makeEngineWorld } from './engine-world.ts';
 
 const NOTHING_BY_AGE = { keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 };
@@ -47,6 +47,18 @@ describe('prune()', () => {
     expect(pruned.deleted).not.toContain(target);
     expect(workspace.show(target).id).toBe(turned.target);
     expect([...live()]).toEqual([['a', 2]]);
+  });
+
+  it('keeps the newest there are when others were deleted by name between two lots', async () => {
+    const { workspace, ids } = await withSnapshots();
+    let deleting: Promise<PruneResult> | null = null;
+    const onStep = (): void => {
+      deleting ??= workspace.prune({ specs: ids.slice(-KEEP_FEW.keepLast) });
+    };
+    await workspace.prune({ onStep });
+    const named = (await deleting) as PruneResult | null;
+    expect(named?.deleted).toHaveLength(KEEP_FEW.keepLast);
+    expect(workspace.list()).toHaveLength(KEEP_FEW.keepLast);
   });
 
   it('ends between two lots when it is interrupted, and what was deleted stays so', async () => {

@@ -7,6 +7,7 @@
  * nothing is asked whether it lives before a request is lost on it.
  */
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import { ArrivingChunks } from './arriving-chunks.ts';
 import {
   NoAnswer,
   type Transport,
@@ -188,9 +189,10 @@ export class Http2Pool implements Transport {
         { endStream: body === null, signal },
       );
       stream.once('close', release);
+      const arriving = new ArrivingChunks(stream);
       if (body !== null) stream.end(body);
       const head = await headOf(stream, signal);
-      const chunks = this.#chunksOf(connection, stream, signal);
+      const chunks = this.#chunksOf(connection, { stream, arriving, signal });
       return { status: Number(head[':status']), headers: head, chunks };
     } catch (error) {
       release();
@@ -200,15 +202,13 @@ export class Http2Pool implements Transport {
 
   async *#chunksOf(
     connection: Connection,
-    stream: ClientHttp2Stream,
-    signal: AbortSignal,
+    { stream, arriving, signal }: Answering,
   ): AsyncGenerator<Buffer> {
     try {
-      for await (const chunk of stream as AsyncIterable<Buffer>) {
+      for await (const chunk of arriving.read()) {
         connection.heardMs = this.#options.nowMs();
         yield chunk;
       }
-      if (stream.rstCode !== 0) throw new Error(`The stream was reset (${stream.rstCode}).`);
     } catch (error) {
       throw noAnswer(error, 'perhaps', signal);
     } finally {
@@ -225,6 +225,12 @@ export class Http2Pool implements Transport {
     const timer = setTimeout(() => session.destroy(), PING_TIMEOUT_MS);
     session.ping(() => clearTimeout(timer));
   }
+}
+
+interface Answering {
+  readonly stream: ClientHttp2Stream;
+  readonly arriving: ArrivingChunks;
+  readonly signal: AbortSignal;
 }
 
 function streamsMax({ remoteSettings }: ClientHttp2Session): number {
