@@ -24,6 +24,13 @@ const BUNDLED = ['commander', 'picocolors'];
 const START = /\/src\/cli\/(?:main|cli-context)\.ts$/;
 const OPEN = /\/src\/(?:daemon\/(?:compose|open-workspace)|cli\/commands\/snap)\.ts$/;
 
+/**
+ * Never a worker: what it does when it is loaded would happen in every thread that loads the file, and each
+ * would take the others' messages for its own.
+ */
+const TREES = /\/src\/backend\/(?!probe)(?![^/]*-worker)[^/]+\.ts$/;
+const STORE = /\/src\/backend\/store\/(?![^/]*-worker)[^/]+\.ts$/;
+
 /** Small parts that say what changed, for the commands that show it. */
 const CHANGES =
   /\/src\/(?:cli\/(?:change-lines|change-json|count-changes)|core\/change-stats)\.ts$/;
@@ -90,8 +97,8 @@ await build({
         { name: 'start', test: START, priority: 3 },
         { name: 'open', test: OPEN, priority: 2 },
         { name: 'changes', test: CHANGES, priority: 1 },
-        { name: 'trees', test: /\/src\/backend\/(?!probe)[^/]+\.ts$/, priority: 1 },
-        { name: 'store', test: /\/src\/backend\/store\/[^/]+\.ts$/ },
+        { name: 'trees', test: TREES, priority: 1 },
+        { name: 'store', test: STORE },
       ],
     },
   },

@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
+const BUNDLE = fileURLToPath(new URL('../../dist/program/', import.meta.url));
+/** The bundler says before each source which it is. */
+const WORKER_SOURCE = /^\/\/ src\/.*?([^/]+-worker)\.ts$/gm;
 const SOURCES = fileURLToPath(new URL('../../src/', import.meta.url));
 
 function builtText(source: string, fileName: string): string {
@@ -33,5 +36,16 @@ describe('the built program', () => {
       ),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it('keeps each worker in a file of its own: in one that others load it would take their messages', () => {
+    const files = globSync('*.js', { cwd: BUNDLE });
+    const found = files.flatMap((file) =>
+      [...readFileSync(`${BUNDLE}${file}`, 'utf8').matchAll(WORKER_SOURCE)].map(
+        ([, name = '']) => ({ file, name }),
+      ),
+    );
+    expect(found.length).toBeGreaterThan(3);
+    for (const { file, name } of found) expect(file).toBe(`${name}.js`);
   });
 });
