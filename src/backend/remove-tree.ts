@@ -49,6 +49,8 @@ export interface RemoveResult {
 }
 
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+/** Somebody filled, emptied or exchanged it while it was being removed. */
+const CHANGED = new Set(['ENOTEMPTY', 'EISDIR', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ESTALE']);
 const ENTRIES_PER_TURN = 512;
 
 /**
@@ -61,7 +63,8 @@ export async function removeTree(request: RemoveRequest): Promise<RemoveResult> 
     await removal.run();
     return { removed: removal.removed, kept: removal.kept };
   } catch (error) {
-    throw toGhostsnapError(error, { what: 'Removing', path: removal.current, fallback: 'IO' });
+    const fallback = CHANGED.has(errnoOf(error)) ? 'TREE_CHANGED' : 'IO';
+    throw toGhostsnapError(error, { what: 'Removing', path: removal.current, fallback });
   }
 }
 
