@@ -2,8 +2,8 @@
  * Following the events of a workspace: from a sequence on, in order, without a gap, each once.
  *
  * The catalog is what is read, a page at a time; what is said here only wakes those who wait, so that a
- * wake-up that is lost costs time and never an event. Other processes write to the same catalog and wake
- * nobody here: therefore it is looked at every now and then as well.
+ * wake-up that is lost costs time and never an event. What happens in the background (arming, counting,
+ * retention) wakes nobody: therefore the catalog is looked at every now and then as well.
  */
 import type { EventView } from '../api/schema/operations.ts';
 import type { Event } from '../core/event.ts';
@@ -12,7 +12,7 @@ import { eventView } from './wire-views.ts';
 
 /** Events read at once for one follower. */
 const PAGE = 256;
-/** How late an event of another process may come. */
+/** How late an event that woke nobody may come. */
 const LOOK_MS = 1000;
 
 export class EventFeed {

@@ -10,11 +10,11 @@ import { join } from 'node:path';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { AnsweringChild } from './child-process.ts';
 import type { HostileAnswer, HostileRequest } from './hostile-child.ts';
+import { maySay } from './hostile-codes.ts';
 import type { UserBed } from './model-beds.ts';
 import type { Witness } from './witness.ts';
 
 const CHILD = join(import.meta.dirname, 'hostile-child.ts');
-const CODES = new Set(['RESTORE_FAILED', 'TREE_CHANGED', 'CAPTURE_FAILED', 'WORKSPACE_BUSY']);
 const FILES = 40;
 
 export interface BoundaryPlace {
@@ -84,7 +84,7 @@ async function tryBoundary(
     writeFileSync(theirs(boundary, at), 'theirs');
   });
   const { code, message } = await turning;
-  if (code !== null && !CODES.has(code)) wrong.push(`${code}: ${message}`);
+  if (!maySay(code)) wrong.push(`${code}: ${message}`);
   if (isMade) {
     const isThere = tryTo(() => void readFileSync(theirs(boundary, at)));
     if (!isThere) wrong.push('what was in it is gone');

@@ -16,12 +16,11 @@ import { SimRandom } from '../sim/sim-random.ts';
 import { AnsweringChild } from './child-process.ts';
 import type { Effort } from './effort.ts';
 import type { HostileAnswer, HostileRequest } from './hostile-child.ts';
+import { maySay } from './hostile-codes.ts';
 import type { UserBed } from './model-beds.ts';
 import type { Witness } from './witness.ts';
 
 const CHILD = join(import.meta.dirname, 'hostile-child.ts');
-/** What a turn under attack may say. */
-const CODES = new Set(['RESTORE_FAILED', 'TREE_CHANGED', 'CAPTURE_FAILED', 'WORKSPACE_BUSY']);
 const FILES = 6;
 /** Turns between two deletions of the snapshots that they took. */
 const THIN_OUT_EVERY = 24;
@@ -122,7 +121,7 @@ class Race implements AsyncDisposable {
       effort.done += 1;
       counts.turns += 1;
       if (code !== null) counts.refused += 1;
-      if (code !== null && !CODES.has(code)) this.#failures.push(`${code}: ${message}`);
+      if (!maySay(code)) this.#failures.push(`${code}: ${message}`);
       const now = await this.#outsideHash();
       if (now !== outside) {
         this.#failures.push(`something outside was written by ${JSON.stringify(request)}`);

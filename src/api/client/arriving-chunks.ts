@@ -14,7 +14,7 @@ export class ArrivingChunks {
   readonly #stream: ClientHttp2Stream;
   readonly #waiting: Buffer[] = [];
   #bytes = 0;
-  #state: 'open' | 'ended' | 'closed' = 'open';
+  #state: 'open' | 'whole' | 'cut short' = 'open';
   #error: Error | null = null;
   #wake: () => void = () => undefined;
 
@@ -30,13 +30,14 @@ export class ArrivingChunks {
     stream.on('error', (error: Error) => {
       this.#error = error;
     });
+    let isAtEnd = false;
     stream.once('end', () => {
-      // A reset ends a stream, too: what came is not the whole.
-      if (stream.rstCode === 0) this.#state = 'ended';
-      this.#wake();
+      isAtEnd = true;
     });
+    // Node ends a stream that is reset, too, before it says so: only the close knows what became of it.
     stream.once('close', () => {
-      if (this.#state === 'open') this.#state = 'closed';
+      const isWhole = isAtEnd && this.#error === null && stream.rstCode === 0;
+      this.#state = isWhole ? 'whole' : 'cut short';
       this.#wake();
     });
   }
@@ -49,9 +50,9 @@ export class ArrivingChunks {
         this.#bytes -= chunk.length;
         if (this.#stream.isPaused()) this.#stream.resume();
         yield chunk;
-      } else if (this.#state === 'ended') {
+      } else if (this.#state === 'whole') {
         return;
-      } else if (this.#state === 'closed') {
+      } else if (this.#state === 'cut short') {
         const { rstCode } = this.#stream;
         throw this.#error ?? new Error(`The stream ended early (reset ${rstCode}).`);
       } else {

@@ -10,6 +10,7 @@ import { basename, dirname } from 'node:path';
 import { assert, GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
+import { placeTaken } from '../place-taken.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import {
   AT_FDCWD,
@@ -107,12 +108,7 @@ function place(directory: WorkspaceDirectory): void {
 
 function placingFailure(error: unknown, path: string): Error {
   const errno = errnoOf(error);
-  if (errno === 'EEXIST') {
-    return new GhostsnapError('TARGET_EXISTS', `Something stands there already: ${path}`, {
-      data: { path },
-      hint: 'Name a path where nothing is.',
-    });
-  }
+  if (errno === 'EEXIST') return placeTaken(path);
   if (errno === 'EXDEV') {
     return new GhostsnapError('UNSUPPORTED_FILESYSTEM', `Not on the pool's btrfs: ${path}`, {
       data: { path },

@@ -12,6 +12,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { type RawName, ROOT_PATH, rawFromText } from '../../core/raw-path.ts';
 import type { WorkOptions, WorkspaceRef } from '../backend.ts';
+import { placeTaken } from '../place-taken.ts';
 import { removeTree } from '../remove-tree.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import {
@@ -138,11 +139,6 @@ async function removeBeside(ref: WorkspaceRef, path: string): Promise<void> {
 }
 
 function cloneFailure(error: unknown, { path }: WorkspaceRef): Error {
-  if (errnoOf(error) === 'EEXIST') {
-    return new GhostsnapError('TARGET_EXISTS', `Something stands there already: ${path}`, {
-      data: { path },
-      hint: 'Name a path where nothing is.',
-    });
-  }
+  if (errnoOf(error) === 'EEXIST') return placeTaken(path);
   return toGhostsnapError(error, { what: 'Writing the workspace', path: rawFromText(path) });
 }
