@@ -164,6 +164,7 @@ async function beginCall(
     const { type: _type, directory: _directory, ...call } = action;
     const begun = await workspace.beginCall({
       ...{ ...call, harness: harness.name, onSnapshotFailure, redaction },
+      ...(harness.runsAlone === undefined ? {} : { runsAlone: harness.runsAlone }),
     });
     if (!begun.repeated) host.callBegun(workspace, begun.call);
     if (begun.unprotected === null) {

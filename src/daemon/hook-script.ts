@@ -13,6 +13,7 @@ import { ensureHttpAccess } from './daemon-http.ts';
 import { daemonPlace } from './daemon-place.ts';
 import { type Environment, resolveHome } from './home.ts';
 import { PROGRAM } from './own-files.ts';
+import { SKIP_REPORTED_TWICE } from './reported-twice.ts';
 
 export interface ConnectionOptions {
   readonly environment: Environment;
@@ -58,6 +59,7 @@ function scriptText(options: {
   return `#!/bin/sh
 # ghostsnap-hook.sh HARNESS EVENT, the payload on standard input. Written by "ghostsnap hook install".
 ${home}payload=$(cat)
+${SKIP_REPORTED_TWICE}
 if reply=$(printf '%s' "$payload" | curl -sf --max-time 120 --noproxy '*' -H Expect: \\
   -H 'Content-Type: application/json' \\
   \${TRACEPARENT:+-H "traceparent: $TRACEPARENT"} \${TRACESTATE:+-H "tracestate: $TRACESTATE"} \\

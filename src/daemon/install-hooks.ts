@@ -8,9 +8,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { HARNESS_NAMES, type HarnessName } from '../agent/harness/harness.ts';
-import { type HookTrust, hookTrust } from '../agent/install/hook-trust.ts';
+import { hookTrust } from '../agent/install/hook-trust.ts';
 import type { HookConnection, InstallPlace, InstallScope } from '../agent/install/installer.ts';
 import { INSTALLERS } from '../agent/install/installers.ts';
+import type { HookTrust } from '../agent/install/trust-answer.ts';
 import type { Environment } from './home.ts';
 
 const BACKUP_SUFFIX = '.before-ghostsnap';

@@ -10,6 +10,7 @@ import { askDaemon } from './daemon-client.ts';
 import { daemonPlace } from './daemon-place.ts';
 import type { Environment } from './home.ts';
 import { resolveHome } from './home.ts';
+import { isReportedTwice } from './reported-twice.ts';
 
 export interface RunHookRequest {
   readonly harness: string;
@@ -24,6 +25,7 @@ export interface RunHookRequest {
 /** @throws GhostsnapError BAD_ARGUMENT, BAD_CONFIG; a bug of ours as it is */
 export async function runHook(request: RunHookRequest): Promise<void> {
   const { harness, event, body, environment, onReply } = request;
+  if (isReportedTwice(harness, environment.env)) return;
   const place = daemonPlace(resolveHome(environment), environment);
   const path = `/hook/${encodeURIComponent(harness)}${event === '' ? '' : `/${event}`}`;
   const trace = parseTraceVariables(environment.env);

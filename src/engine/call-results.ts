@@ -39,6 +39,11 @@ export interface BeginCallRequest extends SessionRequest {
   readonly keyKind?: 'unique' | 'derived';
   /** 'yes': the tool changes nothing; the call shares its predecessor's snapshot. Default 'no'. */
   readonly readOnly?: 'yes' | 'no';
+  /**
+   * Tools that run beside no other one of a session: a call of one that is in flight still ended without a
+   * report, and ends as 'unknown'. Default: none.
+   */
+  readonly runsAlone?: ReadonlySet<string>;
   /** 'block' (default): throws when no snapshot could be taken. 'warn': records why and goes on. */
   readonly onSnapshotFailure?: 'block' | 'warn';
   readonly redaction?: Redaction;

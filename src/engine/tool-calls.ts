@@ -44,6 +44,7 @@ export async function beginCall(
   const name = ensureSession(session, request);
   const repeated = request.keyKind === 'derived' ? null : findInFlight(session, name, key);
   if (repeated !== null) return repeatedCall(session, repeated);
+  endUnreported(session, name, request.runsAlone);
   const readOnly = request.readOnly === 'yes';
   const names = { session: name, tool, key };
   const protection = readOnly
@@ -53,6 +54,21 @@ export async function beginCall(
   const call = record(session, request, { ...names, snapshot, readOnly, unprotected });
   const overlaps = session.state.calls.slice(0, -1).map((other) => other.call);
   return { call, snapshot, adopted, repeated: false, overlaps, unprotected, uncovered };
+}
+
+/** Otherwise it would seem to overlap all that its session does until the next prompt. */
+function endUnreported(
+  session: WorkspaceSession,
+  name: string,
+  runsAlone: ReadonlySet<string> | undefined,
+): void {
+  if (runsAlone === undefined) return;
+  const { catalog } = session.ports;
+  for (const { call } of session.state.calls.filter((other) => other.session === name)) {
+    const tool = catalog.call(session.ref.id, call)?.tool;
+    if (tool === undefined || !runsAlone.has(tool)) continue;
+    session.decide({ type: 'end-call', call, outcome: 'unknown' }, 'process-crash');
+  }
 }
 
 type RecordedFacts = Omit<CallFacts, 'input' | 'prompt'>;

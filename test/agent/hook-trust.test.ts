@@ -5,9 +5,25 @@ import type { InstallScope } from '../../src/agent/install/installer.ts';
 
 const place = { homeDir: '/home/me', projectDir: '/home/me/p', env: {} };
 const codexHooks = '/home/me/.codex/hooks.json';
-const state = (file: string): string =>
-  `[other]\n[hooks.state."${file}:pre_tool_use:0:0"]\ntrusted_hash = "sha256:00"\n`;
+const codexConfig = '/home/me/.codex/config.toml';
+const codexCommand = '/x/ghostsnap-hook.sh codex PreToolUse';
+const ours = { type: 'command', command: codexCommand, timeout: 2 };
+/** What Codex 0.169.0 itself says of this hook. */
+const codexHash = 'sha256:ddece2a091e0f259e61dafea9d3f18078ca3b9ba0b357303f969493bb8e6318d';
+/** Ours after another one. */
+const hooks = JSON.stringify({
+  hooks: {
+    PreToolUse: [
+      { matcher: 'Bash', hooks: [{ type: 'command', command: 'other' }] },
+      { matcher: '*', hooks: [ours] },
+    ],
+  },
+});
+const state = (file: string, hash = codexHash, at = '1:0'): string =>
+  `[other]\n[hooks.state."${file}:pre_tool_use:${at}"]\ntrusted_hash = "${hash}"\n`;
+const codexFiles = (config: string) => ({ [codexHooks]: hooks, [codexConfig]: config });
 const trustOn = JSON.stringify({ security: { folderTrust: { enabled: true } } });
+const copilotConfig = '/home/me/.copilot/config.json';
 const geminiUser = '/home/me/.gemini/settings.json';
 const folders = '/home/me/.gemini/trustedFolders.json';
 
@@ -30,15 +46,31 @@ it.each<Case>([
     { '/home/me/.claude.json': '{"projects":{"/home/me/p":{"hasTrustDialogAccepted":true}}}' },
     'enabled',
   ],
-  ['codex', 'user', {}, 'untrusted'],
-  ['codex', 'user', { '/home/me/.codex/config.toml': state(codexHooks) }, 'enabled'],
-  ['codex', 'user', { '/home/me/.codex/config.toml': state('/elsewhere/hooks.json') }, 'untrusted'],
+  ['codex', 'user', codexFiles(''), 'untrusted'],
+  ['codex', 'user', codexFiles(state(codexHooks)), 'enabled'],
+  ['codex', 'user', codexFiles(state('/elsewhere/hooks.json')), 'untrusted'],
+  // The other hook's trust is not ours, and neither is that in what our hook was before.
+  ['codex', 'user', codexFiles(state(codexHooks, codexHash, '0:0')), 'untrusted'],
+  ['codex', 'user', codexFiles(state(codexHooks, 'sha256:00')), 'untrusted'],
+  ['codex', 'user', codexFiles(`${state(codexHooks)}enabled = false\n`), 'disabled'],
+  ['codex', 'user', codexFiles(`[features]\nhooks = false\n${state(codexHooks)}`), 'disabled'],
+  ['codex', 'project', codexFiles(state(codexHooks)), 'untrusted'],
   [
     'codex',
-    'user',
-    { '/home/me/.codex/config.toml': `[features]\nhooks = false\n${state(codexHooks)}` },
-    'disabled',
+    'project',
+    codexFiles(`${state(codexHooks)}[projects."/home/me/p"]\ntrust_level = "trusted"\n`),
+    'enabled',
   ],
+  ['copilot-cli', 'user', {}, 'enabled'],
+  ['copilot-cli', 'user', { '/any': '{"disableAllHooks":true}' }, 'disabled'],
+  ['copilot-cli', 'project', {}, 'untrusted'],
+  [
+    'copilot-cli',
+    'project',
+    { [copilotConfig]: '{"trustedFolders":["/home/me/p2"]}' },
+    'untrusted',
+  ],
+  ['copilot-cli', 'project', { [copilotConfig]: '{"trustedFolders":["/home/me"]}' }, 'enabled'],
   ['gemini-cli', 'user', {}, 'enabled'],
   ['gemini-cli', 'user', { [geminiUser]: '{"hooksConfig":{"enabled":false}}' }, 'disabled'],
   [

@@ -28,7 +28,7 @@ export interface HookWorld extends AsyncDisposable {
   readonly socket: string;
   program(
     args: readonly string[],
-    options?: { stdin?: string; uid?: number },
+    options?: { stdin?: string; uid?: number; env?: NodeJS.ProcessEnv },
   ): Promise<ProgramResult>;
   /** A payload of Claude Code's through the program. */
   hook(event: string, fields?: Record<string, unknown>): Promise<ProgramResult>;
@@ -67,7 +67,7 @@ export async function makeHookWorld(
   });
   const { socket } = daemonPlace(resolveHome(environment), environment);
   const program: HookWorld['program'] = (args, given = {}) =>
-    runProgram(args, { ...given, env, cwd: path });
+    runProgram(args, { env, ...given, cwd: path });
   const payload = (event: string, fields: Record<string, unknown> = {}): string =>
     JSON.stringify({
       ...{ session_id: 's1', cwd: path, hook_event_name: event, tool_name: 'Bash' },

@@ -19,7 +19,8 @@ it('Claude Code: each call is preceded by its snapshot, and one command goes bac
       [shell(`rm -rf ${removed}`)],
       [{ tool: 'Write', input: { file_path: file, content: 'hello\n' } }],
       [shell('exit 3')],
-      [shell(`sleep 1; echo 1 > ${world.path}/p1`), shell(`sleep 1; echo 2 > ${world.path}/p2`)],
+      // One after the other: Claude Code runs nothing beside a tool that may change something.
+      [shell(`echo 1 > ${world.path}/p1`), shell(`echo 2 > ${world.path}/p2`)],
       [
         {
           tool: 'Agent',

@@ -4,7 +4,12 @@ import { expect, it } from 'vitest';
 import { makeHookWorld } from '../daemon/hook-world.ts';
 import { installedHarnesses, runHarness, writeHomeFile } from './run-harness.ts';
 import { startGemini } from './scripted-model.ts';
-import { expectOneWarning, expectStory, fillProject } from './session-expectations.ts';
+import {
+  expectOneWarning,
+  expectStory,
+  fillProject,
+  meetingCommands,
+} from './session-expectations.ts';
 
 const shell = (command: string) => ({
   tool: 'run_shell_command',
@@ -17,13 +22,18 @@ it('Gemini CLI: each call is preceded by its snapshot, and one command goes back
   const file = join(world.path, 'new.txt');
   // Absolute: whatever directory a harness takes for the project, nothing but the sample goes.
   const removed = ['src', 'ignored', '.env'].map((name) => join(world.path, name)).join(' ');
+  const [one, two] = meetingCommands(
+    world.base,
+    `echo 1 > ${world.path}/p1`,
+    `echo 2 > ${world.path}/p2`,
+  );
   await using model = await startGemini({
     subagentWord: 'SUBAGENT-WORK',
     main: [
       [shell(`rm -rf ${removed}`)],
       [{ tool: 'write_file', input: { file_path: file, content: 'hello\n' } }],
       [shell('exit 3')],
-      [shell(`sleep 1; echo 1 > ${world.path}/p1`), shell(`sleep 1; echo 2 > ${world.path}/p2`)],
+      [shell(one), shell(two)],
       [{ tool: 'invoke_agent', input: { agent_name: 'generalist', prompt: 'SUBAGENT-WORK' } }],
       [{ tool: 'read_file', input: { file_path: file } }],
     ],

@@ -4,7 +4,12 @@ import { expect, it } from 'vitest';
 import { makeHookWorld } from '../daemon/hook-world.ts';
 import { installedHarnesses, runHarness, writeHomeFile } from './run-harness.ts';
 import { startOpenAi } from './scripted-model.ts';
-import { expectOneWarning, expectStory, fillProject } from './session-expectations.ts';
+import {
+  expectOneWarning,
+  expectStory,
+  fillProject,
+  meetingCommands,
+} from './session-expectations.ts';
 
 const shell = (command: string) => ({ tool: 'bash', input: { command, description: 'a step' } });
 
@@ -15,6 +20,11 @@ it('OpenCode: each call is preceded by its snapshot, and one command goes back',
   // Absolute: whatever directory a harness takes for the project, nothing but the sample goes.
   const removed = ['src', 'ignored', '.env'].map((name) => join(world.path, name)).join(' ');
   const missing = join(world.path, 'none.txt');
+  const [one, two] = meetingCommands(
+    world.base,
+    `echo 1 > ${world.path}/p1`,
+    `echo 2 > ${world.path}/p2`,
+  );
   await using model = await startOpenAi({
     subagentWord: 'SUBAGENT-WORK',
     main: [
@@ -22,7 +32,7 @@ it('OpenCode: each call is preceded by its snapshot, and one command goes back',
       [{ tool: 'write', input: { filePath: file, content: 'hello\n' } }],
       [shell('exit 3')],
       [{ tool: 'edit', input: { filePath: missing, oldString: 'a', newString: 'b' } }],
-      [shell(`sleep 1; echo 1 > ${world.path}/p1`), shell(`sleep 1; echo 2 > ${world.path}/p2`)],
+      [shell(one), shell(two)],
       [
         {
           tool: 'task',

@@ -11,9 +11,9 @@ const INSTALLER = fileURLToPath(new URL('../../scripts/install-harnesses.sh', im
 
 /**
  * The folder that holds installed harnesses.
- * @param which 'claude': the Claude Agent SDK with its Claude Code; 'cli': the others
+ * @param which 'claude': the Claude Agent SDK with its Claude Code; 'cli': Gemini CLI and OpenCode
  */
-export function installedHarnesses(which: 'cli' | 'claude' = 'cli'): string {
+export function installedHarnesses(which: 'cli' | 'claude' | 'codex' | 'copilot' = 'cli'): string {
   return execFileSync(INSTALLER, [which], { encoding: 'utf8' }).trim();
 }
 

@@ -1,5 +1,5 @@
 /**
- * A model on loopback that says what a script says, in the words of Gemini's API, of OpenAI's and of Anthropic's.
+ * A model on loopback that says what a script says, in the words of Gemini's API, of OpenAI's two and of Anthropic's.
  *
  * A request holds the whole conversation, so what comes next follows from how many turns the model has
  * had: no state, whatever the harness retries. A conversation of a subagent is known by a word in it.
@@ -9,7 +9,8 @@ import type { AddressInfo } from 'node:net';
 
 export interface ToolRequest {
   readonly tool: string;
-  readonly input: Readonly<Record<string, unknown>>;
+  /** Text: for a tool that takes no JSON. */
+  readonly input: Readonly<Record<string, unknown>> | string;
 }
 
 /** Turn by turn, the tools that are asked for at once; after the last one the model says "done". */
@@ -113,6 +114,53 @@ export function startAnthropic(scripts: Scripts): Promise<ScriptedModel> {
   });
 }
 
+/** `POST /v1/responses`, streamed. A tool of a group is named `GROUP.TOOL`. */
+export function startResponses(scripts: Scripts): Promise<ScriptedModel> {
+  return start((request) => {
+    const input = (request.input ?? []) as readonly Json[];
+    const done = input.filter(({ type }) => String(type).endsWith('_call_output')).length;
+    // What was said, and not what tools were asked for: the word is in the call that starts a subagent.
+    const told = JSON.stringify(input.filter(({ type }) => String(type).endsWith('message')));
+    const script = scriptOf(scripts, told);
+    const calls = script[turnAfter(script, done)] ?? [];
+    const id = `${told.length}_${done}`;
+    const items = calls.map((call, index) => responseCall(call, `call_${id}_${index}`));
+    const said = {
+      ...{ type: 'message', role: 'assistant', id: 'msg_1', status: 'completed' },
+      content: [{ type: 'output_text', text: 'done', annotations: [] }],
+    };
+    const usage = {
+      ...{ input_tokens: 1, input_tokens_details: null, output_tokens: 1 },
+      ...{ output_tokens_details: null, total_tokens: 2 },
+    };
+    return [
+      { type: 'response.created', response: { id } },
+      ...(items.length === 0 ? [said] : items).map((item, output_index) => ({
+        ...{ type: 'response.output_item.done', output_index, item },
+      })),
+      { type: 'response.completed', response: { id, usage } },
+    ];
+  });
+}
+
+function responseCall({ tool, input }: ToolRequest, callId: string): Json {
+  const call = { call_id: callId, id: `i_${callId}`, status: 'completed' };
+  if (typeof input === 'string') return { type: 'custom_tool_call', name: tool, input, ...call };
+  const [name, group] = tool.split('.').toReversed();
+  const place = group === undefined ? { name } : { name, namespace: group };
+  return { type: 'function_call', ...place, arguments: JSON.stringify(input), ...call };
+}
+
+/** The conversation holds results, not turns. */
+function turnAfter(script: Script, done: number): number {
+  let left = done;
+  const turn = script.findIndex((calls) => {
+    left -= calls.length;
+    return left < 0;
+  });
+  return turn < 0 ? script.length : turn;
+}
+
 function blockEvents(block: Json, index: number): readonly Json[] {
   const isText = block.type === 'text';
   const empty = isText ? { ...block, text: '' } : { ...block, input: {} };
@@ -127,8 +175,11 @@ function blockEvents(block: Json, index: number): readonly Json[] {
 }
 
 function callsOf(scripts: Scripts, first: string, turn: number): readonly ToolRequest[] {
-  const script = first.includes(scripts.subagentWord) ? scripts.subagent : scripts.main;
-  return script[turn] ?? [];
+  return scriptOf(scripts, first)[turn] ?? [];
+}
+
+function scriptOf(scripts: Scripts, first: string): Script {
+  return first.includes(scripts.subagentWord) ? scripts.subagent : scripts.main;
 }
 
 /** @param answer a list is sent as server-sent events */

@@ -2,6 +2,7 @@
  * What must hold after a harness was made to run the same little story, whichever harness it is: remove a
  * folder, write a file, fail, do two things at once, send a subagent, read.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -20,6 +21,16 @@ export function fillProject(path: string): TreeDigest {
   return digestTree(path);
 }
 
+/**
+ * Two shell commands, each of which ends only when both are running: the one waits for the other at a FIFO.
+ * @param folder outside of the workspace
+ */
+export function meetingCommands(folder: string, first: string, second: string): [string, string] {
+  const fifo = join(folder, 'meeting');
+  execFileSync('mkfifo', [fifo]);
+  return [`cat ${fifo} && ${first}`, `echo > ${fifo} && ${second}`];
+}
+
 export interface Story {
   readonly shell: string;
   readonly write: string;
@@ -29,6 +40,10 @@ export interface Story {
   readonly hasSubSession: boolean;
   /** 'no': the harness runs tools that may change something one after the other. Default 'yes'. */
   readonly runsAtOnce?: 'yes' | 'no';
+  /** What the harness tells of a shell command that ended with another status than 0. Default 'failed'. */
+  readonly failing?: 'failed' | 'ok';
+  /** In the input of the call that reads. Default: the file that was written. */
+  readonly seen?: string;
 }
 
 export async function expectStory(
@@ -55,14 +70,14 @@ export async function expectStory(
   const failing = find(story.shell, 'exit 3');
   const [one, two] = [find(story.shell, 'p1'), find(story.shell, 'p2')];
   const inside = find(story.shell, story.subagentDid);
-  const read = find(story.read, 'new.txt');
+  const read = find(story.read, story.seen ?? 'new.txt');
   for (const call of [removal, write, failing, one, two, inside]) {
     expect(call).toMatchObject({ readOnly: false, unprotected: null });
     expect(call.snapshot).not.toBe(null);
   }
   expect(new Set([removal, write, failing, one, two, inside].map((c) => c.snapshot)).size).toBe(6);
   expect([removal, write, failing, one, two, inside, read].map((c) => c.outcome)).toEqual([
-    ...['ok', 'ok', 'failed', 'ok', 'ok', 'ok', 'ok'],
+    ...['ok', 'ok', story.failing ?? 'failed', 'ok', 'ok', 'ok', 'ok'],
   ]);
   const isAtOnce = story.runsAtOnce !== 'no';
   expect(one.overlaps).toEqual(isAtOnce ? [two.call] : []);

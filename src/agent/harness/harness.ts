@@ -38,6 +38,8 @@ export interface Harness {
   readonly canAsk: boolean;
   /** Tools that change nothing in a workspace. A tool that is not listed may change anything. */
   readonly readOnlyTools: ReadonlySet<string>;
+  /** Tools that it never runs beside another one of the same session, and whose end it may not report. */
+  readonly runsAlone?: ReadonlySet<string>;
   /**
    * @param event the harness's name of the event, from the hook's own configuration; '' when unknown
    * @throws GhostsnapError BAD_ARGUMENT naming the field that is missing or wrong

@@ -6,26 +6,16 @@
  * find or understand is no reason to doubt: only what is known to stand in the way is said.
  */
 import path from 'node:path';
-import { parse } from 'jsonc-parser';
 import type { HarnessName } from '../harness/harness.ts';
-import type { InstallPlace, InstallScope } from './installer.ts';
-
-export interface HookTrust {
-  readonly state: 'enabled' | 'disabled' | 'untrusted';
-  /** What stands in the way and what to do, one sentence; null when nothing does. */
-  readonly why: string | null;
-}
-
-export interface TrustQuestion {
-  readonly place: InstallPlace;
-  readonly scope: InstallScope;
-  /** The file that holds our hooks. */
-  readonly file: string;
-  /** The text of a file; null: there is none. */
-  readonly read: (file: string) => string | null;
-}
-
-const ENABLED: HookTrust = { state: 'enabled', why: null };
+import { codexTrust } from './codex-trust.ts';
+import { isFields, listOf, valueAt } from './settings-value.ts';
+import {
+  disabled,
+  ENABLED,
+  type HookTrust,
+  type TrustQuestion,
+  untrusted,
+} from './trust-answer.ts';
 
 /** null: the harness has no such notion. */
 export function hookTrust(harness: HarnessName, question: TrustQuestion): HookTrust | null {
@@ -36,6 +26,8 @@ export function hookTrust(harness: HarnessName, question: TrustQuestion): HookTr
       return codexTrust(question);
     case 'gemini-cli':
       return geminiTrust(question);
+    case 'copilot-cli':
+      return copilotTrust(question);
     default:
       return null;
   }
@@ -57,26 +49,6 @@ function claudeTrust({ place, scope, read }: TrustQuestion): HookTrust {
   return accepted === true
     ? ENABLED
     : untrusted('Claude Code has not been told to trust this folder: start it there once.');
-}
-
-/** A hook runs once its hash is in `[hooks.state."FILE:event:group:hook"]` of config.toml. */
-function codexTrust({ place, file, read }: TrustQuestion): HookTrust {
-  const home = place.env.CODEX_HOME;
-  const base = home !== undefined && path.isAbsolute(home) ? home : `${place.homeDir}/.codex`;
-  const config = path.join(base, 'config.toml');
-  const text = read(config) ?? '';
-  if (/^\s*(codex_)?hooks\s*=\s*false\b/m.test(text)) {
-    return disabled(`the feature "hooks" is off in ${config}`);
-  }
-  const isTrusted = text
-    .split(/^\s*\[/m)
-    .some(
-      (table) =>
-        table.startsWith(`hooks.state."${file}:pre_tool_use:`) && /trusted_hash/.test(table),
-    );
-  return isTrusted
-    ? ENABLED
-    : untrusted('Codex passes over a hook until you trust it: type /hooks in a session.');
 }
 
 /** `hooksConfig`, and trusted folders where that is switched on: the nearest one decides. */
@@ -104,36 +76,38 @@ function geminiTrust({ place, scope, read }: TrustQuestion): HookTrust {
       );
 }
 
+/** `disableAllHooks` in the file itself; a project's own hooks wait for the folder's trust. */
+function copilotTrust({ place, scope, file, read }: TrustQuestion): HookTrust {
+  if (valueAt(read(file), ['disableAllHooks']) === true) {
+    return disabled(`"disableAllHooks" is set in ${file}`);
+  }
+  if (scope === 'user') return ENABLED;
+  const home = place.env.COPILOT_HOME;
+  const base = home !== undefined && path.isAbsolute(home) ? home : `${place.homeDir}/.copilot`;
+  const config = read(path.join(base, 'config.json'));
+  const folders = ['trustedFolders', 'trusted_folders'].flatMap((name) =>
+    listOf(valueAt(config, [name])),
+  );
+  const isTrusted = folders.some(
+    (folder) => typeof folder === 'string' && isWithin(place.projectDir, folder),
+  );
+  return isTrusted
+    ? ENABLED
+    : untrusted('Copilot CLI runs hooks of a folder only when it is trusted: start it there once.');
+}
+
 function isTrustedFolder(directory: string, folders: unknown): boolean {
   let longest = -1;
   let isTrusted = false;
   for (const [folder, level] of Object.entries(isFields(folders) ? folders : {})) {
     const root = level === 'TRUST_PARENT' ? path.dirname(folder) : folder;
-    const isAround = directory === root || directory.startsWith(root === '/' ? '/' : `${root}/`);
-    if (!isAround || root.length <= longest) continue;
+    if (!isWithin(directory, root) || root.length <= longest) continue;
     longest = root.length;
     isTrusted = level === 'TRUST_FOLDER' || level === 'TRUST_PARENT';
   }
   return isTrusted;
 }
 
-/** undefined: it is not there, or the text is no JSON. */
-function valueAt(text: string | null, keys: readonly string[]): unknown {
-  let value: unknown = text === null ? undefined : parse(text);
-  for (const key of keys) {
-    value = isFields(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-  }
-  return value;
-}
-
-function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function disabled(what: string): HookTrust {
-  return { state: 'disabled', why: `It runs no hooks: ${what}.` };
-}
-
-function untrusted(why: string): HookTrust {
-  return { state: 'untrusted', why };
+function isWithin(directory: string, root: string): boolean {
+  return directory === root || directory.startsWith(root === '/' ? '/' : `${root}/`);
 }

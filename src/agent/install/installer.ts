@@ -46,6 +46,9 @@ export interface HarnessInstaller {
   readonly notes: readonly string[];
 }
 
+/** Beside VS Code's file, which Copilot CLI runs as well. */
+export const COPILOT_FILE = 'ghostsnap-copilot.json';
+
 /** In every entry of ours, so that they are found again: the script, the command, or the URL's path. */
 export function isOurEntry(entry: unknown): boolean {
   const text = JSON.stringify(entry) ?? '';

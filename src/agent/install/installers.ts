@@ -6,27 +6,42 @@
  */
 import path from 'node:path';
 import type { HarnessName } from '../harness/harness.ts';
-import type { HarnessInstaller, HookConnection, InstallScope } from './installer.ts';
+import {
+  COPILOT_FILE,
+  type HarnessInstaller,
+  type HookConnection,
+  type InstallScope,
+} from './installer.ts';
 import { connectJson, disconnectJson, type HookEntries, isConnectedJson } from './json-hooks.ts';
 import { opencodePlugin } from './opencode-plugin.ts';
 
 /** Seconds a harness waits for a hook: a first snapshot of a large tree takes a while. */
 const TIMEOUT_S = 120;
 
+/** Codex grants a session's last hook no more, and warns the person at each start when more is asked for. */
+const CODEX_LAST_TIMEOUT_S = 3;
+
 type Entries = (connection: HookConnection) => HookEntries;
 
 interface JsonInstaller extends Pick<HarnessInstaller, 'name' | 'signs' | 'notes'> {
   /** Below the home, and below the project. */
   readonly paths: Readonly<Record<InstallScope, string>>;
+  /** The harness's own folder in the home, and the variable that names another one. */
+  readonly home?: { readonly folder: string; readonly variable: string };
   readonly entries: Entries;
 }
 
 function jsonInstaller(options: JsonInstaller): HarnessInstaller {
-  const { name, signs, notes, paths, entries } = options;
+  const { name, signs, notes, paths, home, entries } = options;
   return {
     ...{ name, signs, notes },
-    file: (scope, { homeDir, projectDir }) =>
-      path.join(scope === 'user' ? homeDir : projectDir, paths[scope]),
+    file: (scope, { homeDir, projectDir, env }) => {
+      if (scope === 'project') return path.join(projectDir, paths.project);
+      const moved = home === undefined ? undefined : env[home.variable];
+      return home !== undefined && moved !== undefined && path.isAbsolute(moved)
+        ? path.join(moved, path.relative(home.folder, paths.user))
+        : path.join(homeDir, paths.user);
+    },
     connect: (text, connection, file) => connectJson(text, entries(connection), file),
     disconnect: disconnectJson,
     isConnected: isConnectedJson,
@@ -97,13 +112,21 @@ const codex = jsonInstaller({
   name: 'codex',
   signs: { programs: ['codex'], directories: ['.codex'] },
   paths: { user: '.codex/hooks.json', project: '.codex/hooks.json' },
+  home: { folder: '.codex', variable: 'CODEX_HOME' },
   notes: ['Codex passes over a new hook until you have trusted it: type /hooks in a session.'],
-  entries: (connection) =>
-    grouped(connection, 'codex', {
+  entries: (connection) => {
+    const entries = grouped(connection, 'codex', {
       tools: ['PreToolUse', 'PostToolUse'],
-      others: ['UserPromptSubmit', 'SessionStart'],
+      others: ['UserPromptSubmit', 'SessionStart', 'SubagentStop'],
       timeout: TIMEOUT_S,
-    }),
+    });
+    const ended = grouped(connection, 'codex', {
+      tools: [],
+      others: ['SessionEnd'],
+      timeout: CODEX_LAST_TIMEOUT_S,
+    });
+    return { events: { ...entries.events, ...ended.events } };
+  },
 });
 
 const geminiCli = jsonInstaller({
@@ -163,23 +186,25 @@ const copilotCli = jsonInstaller({
   name: 'copilot-cli',
   signs: { programs: ['copilot'], directories: ['.copilot'] },
   paths: {
-    user: '.copilot/hooks/ghostsnap-copilot.json',
-    project: '.github/hooks/ghostsnap-copilot.json',
+    user: `.copilot/hooks/${COPILOT_FILE}`,
+    project: `.github/hooks/${COPILOT_FILE}`,
   },
-  notes: [],
+  home: { folder: '.copilot', variable: 'COPILOT_HOME' },
+  notes: ['In a project, Copilot CLI runs hooks only when the folder is trusted.'],
   entries: (connection) => ({
     top: { version: 1 },
     events: Object.fromEntries(
-      ['preToolUse', 'postToolUse', 'userPromptSubmitted', 'sessionStart', 'sessionEnd'].map(
-        (event) => [
-          event,
-          {
-            type: 'command',
-            bash: connection.command('copilot-cli', event),
-            timeoutSec: TIMEOUT_S,
-          },
-        ],
-      ),
+      [
+        ...['preToolUse', 'postToolUse', 'postToolUseFailure'],
+        ...['userPromptSubmitted', 'sessionStart', 'sessionEnd', 'subagentStop'],
+      ].map((event) => [
+        event,
+        {
+          type: 'command',
+          bash: connection.command('copilot-cli', event),
+          timeoutSec: TIMEOUT_S,
+        },
+      ]),
     ),
   }),
 });
