@@ -48,38 +48,57 @@ export function auditTurns(
   };
 }
 
-function audited(
-  operation: OperationName,
-  method: Method,
-  log: { readonly audit: Pick<AuditLog, 'turn'>; readonly onLost: (error: unknown) => void },
-): Method {
+function audited(operation: OperationName, method: Method, log: TurnLog): Method {
   return async (principal, input, context) => {
     const { workspace, target = input.call } = input;
     const about = {
-      ...{ principal, operation, workspace },
+      ...{ principal, operation, workspace, trace: context.trace?.traceId },
       ...(target === undefined ? {} : { target }),
-      ...(context.trace === undefined ? {} : { trace: context.trace.traceId }),
     };
-    await log.audit.turn({ event: 'turn.asked', ...about });
-    const ended = async (end: Pick<AuditTurn, 'event' | 'turn' | 'code'>): Promise<void> => {
-      await log.audit.turn({ ...about, ...end }).catch(log.onLost);
-    };
-    let output: unknown;
-    try {
-      output = await method(principal, input, context);
-    } catch (error) {
-      await ended({
-        event: 'turn.failed',
-        code: error instanceof GhostsnapError ? error.code : 'BUG',
-      });
-      throw error;
-    }
-    await ended({ event: 'turn.done', ...turnOf(output) });
-    return output;
+    return await auditTurn(log, about, () => method(principal, input, context));
   };
 }
 
+export interface TurnLog {
+  readonly audit: Pick<AuditLog, 'turn'>;
+  /** Told what could not be written of a turn that has happened. */
+  readonly onLost: (error: unknown) => void;
+}
+
+/**
+ * A turn between the lines that say who asked and how it ended.
+ * @throws GhostsnapError IO when the first of them cannot be written; what the turn throws
+ */
+export async function auditTurn<T>(
+  { audit, onLost }: TurnLog,
+  {
+    trace,
+    ...facts
+  }: Omit<AuditTurn, 'event' | 'turn' | 'code' | 'trace'> & {
+    readonly trace: string | undefined;
+  },
+  turn: () => Promise<T>,
+): Promise<T> {
+  const about = { ...facts, ...(trace === undefined ? {} : { trace }) };
+  await audit.turn({ event: 'turn.asked', ...about });
+  const ended = async (end: Pick<AuditTurn, 'event' | 'turn' | 'code'>): Promise<void> => {
+    await audit.turn({ ...about, ...end }).catch(onLost);
+  };
+  let output: T;
+  try {
+    output = await turn();
+  } catch (error) {
+    const code = error instanceof GhostsnapError ? error.code : 'BUG';
+    await ended({ event: 'turn.failed', code });
+    throw error;
+  }
+  await ended({ event: 'turn.done', ...turnOf(output) });
+  return output;
+}
+
+/** Of a turn, or of a judgement whose rollback was done. */
 function turnOf(output: unknown): { readonly turn?: string } {
-  const isTurn = typeof output === 'object' && output !== null && 'operation' in output;
-  return isTurn ? { turn: String(output.operation) } : {};
+  if (typeof output !== 'object' || output === null) return {};
+  if ('rolledBack' in output) return turnOf(output.rolledBack);
+  return 'operation' in output ? { turn: String(output.operation) } : {};
 }

@@ -10,6 +10,7 @@ import { GhostsnapError } from '../core/errors.ts';
 import { DEFAULT_RETENTION_POLICY, type RetentionPolicy } from '../core/retention/policy.ts';
 import { parseTraceVariables } from '../core/trace-context.ts';
 import { EngineWorkspace } from '../engine/engine-workspace.ts';
+import type { PolicySource } from '../engine/judge-call.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { WorkspaceHost } from '../engine/workspace-host.ts';
 import { WorkspaceSession } from '../engine/workspace-session.ts';
@@ -103,6 +104,8 @@ export interface BuildWorkspaceOptions {
   readonly environment: Environment;
   readonly record: WorkspaceRecord;
   readonly parts: OpenPool;
+  /** The rules that calls are judged by; default: those of the person's config.json. */
+  readonly judging?: PolicySource;
 }
 
 /** Puts an engine workspace together; nothing is opened or recovered yet. */
@@ -125,7 +128,8 @@ function hostOf(options: BuildWorkspaceOptions): WorkspaceHost {
   return host;
 }
 
-function makeHost({ home, environment, record, parts }: BuildWorkspaceOptions): WorkspaceHost {
+function makeHost(options: BuildWorkspaceOptions): WorkspaceHost {
+  const { home, environment, record, parts } = options;
   const policy = (): RetentionPolicy => loadRetentionPolicy(home, DEFAULT_RETENTION_POLICY);
   // A file that cannot be used is an error now and not in the background.
   policy();
@@ -136,7 +140,7 @@ function makeHost({ home, environment, record, parts }: BuildWorkspaceOptions): 
     closing: (workspace) => {
       if (takeBackPrune(workspace)) pruneInBackground(environment, workspace.info.path);
     },
-    judging: {
+    judging: options.judging ?? {
       rulesWith: async (file) =>
         await (await import('./policy-files.ts')).policySource(home).rulesWith(file),
     },

@@ -1,5 +1,6 @@
 /**
  * The policy in force: the person's configuration and the workspace's own file, checked and combined.
+ * For a service the operator is the person, and their rules stand in the service's configuration.
  *
  * A wrong configuration of the person is an error (BAD_CONFIG): they can correct it. A wrong file in the
  * workspace is a problem that is told and judged, because the agent may have written it. The schema library
@@ -16,12 +17,16 @@ import type { Home } from './home.ts';
 
 export function policySource(home: Home): PolicySource {
   return {
-    rulesWith: async (workspaceFile) => await rulesInForce(home, workspaceFile),
+    rulesWith: async (workspaceFile) =>
+      await rulesInForce(await loadUserPolicy(home), workspaceFile),
   };
 }
 
-async function rulesInForce(home: Home, workspaceFile: string | null): Promise<PolicyInForce> {
-  const user = await loadUserPolicy(home);
+/** Whatever a workspace's file says, the judgement gets no milder than by `user` alone. */
+export async function rulesInForce(
+  user: UserPolicy,
+  workspaceFile: string | null,
+): Promise<PolicyInForce> {
   if (workspaceFile === null || user.workspaceFile === 'ignore') {
     return { rules: combineRules(user, []), problems: [] };
   }

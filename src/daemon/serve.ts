@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { AuditLog, type AuditRefusal } from '../api/access/audit-log.ts';
-import { auditTurns } from '../api/audited-host.ts';
+import { auditTurn, auditTurns } from '../api/audited-host.ts';
 import { openApiText } from '../api/openapi.ts';
 import { LOCAL_TENANT } from '../api/principal.ts';
 import { ROUTES } from '../api/routes.ts';
@@ -26,7 +26,7 @@ import { createFileLocks } from '../locks/file-locks.ts';
 import type { ServiceHost } from '../service/host.ts';
 import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
 import type { Ledger } from '../service/ledger.ts';
-import { EngineServiceHost } from '../service/service-host.ts';
+import { type Asked, EngineServiceHost } from '../service/service-host.ts';
 import { openLedger } from '../service/sqlite-ledger.ts';
 import { type ProcessTelemetry, startProcessTelemetry } from './daemon-telemetry.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
@@ -117,6 +117,7 @@ class Running {
     await using source = await ServedWorkspaces.open({
       ...{ home, environment, pools: this.#config.pools },
       adoptBelow: () => this.#config.adoptBelow,
+      policy: () => this.#config.policy,
     });
     const ledger = openLedger(path.join(home.data, 'service', 'ledger.db'));
     await using host = this.#makeHost(ledger, source);
@@ -129,7 +130,8 @@ class Running {
     options.onReload(() => this.#reload());
     using _watchdog = this.#feedWatchdog();
     this.#notifier.notify('READY=1', 'STATUS=serving');
-    log.write('info', 'serving', { pid: process.pid, pools: this.#config.pools });
+    const { pools, policy } = this.#config;
+    log.write('info', 'serving', { pid: process.pid, pools, judging: judgingOf(policy) });
     await aborted(options.stop);
     await this.#drain(host, servers);
     await this.#audit.close();
@@ -169,12 +171,24 @@ class Running {
       monotonicMs: () => performance.now(),
       lanes: lanesOf(this.#config),
       templateTenants: () => this.#config.templateTenants,
+      judging: () => judgingOf(this.#config.policy),
+      policyTurn: (asked, turn) => this.#auditPolicyTurn(asked, turn),
       openMax: workspaces.openMax,
       openIdleMs: workspaces.idleMinutes * MINUTE_MS,
       answersKeptMs: idempotency.keepMinutes * MINUTE_MS,
       answersMax: idempotency.max,
       onError: (error) => log.error('something failed in the background', error),
     });
+  }
+
+  async #auditPolicyTurn<T>(
+    { principal, input, context }: Asked<'endCall'>,
+    turn: () => Promise<T>,
+  ): Promise<T> {
+    const log = { audit: this.#audit, onLost: (error: unknown) => this.#lostAudit(error) };
+    const { workspace, call: target } = input;
+    const about = { principal, operation: 'policyRollback', workspace, target };
+    return await auditTurn(log, { ...about, trace: context.trace?.traceId }, turn);
   }
 
   async #listen(host: ServiceHost, telemetry: Telemetry): Promise<FastifyInstance[]> {
@@ -267,6 +281,11 @@ class Running {
     if (socket !== null) fs.rmSync(socket, { force: true });
     log.write('info', 'stopped');
   }
+}
+
+/** Whether calls are judged is in the log: nobody should have to guess. */
+function judgingOf(policy: ServiceConfig['policy']): 'on' | 'off' {
+  return policy === undefined ? 'off' : 'on';
 }
 
 type Http2Listener = Parameters<TlsListener['makeServer']>[0];

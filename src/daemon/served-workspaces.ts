@@ -9,7 +9,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, type Ulid, type WorkspaceId, workspaceId } from '../core/ids.ts';
+import { NO_USER_POLICY, type UserPolicy } from '../core/policy/combine-rules.ts';
 import type { EngineWorkspace } from '../engine/engine-workspace.ts';
+import type { PolicySource } from '../engine/judge-call.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { HostedWorkspace } from '../service/ledger.ts';
 import type { CloneRequest, PoolSpace, WorkspaceSource } from '../service/workspace-source.ts';
@@ -17,6 +19,7 @@ import type { Environment, Home } from './home.ts';
 import { initWorkspace } from './init-workspace.ts';
 import { closePool, type OpenPool, openPool, openServicePool, requirePool } from './open-pool.ts';
 import { buildWorkspace } from './open-workspace.ts';
+import { rulesInForce } from './policy-files.ts';
 import { asPublic } from './public-edge.ts';
 import {
   isInside,
@@ -33,6 +36,8 @@ export interface ServedWorkspacesOptions {
   readonly environment: Environment;
   readonly pools: readonly string[];
   readonly adoptBelow: () => readonly string[];
+  /** The operator's rules as they are now; undefined: the built-in ones. */
+  readonly policy: () => UserPolicy | undefined;
 }
 
 /** A command that is at work in the pool ends within this, or the service does not start. */
@@ -41,10 +46,14 @@ const POOL_WAIT_MS = 30_000;
 export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
   readonly #options: ServedWorkspacesOptions;
   readonly #pools = new Map<string, OpenPool>();
+  readonly #judging: PolicySource;
   #ulid: Ulid | '' = '';
 
   private constructor(options: ServedWorkspacesOptions) {
     this.#options = options;
+    this.#judging = {
+      rulesWith: async (file) => await rulesInForce(options.policy() ?? NO_USER_POLICY, file),
+    };
   }
 
   /** @throws GhostsnapError LOCKED when somebody else is at work in a pool, POOL_NOT_MOUNTED */
@@ -190,7 +199,7 @@ export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
     const { home, environment } = this.#options;
     const pool = this.#pool(record.pool).record;
     const parts = await openPool({ home, pool, watch: 'on' });
-    return buildWorkspace({ home, environment, record, parts });
+    return buildWorkspace({ home, environment, record, parts, judging: this.#judging });
   }
 }
 

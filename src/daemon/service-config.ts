@@ -8,7 +8,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { GhostsnapError } from '../core/errors.ts';
+import type { UserPolicy } from '../core/policy/combine-rules.ts';
 import type { Home } from './home.ts';
+import { userPolicySchema } from './policy-schema.ts';
 import { readPool } from './registry.ts';
 import { parseTelemetryConfig, type TelemetryConfig } from './telemetry-config.ts';
 
@@ -52,6 +54,12 @@ const serviceConfigSchema = z.strictObject({
     .default(['local'])
     .describe('Tenants whose workspaces everybody may clone.'),
   arming: z.enum(['on', 'off']).default('on'),
+  policy: userPolicySchema
+    .optional()
+    .describe(
+      'Calls are judged by it when they end, as by "policy" of config.json; ghostsnap.json of a ' +
+        'workspace only adds to it. {} is what is built in. Left out: no call is judged.',
+    ),
   workspaces: z
     .strictObject({
       openMax: z.int().min(16).max(1_000_000).default(65_536),
@@ -79,8 +87,9 @@ const serviceConfigSchema = z.strictObject({
     .describe('Where telemetry goes: as "telemetry" of config.json; off when it is left out.'),
 });
 
-export type ServiceConfig = Omit<z.output<typeof serviceConfigSchema>, 'telemetry'> & {
+export type ServiceConfig = Omit<z.output<typeof serviceConfigSchema>, 'telemetry' | 'policy'> & {
   readonly telemetry: TelemetryConfig;
+  readonly policy?: UserPolicy | undefined;
 };
 
 /** Bytes of a configuration file that are read. */
@@ -99,7 +108,8 @@ export function loadServiceConfig(home: Home, file: string): ServiceConfig {
   }
   const problems: string[] = [];
   const telemetry = parseTelemetryConfig(parsed.data.telemetry, problems);
-  const config = { ...parsed.data, telemetry };
+  const policy = parsed.data.policy as UserPolicy | undefined;
+  const config = { ...parsed.data, telemetry, policy };
   problems.push(...problemsOnThisMachine(home, config));
   if (problems.length > 0) throw wrong(file, problems);
   return config;

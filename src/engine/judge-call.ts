@@ -43,8 +43,12 @@ export interface PolicyInForce {
 }
 
 export interface JudgeOptions {
-  /** 'plan': says what would be said; nothing is recorded or rolled back. Default 'apply'. */
-  readonly act?: 'apply' | 'plan';
+  /**
+   * 'plan': says what would be said; nothing is recorded or rolled back. 'hold': a rollback that is
+   * demanded is left to the caller, who asks again with 'apply'; until then the verdict is not recorded.
+   * Default 'apply'.
+   */
+  readonly act?: 'apply' | 'hold' | 'plan';
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -79,7 +83,7 @@ export async function judgeCall(
     return { ...verdict, call: row.call, changes, rolledBack: null, message };
   }
   return await session.run({ purpose: 'judge a tool call', signal: request.signal }, () =>
-    actOn(session, { row, verdict, changes, signal: request.signal }),
+    actOn(session, { row, verdict, changes, act: request.act, signal: request.signal }),
   );
 }
 
@@ -118,15 +122,19 @@ async function actOn(
     readonly row: CallRow;
     readonly verdict: Verdict;
     readonly changes: CallChanges;
+    readonly act: JudgeOptions['act'];
     readonly signal: AbortSignal | undefined;
   },
 ): Promise<Judgement> {
-  const { row, verdict, changes } = judged;
+  const { row, verdict, changes, act } = judged;
   const { call } = row;
   if (row.changes === null) {
     session.decide({ type: 'measure-call', call, ...changes }, 'process-crash');
   }
   if (verdict.action === 'none') return { ...NOTHING_FOUND, call, changes, rolledBack: null };
+  if (act === 'hold' && verdict.action === 'rollback') {
+    return { ...verdict, call, changes, rolledBack: null, message: null };
+  }
   const { outcome, rolledBack } = await rollBackIfDemanded(session, judged);
   const judgement = keptJudgement(verdict, rolledBack);
   if (judgement !== null) {

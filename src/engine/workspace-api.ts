@@ -143,8 +143,8 @@ export interface Workspace extends AsyncDisposable, Disposable {
   findUnattributed(call: CallId, options?: { signal?: AbortSignal }): Promise<boolean>;
   /**
    * What the policy says of a call that ended, from what it really changed. It is recorded, the change is
-   * counted as `measureCall` does, and a rollback that the policy demands is done; `act: 'plan'` only says
-   * what would be said. Not before the call has ended.
+   * counted as `measureCall` does, and a rollback that the policy demands is done; `act` says less of
+   * that. Not before the call has ended.
    * @throws GhostsnapError CALL_NOT_FOUND, WORKSPACE_BUSY, SNAPSHOT_NOT_FOUND, BAD_CONFIG
    */
   judgeCall(call: string, options?: JudgeOptions): Promise<Judgement>;

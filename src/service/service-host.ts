@@ -26,6 +26,7 @@ import { beginCall, endCall, getCall, listCalls } from './call-operations.ts';
 import { diffPage } from './diff-page.ts';
 import { EventFeed } from './event-feed.ts';
 import type { ServiceHost } from './host.ts';
+import { type CallVerdict, type JudgingPlaces, judgeEndedCall } from './judge-ended-call.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import { type LaneBounds, Lanes } from './lanes.ts';
 import type { HostedWorkspace, Ledger } from './ledger.ts';
@@ -47,6 +48,10 @@ export interface ServiceHostOptions {
   readonly answersKeptMs: number;
   readonly answersMax: number;
   readonly arming: 'on' | 'off';
+  /** Whether calls are judged by a policy when they end. */
+  readonly judging: () => 'on' | 'off';
+  /** What stands around a rollback that nobody asked for but the policy: the audit log. */
+  readonly policyTurn: <T>(asked: Asked<'endCall'>, turn: () => Promise<T>) => Promise<T>;
   /** What happened where nobody waits for an answer. */
   readonly onError: (error: unknown) => void;
 }
@@ -204,12 +209,19 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     );
   };
 
-  endCall = (...[principal, input, context]: Of<'endCall'>) =>
-    this.#change({ name: 'endCall', principal, input, context }, async (workspace, row) => {
-      const ended = await endCall(workspace, input);
-      if (this.#options.arming === 'on') this.#arming.add(row.id);
-      return ended;
+  endCall = (...[principal, input, context]: Of<'endCall'>) => {
+    const asked = { name: 'endCall', principal, input, context } as const;
+    return this.#mutate(asked, async () => {
+      const ended = await this.#read(asked, (workspace) => endCall(workspace, input));
+      try {
+        if (this.#options.judging() === 'off') return ended;
+        return { ...ended, judged: await this.#judge(asked) };
+      } finally {
+        // Not before the judgement: it may turn the tree.
+        if (this.#options.arming === 'on') this.#arming.add(input.workspace);
+      }
     });
+  };
 
   listCalls = (...[principal, input, context]: Of<'listCalls'>) =>
     this.#read({ name: 'listCalls', principal, input, context }, (workspace) =>
@@ -357,13 +369,36 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     asked: Asked<Name> & { readonly input: { readonly workspace: WorkspaceId } },
     work: Work<Name>,
   ): Promise<OutputOf<Name>> {
+    return this.#mutate(asked, () => this.#read(asked, work));
+  }
+
+  #mutate<Name extends OperationName>(
+    asked: Asked<Name> & { readonly input: { readonly workspace: WorkspaceId } },
+    work: () => Promise<OutputOf<Name>>,
+  ): Promise<OutputOf<Name>> {
     return this.#once(asked, async () => {
       try {
-        return await this.#read(asked, work);
+        return await work();
       } finally {
         this.#feed.wake(asked.input.workspace);
       }
     });
+  }
+
+  #judge(asked: Asked<'endCall'>): Promise<CallVerdict | null> {
+    const { principal, input, context } = asked;
+    const row = this.#activeRow(principal, input.workspace);
+    const places: JudgingPlaces = {
+      look: (work) =>
+        this.#placed({ ...asked, lane: 'read' }, row.id, () =>
+          this.#open.use(row, (workspace) => work(workspace)),
+        ),
+      turn: (work) =>
+        this.#placed({ ...asked, lane: 'turn' }, row.id, () =>
+          this.#options.policyTurn(asked, () => this.#open.use(row, work)),
+        ),
+    };
+    return judgeEndedCall(input.call, places, context.signal);
   }
 
   #read<Name extends OperationName>(
@@ -374,15 +409,16 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     return this.#placed(asked, row.id, () => this.#open.use(row, (open) => work(open, row)));
   }
 
-  /** With a place in the operation's lane. */
-  async #placed<Name extends OperationName>(
-    { name, principal, context }: Asked<Name>,
+  /** With a place in the operation's lane, or in the one that is named. */
+  async #placed<T>(
+    asked: Pick<Asked<OperationName>, 'name' | 'principal' | 'context'> & { readonly lane?: Lane },
     workspace: WorkspaceId | null,
-    work: () => Promise<OutputOf<Name>>,
-  ): Promise<OutputOf<Name>> {
-    const { signal, deadline } = context;
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const { name, principal, lane = LANES[name] } = asked;
+    const { signal, deadline } = asked.context;
     try {
-      const turn = { tenant: principal.tenant, signal, deadline, lane: LANES[name], workspace };
+      const turn = { tenant: principal.tenant, signal, deadline, lane, workspace };
       return await this.#lanes.run(turn, work);
     } catch (error) {
       if (workspace !== null && isOfTheEngine(error)) this.#open.drop(workspace);

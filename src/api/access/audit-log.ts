@@ -28,7 +28,7 @@ export interface AuditRefusal {
 export interface AuditTurn {
   readonly event: 'turn.asked' | 'turn.done' | 'turn.failed';
   readonly principal: Principal;
-  /** rollback, restore, undo, redo, undoCall */
+  /** rollback, restore, undo, redo, undoCall; policyRollback: what a policy demanded of an endCall */
   readonly operation: string;
   readonly workspace: string;
   readonly target?: string;

@@ -9,6 +9,7 @@ import {
   instant,
   name,
   nextCursor,
+  operationId,
   pageLimit,
   promptId,
   snapshotId,
@@ -92,7 +93,6 @@ export const endCallInput = z.strictObject({
   call: callId,
   outcome,
 });
-export const endCallOutput = z.strictObject({ call: callId, outcome });
 
 const changes = z.strictObject({
   added: count,
@@ -101,10 +101,34 @@ const changes = z.strictObject({
   digest: z.string(),
 });
 
+const findings = z.array(
+  z.strictObject({ rule: z.string(), action: z.string(), message: z.string() }),
+);
+
 const judged = z.strictObject({
   action: z.string(),
-  findings: z.array(z.strictObject({ rule: z.string(), action: z.string(), message: z.string() })),
+  findings,
   operation: z.string().nullable(),
+});
+
+/** What the service's policy says of a call that ended. */
+export const callVerdict = z
+  .strictObject({
+    /** The strongest one. `rollback`: the workspace was put back, when `operation` is there. */
+    action: z.enum(['note', 'warn', 'ask', 'rollback']),
+    /** What the agent is to be told, as it is; null: nothing. */
+    message: z.string().nullable(),
+    findings,
+    /** The rollback that was done; `undo` takes it back. */
+    operation: operationId.nullable(),
+  })
+  .meta({ id: 'Verdict' });
+
+export const endCallOutput = z.strictObject({
+  call: callId,
+  outcome,
+  /** null: nothing was found. Left out: the service has no policy and does not judge. */
+  judged: callVerdict.nullable().optional(),
 });
 
 export const callView = z
