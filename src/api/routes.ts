@@ -5,6 +5,7 @@
  * `Idempotency-Key`. Parameters in braces are fields of the operation's input; what is left of the input
  * is the query of a GET or DELETE and the JSON body of everything else.
  */
+import type { ProtectedRoute } from './access/authorize.ts';
 import type { Role } from './principal.ts';
 import type { OperationName, StreamName } from './schema/operations.ts';
 
@@ -27,9 +28,34 @@ export interface Route {
   readonly summary: string;
 }
 
+/** A route of the server itself: no operation of the host, and therefore nobody's workspace. */
+export interface PlainRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly roles: readonly Role[];
+}
+
+/** The rule of a route, as the check at the door takes it. */
+export function ruleOf({ method, path, roles }: PlainRoute | Route): ProtectedRoute {
+  return { operation: `${method} ${path}`, roles };
+}
+
 const ALL: readonly Role[] = ['agent', 'operator', 'reader'];
 const ACTING: readonly Role[] = ['agent', 'operator'];
 const OPERATING: readonly Role[] = ['operator'];
+
+/**
+ * All for whoever is somebody: any role of any tenant, and whoever the unix socket lets in. A peer whose
+ * certificate names nobody learns neither what there is nor whether it is well.
+ */
+export const PLAIN_ROUTES = {
+  openApi: { method: 'GET', path: '/openapi.json', roles: ALL },
+  health: { method: 'GET', path: '/healthz', roles: ALL },
+  /** The stream; each frame on it is judged by the rule of its own operation. */
+  frames: { method: 'POST', path: '/v1/frames', roles: ALL },
+  /** What no route is: told to nobody but those who may know the routes. */
+  unknown: { method: 'GET', path: '(no route)', roles: ALL },
+} as const satisfies Readonly<Record<string, PlainRoute>>;
 
 const WORKSPACE = '/v1/workspaces/{workspace}';
 

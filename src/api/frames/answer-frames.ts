@@ -10,11 +10,11 @@ import { isWorkspaceId } from '../../core/ids.ts';
 import { parseTraceContext } from '../../core/trace-context.ts';
 import type { Telemetry } from '../../engine/ports.ts';
 import type { ServiceHost } from '../../service/host.ts';
-import { authorize } from '../access/authorize.ts';
+import { authorize, type ProtectedRoute } from '../access/authorize.ts';
 import { invoke } from '../invoke.ts';
 import type { Principal } from '../principal.ts';
 import { problemOf } from '../problem-of.ts';
-import { ROUTES, type Route } from '../routes.ts';
+import { ROUTES, ruleOf } from '../routes.ts';
 import type { OperationName } from '../schema/operations.ts';
 import type { Frame, FrameRefusal } from './parse-frame.ts';
 import type { FrameAnswer, FrameService } from './serve-frames.ts';
@@ -34,21 +34,16 @@ interface FramedRoute {
   readonly status: number;
   /** In the table of routes. */
   readonly index: number;
-  readonly rule: { readonly operation: string; readonly roles: Route['roles'] };
+  readonly rule: ProtectedRoute;
 }
 
 /** All but the stream of events, which has a stream of its own. */
 const FRAMED: ReadonlyMap<string, FramedRoute> = new Map(
-  ROUTES.flatMap(({ operation, status, method, path, roles }, index) =>
-    operation === 'followEvents'
-      ? []
-      : [
-          [
-            operation,
-            { operation, status, index, rule: { operation: `${method} ${path}`, roles } },
-          ],
-        ],
-  ),
+  ROUTES.flatMap((route, index) => {
+    const { operation, status } = route;
+    if (operation === 'followEvents') return [];
+    return [[operation, { operation, status, index, rule: ruleOf(route) }]];
+  }),
 );
 
 export function answerFrames(options: AnswerFramesOptions): FrameService {

@@ -2,7 +2,8 @@
  * The API over HTTP: fastify on HTTP/1.1 for the unix socket and HTTP/2 for TLS, the same routes on both.
  *
  * The order for each request: the head is judged, then who asks and whether the route is theirs, and only
- * then is the body read, within bounds and as strict JSON. The input is parsed by its schema and the host
+ * then is the body read, within bounds and as strict JSON. Every route carries its rule; one that has none
+ * is refused to everybody, and what is no route is only told to somebody. The input is parsed by its schema and the host
  * is asked. Whatever is thrown becomes problem details; what is no GhostsnapError is a defect, which is
  * told to `onDefect` and not to the caller.
  */
@@ -20,13 +21,13 @@ import { parseTraceContext } from '../../core/trace-context.ts';
 import type { Telemetry } from '../../engine/ports.ts';
 import type { CallContext } from '../../service/call-context.ts';
 import type { ServiceHost } from '../../service/host.ts';
-import { authorize } from '../access/authorize.ts';
+import { authorize, type ProtectedRoute } from '../access/authorize.ts';
 import { BodyReader, type BodyReading } from '../door/read-body.ts';
 import { judgeRequest } from '../door/request-head.ts';
 import { parseStrictJson, REQUEST_BODY } from '../door/strict-json.ts';
 import { invoke, parseFollowEvents } from '../invoke.ts';
 import type { Principal } from '../principal.ts';
-import { ROUTES, type Route } from '../routes.ts';
+import { PLAIN_ROUTES, type PlainRoute, ROUTES, type Route, ruleOf } from '../routes.ts';
 import type { OperationName } from '../schema/operations.ts';
 import { lastEventId, writeEvents } from './event-stream.ts';
 import { addFrames } from './frame-stream.ts';
@@ -61,6 +62,13 @@ export interface ApiRefusal {
 /** Streams of events that are open at once; each holds a connection's buffers. */
 const STREAMS_MAX = 2048;
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may use the route; one without it is refused to everybody. */
+    rule?: ProtectedRoute;
+  }
+}
+
 interface Asking {
   principal: Principal | null;
 }
@@ -91,20 +99,31 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
   );
   for (const [index, route] of ROUTES.entries()) addRoute(app, { route, index, options });
   addFrames(app, options, (request) => asking.get(request)?.principal ?? null);
-  app.get('/openapi.json', async (_request, reply) =>
+  addPlain(app, PLAIN_ROUTES.openApi, async (reply) =>
     reply.header('content-type', 'application/json').send(options.openApi),
   );
-  app.get('/healthz', async (_request, reply) =>
+  addPlain(app, PLAIN_ROUTES.health, async (reply) =>
     reply.code(options.stopping.aborted ? 503 : 200).send({ stopping: options.stopping.aborted }),
   );
   return app;
 }
 
+function addPlain(
+  app: FastifyInstance,
+  route: PlainRoute,
+  answer: (reply: FastifyReply) => Promise<FastifyReply>,
+): void {
+  const { method, path: url } = route;
+  const config = { rule: ruleOf(route) };
+  app.route({ method, url, config, handler: async (_request, reply) => await answer(reply) });
+}
+
 async function judge(
   request: FastifyRequest,
   reply: FastifyReply,
-  { principalOf, telemetry, stopping }: ApiServerOptions,
+  options: ApiServerOptions,
 ): Promise<FastifyReply | undefined> {
+  const { principalOf, telemetry, stopping } = options;
   const refusal = judgeRequest(request.raw, REQUEST_BODY.bytesMax);
   if (refusal !== null) {
     telemetry.count(METRIC.requestsRefused, 1);
@@ -114,8 +133,42 @@ async function judge(
   }
   // A connection that stays is told to go elsewhere with its next request.
   if (stopping.aborted && request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
-  asking.set(request, { principal: principalOf(request.raw) });
+  const principal = principalOf(request.raw);
+  asking.set(request, { principal });
+  // Before the body is read: a body costs its reader, and nobody else's is read.
+  admit(options, { request, principal, rule: ruleFor(request), tenant: null });
   return undefined;
+}
+
+const UNKNOWN = ruleOf(PLAIN_ROUTES.unknown);
+
+function ruleFor({ is404, method, routeOptions }: FastifyRequest): ProtectedRoute {
+  if (is404) return UNKNOWN;
+  const { config, url = '' } = routeOptions;
+  return config.rule ?? { operation: `${method} ${url}` };
+}
+
+/** @throws GhostsnapError NOT_PERMITTED, WORKSPACE_NOT_FOUND; it was told to `onRefusal` */
+function admit(
+  { onRefusal }: ApiServerOptions,
+  asked: {
+    readonly request: FastifyRequest;
+    readonly principal: Principal | null;
+    readonly rule: ProtectedRoute;
+    readonly tenant: string | null;
+  },
+): Principal {
+  const { request, principal, rule, tenant } = asked;
+  try {
+    authorize(principal, rule, tenant);
+  } catch (error) {
+    const { operation } = rule;
+    if (error instanceof GhostsnapError) {
+      onRefusal({ principal, operation, error, request: request.raw });
+    }
+    throw error;
+  }
+  return principal;
 }
 
 interface RouteParts {
@@ -127,33 +180,21 @@ interface RouteParts {
 function addRoute(app: FastifyInstance, { route, index, options }: RouteParts): void {
   const { host, telemetry } = options;
   const readInput = inputReader(route);
-  const rule = { operation: `${route.method} ${route.path}`, roles: route.roles };
-  const mayAsk = (request: FastifyRequest, workspace: string | null): Principal => {
-    const principal = asking.get(request)?.principal ?? null;
-    const tenant = workspace === null ? null : tenantOf(host, workspace);
-    try {
-      authorize(principal, rule, tenant);
-    } catch (error) {
-      const { operation } = rule;
-      if (error instanceof GhostsnapError) {
-        options.onRefusal({ principal, operation, error, request: request.raw });
-      }
-      throw error;
-    }
-    return principal;
-  };
+  const rule = ruleOf(route);
   app.route({
     method: route.method,
     url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    // Before the body is read: a body costs its reader, and nobody else's is read.
-    preParsing: async (request) => void mayAsk(request, null),
+    config: { rule },
     handler: async (request, reply) => {
       const startNs = telemetry.nowNs();
       using context = requestContext(request.headers, reply);
       const open = telemetry.begin(context.trace);
       const { params, query, body } = request;
       const input = readInput({ params, query, body });
-      const principal = mayAsk(request, workspaceIn(params));
+      const workspace = workspaceIn(params);
+      const tenant = workspace === null ? null : tenantOf(host, workspace);
+      const asker = asking.get(request)?.principal ?? null;
+      const principal = admit(options, { request, principal: asker, rule, tenant });
       if (route.operation === 'followEvents') {
         return await follow({ request, reply, options, principal, input, context });
       }

@@ -7,14 +7,14 @@
 import type http2 from 'node:http2';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { GhostsnapError } from '../../core/errors.ts';
-import { authorize } from '../access/authorize.ts';
 import { answerFrames } from '../frames/answer-frames.ts';
 import { serveFrames } from '../frames/serve-frames.ts';
 import type { Principal } from '../principal.ts';
+import { PLAIN_ROUTES, ruleOf } from '../routes.ts';
 import type { ApiServerOptions } from './api-server.ts';
 
 const FRAMES_TYPE = 'application/x-ndjson';
-const RULE = { operation: 'POST /v1/frames', roles: ['agent', 'operator', 'reader'] } as const;
+const RULE = ruleOf(PLAIN_ROUTES.frames);
 
 /** Streams of frames that are open at once; each may have as many frames under way as SPEC says. */
 const FRAME_STREAMS_MAX = 1024;
@@ -27,7 +27,6 @@ export function addFrames(
   let open = 0;
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const principal = principalOf(request);
-    admit(options, principal, request);
     const stream = streamOf(request, reply);
     if (open >= FRAME_STREAMS_MAX) throw tooManyStreams();
     open += 1;
@@ -43,7 +42,8 @@ export function addFrames(
   // A scope of its own: no other route takes such a body.
   app.register(async (scope) => {
     scope.addContentTypeParser(FRAMES_TYPE, async () => undefined);
-    scope.route({ method: 'POST', url: '/v1/frames', handler });
+    const { method, path: url } = PLAIN_ROUTES.frames;
+    scope.route({ method, url, config: { rule: RULE }, handler });
   });
 }
 
@@ -58,22 +58,6 @@ function framesFor(
     onRefusal: (operation, error) =>
       options.onRefusal({ principal, operation, error, request: request.raw }),
   });
-}
-
-/** @throws GhostsnapError NOT_PERMITTED */
-function admit(
-  options: ApiServerOptions,
-  principal: Principal | null,
-  request: FastifyRequest,
-): void {
-  try {
-    authorize(principal, RULE, null);
-  } catch (error) {
-    if (error instanceof GhostsnapError) {
-      options.onRefusal({ principal, operation: RULE.operation, error, request: request.raw });
-    }
-    throw error;
-  }
 }
 
 /** @throws GhostsnapError BAD_ARGUMENT over HTTP/1.1, or when these are no frames */

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { authorize, decide } from '../../../src/api/access/authorize.ts';
 import { type Principal, ROLES } from '../../../src/api/principal.ts';
-import { ROUTES } from '../../../src/api/routes.ts';
+import { PLAIN_ROUTES, ROUTES, ruleOf } from '../../../src/api/routes.ts';
 import { OPERATIONS, STREAMS } from '../../../src/api/schema/operations.ts';
 
 const TENANTS = ['blue', 'red', 'local'];
@@ -47,3 +47,14 @@ describe('the table of routes', () => {
     expect(() => authorize(null, rule, 'blue')).toThrow(/names nobody/);
   });
 });
+
+it.each(Object.entries(PLAIN_ROUTES))(
+  '%s is for every role and for nobody else',
+  (_name, route) => {
+    for (const role of ROLES) {
+      const principal: Principal = { id: 'spiffe://a.example/x', tenant: 'blue', role };
+      expect(decide(principal, ruleOf(route), null).allowed, role).toBe(true);
+    }
+    expect(decide(null, ruleOf(route), null)).toEqual({ allowed: false, reason: 'nobody' });
+  },
+);
