@@ -10,6 +10,7 @@ if (major < 24) {
   );
   process.exit(69);
 } else {
+  if (isService(process.argv.slice(2))) widenThreadPool();
   keepCompiled();
   import('../dist/program/main.js')
     .then((cli) => cli.mainOfProcess())
@@ -24,6 +25,22 @@ if (major < 24) {
         process.exit(70);
       },
     );
+}
+
+// The first word that is no option, and no value of one.
+function isService(argv) {
+  for (let at = 0; at < argv.length; at += 1) {
+    if (argv[at] === '-w' || argv[at] === '--workspace') at += 1;
+    else if (!argv[at].startsWith('-')) return argv[at] === 'serve';
+  }
+  return false;
+}
+
+// Snapshots share a commit of the file system when many threads are inside the system call at once. How
+// many there are is settled when the first of them is needed, which loading a module may already be.
+// As wide as the lane of tool calls is by default; whoever has said how many gets that many.
+function widenThreadPool() {
+  if (!process.env.UV_THREADPOOL_SIZE) process.env.UV_THREADPOOL_SIZE = '64';
 }
 
 // What Node has compiled is kept for the next start. Such a file is code that runs, so it lies in a folder

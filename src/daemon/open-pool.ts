@@ -13,6 +13,7 @@ import { GhostsnapError } from '../core/errors.ts';
 import type { Catalog } from '../engine/ports.ts';
 import type { EnginePorts } from '../engine/workspace-session.ts';
 import { createPoolFileLocks, type FileLocks } from '../locks/file-locks.ts';
+import type { ServiceLocks } from '../locks/service-locks.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { type Home, poolDirectory } from './home.ts';
 import { processTelemetry } from './process-telemetry.ts';
@@ -31,6 +32,10 @@ export interface OpenPool extends EnginePorts {
   readonly backend: Backend;
   readonly catalog: Catalog;
   readonly locks: FileLocks;
+}
+
+export interface ServicePool extends OpenPool {
+  readonly locks: ServiceLocks;
 }
 
 /** @throws GhostsnapError POOL_NOT_FOUND */
@@ -93,7 +98,7 @@ const openings = new WeakMap<OpenPool, Opening>();
  */
 export async function openServicePool(
   options: Pick<OpenPoolOptions, 'home' | 'pool'> & { readonly waitMs: number },
-): Promise<OpenPool> {
+): Promise<ServicePool> {
   const { home, pool, waitMs } = options;
   assertReachable(pool);
   const [{ holdPool }, { openGroupedCatalog }, backend] = await Promise.all([

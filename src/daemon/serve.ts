@@ -27,6 +27,7 @@ import type { ServiceHost } from '../service/host.ts';
 import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
 import type { Ledger } from '../service/ledger.ts';
 import { type Asked, EngineServiceHost } from '../service/service-host.ts';
+import type { ServiceStep } from '../service/service-step.ts';
 import { openLedger } from '../service/sqlite-ledger.ts';
 import { type ProcessTelemetry, startProcessTelemetry } from './daemon-telemetry.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
@@ -48,6 +49,8 @@ export interface ServeOptions {
   readonly onReload: (reload: () => void) => void;
   /** Where the log's lines go. */
   readonly write: (line: string) => void;
+  /** Called at each step that a crash may come after; for tests that kill it there. */
+  readonly onStep?: (step: ServiceStep) => void;
 }
 
 const MINUTE_MS = 60_000;
@@ -132,9 +135,24 @@ class Running {
     this.#notifier.notify('READY=1', 'STATUS=serving');
     const { pools, policy } = this.#config;
     log.write('info', 'serving', { pid: process.pid, pools, judging: judgingOf(policy) });
+    const looking = this.#lookAtInherited(host);
     await aborted(options.stop);
     await this.#drain(host, servers);
+    await looking;
     await this.#audit.close();
+  }
+
+  /** While it serves: the locks tell each request of what was not looked at yet. */
+  async #lookAtInherited(host: EngineServiceHost): Promise<void> {
+    const { log } = this.#parts;
+    try {
+      for (const looked of await host.lookAtInherited(this.#stopping.signal)) {
+        const level = looked.left === 0 ? 'info' : 'warn';
+        log.write(level, 'looked at what a service that died left', { ...looked });
+      }
+    } catch (error) {
+      log.error('what a service that died left was not looked at', error);
+    }
   }
 
   async #startTelemetry(): Promise<ProcessTelemetry> {
@@ -164,7 +182,8 @@ class Running {
   }
 
   #makeHost(ledger: Ledger, source: ServedWorkspaces): EngineServiceHost {
-    const { log } = this.#parts;
+    const { log, options } = this.#parts;
+    const { onStep } = options;
     const { workspaces, idempotency, arming } = this.#config;
     return new EngineServiceHost({
       ...{ ledger, source, arming },
@@ -178,6 +197,7 @@ class Running {
       answersKeptMs: idempotency.keepMinutes * MINUTE_MS,
       answersMax: idempotency.max,
       onError: (error) => log.error('something failed in the background', error),
+      ...(onStep === undefined ? {} : { onStep }),
     });
   }
 

@@ -17,7 +17,13 @@ import type { HostedWorkspace } from '../service/ledger.ts';
 import type { CloneRequest, PoolSpace, WorkspaceSource } from '../service/workspace-source.ts';
 import type { Environment, Home } from './home.ts';
 import { initWorkspace } from './init-workspace.ts';
-import { closePool, type OpenPool, openPool, openServicePool, requirePool } from './open-pool.ts';
+import {
+  closePool,
+  openPool,
+  openServicePool,
+  requirePool,
+  type ServicePool,
+} from './open-pool.ts';
 import { buildWorkspace } from './open-workspace.ts';
 import { rulesInForce } from './policy-files.ts';
 import { asPublic } from './public-edge.ts';
@@ -45,7 +51,7 @@ const POOL_WAIT_MS = 30_000;
 
 export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
   readonly #options: ServedWorkspacesOptions;
-  readonly #pools = new Map<string, OpenPool>();
+  readonly #pools = new Map<string, ServicePool>();
   readonly #judging: PolicySource;
   #ulid: Ulid | '' = '';
 
@@ -155,6 +161,19 @@ export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
     });
   }
 
+  inherited(): readonly { readonly pool: string; readonly workspaces: readonly WorkspaceId[] }[] {
+    return [...this.#pools]
+      .filter(([, { locks }]) => locks.isInherited)
+      .map(([pool, { catalog }]) => {
+        const rows = catalog.listWorkspaces().filter(({ status }) => status !== 'destroyed');
+        return { pool, workspaces: rows.map(({ workspace }) => workspace) };
+      });
+  }
+
+  allLookedAt(pool: string): void {
+    this.#pool(pool).locks.allLookedAt();
+  }
+
   pools(): readonly PoolSpace[] {
     return [...this.#pools.values()].map(({ record, backend }) => ({
       name: record.name,
@@ -181,7 +200,7 @@ export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
     return (near ?? pools[0])?.name ?? '';
   }
 
-  #pool(name: string): OpenPool {
+  #pool(name: string): ServicePool {
     const pool = this.#pools.get(name);
     if (pool !== undefined) return pool;
     throw new GhostsnapError('POOL_NOT_FOUND', `The pool ${name} is not served.`, {

@@ -12,6 +12,7 @@ import type { Principal } from '../api/principal.ts';
 import { ERROR_KINDS, type ErrorCode, type ErrorData, GhostsnapError } from '../core/errors.ts';
 import { IDEMPOTENCY_KEY_LENGTH_MAX } from '../core/limits.ts';
 import type { KeptAnswer, Ledger } from './ledger.ts';
+import type { ServiceStep } from './service-step.ts';
 
 export interface KeptAnswersOptions {
   readonly ledger: Ledger;
@@ -20,6 +21,7 @@ export interface KeptAnswersOptions {
   readonly countMax: number;
   /** An answer that could not be kept; it is given all the same. */
   readonly onError: (error: unknown) => void;
+  readonly onStep: (step: ServiceStep) => void;
 }
 
 export interface Mutation {
@@ -86,7 +88,9 @@ export class KeptAnswers {
   async #first<T>(request: string, fingerprint: string, work: () => Promise<T>): Promise<T> {
     try {
       const output = await work();
+      this.#options.onStep('answer.made');
       await this.#keep({ request, fingerprint, body: JSON.stringify({ ok: output }) });
+      this.#options.onStep('answer.kept');
       return output;
     } catch (error) {
       if (error instanceof GhostsnapError && !ERROR_KINDS[error.kind].retryable) {

@@ -58,6 +58,13 @@ export class OpenWorkspaces implements AsyncDisposable {
     }
   }
 
+  /** Opens it, so that what a crash left is ended; closed again unless it was open before. */
+  async look(row: HostedWorkspace): Promise<void> {
+    const wasOpen = this.#entries.has(row.id);
+    await this.use(row, () => undefined);
+    if (!wasOpen) this.drop(row.id);
+  }
+
   /** One that was just made, already open. */
   adopt(id: WorkspaceId, workspace: Workspace): void {
     const lastUsedMs = this.#options.monotonicMs();

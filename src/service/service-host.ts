@@ -30,7 +30,9 @@ import { type CallVerdict, type JudgingPlaces, judgeEndedCall } from './judge-en
 import { KeptAnswers } from './kept-answers.ts';
 import { type LaneBounds, Lanes } from './lanes.ts';
 import type { HostedWorkspace, Ledger } from './ledger.ts';
+import { type LookedAt, lookAtInherited } from './look-at-inherited.ts';
 import { OpenWorkspaces } from './open-workspaces.ts';
+import type { ServiceStep } from './service-step.ts';
 import { listSnapshots, takeSnapshot } from './snapshot-operations.ts';
 import { eventView, sessionViewOf, snapshotViewOf, turnViewOf } from './wire-views.ts';
 import { WorkspaceOperations } from './workspace-operations.ts';
@@ -54,6 +56,7 @@ export interface ServiceHostOptions {
   readonly policyTurn: <T>(asked: Asked<'endCall'>, turn: () => Promise<T>) => Promise<T>;
   /** What happened where nobody waits for an answer. */
   readonly onError: (error: unknown) => void;
+  readonly onStep?: (step: ServiceStep) => void;
 }
 
 type Work<Name extends OperationName> = (
@@ -76,6 +79,8 @@ const LANES = Object.fromEntries(
 const PAGE_DEFAULT = 100;
 const SWEEP_MS = 10_000;
 
+const ignoreStep = (): void => undefined;
+
 export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   readonly #options: ServiceHostOptions;
   readonly #lanes: Lanes;
@@ -88,18 +93,18 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
 
   constructor(options: ServiceHostOptions) {
     this.#options = options;
-    const { ledger, source, monotonicMs, onError } = options;
+    const { ledger, source, monotonicMs, onError, onStep = ignoreStep } = options;
     const { openMax: max, openIdleMs: idleMs } = options;
     this.#lanes = new Lanes(options.lanes, monotonicMs);
     this.#answers = new KeptAnswers({
-      ...{ ledger, nowMs: () => source.nowMs(), onError },
+      ...{ ledger, nowMs: () => source.nowMs(), onError, onStep },
       ...{ keepMs: options.answersKeptMs, countMax: options.answersMax },
     });
     this.#open = new OpenWorkspaces({ source, monotonicMs, max, idleMs, onError });
     this.#arming = new BackgroundArming({ arm: (id) => this.#arm(id), onError });
     const { templateTenants } = options;
     this.#workspaces = new WorkspaceOperations({
-      ...{ ledger, source, open: this.#open, templateTenants },
+      ...{ ledger, source, open: this.#open, templateTenants, onStep },
     });
     this.#sweeper = setInterval(() => this.#open.sweep(), SWEEP_MS);
     this.#sweeper.unref();
@@ -108,6 +113,12 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   /** Ends what a crash of the process before left of makings and deletions. Before the first request. */
   async recover(): Promise<void> {
     await this.#workspaces.recover(this.#options.onError);
+  }
+
+  /** Looks at what a service that died left in its pools. Behind requests; ends early with the signal. */
+  async lookAtInherited(signal: AbortSignal): Promise<readonly LookedAt[]> {
+    const { ledger, source, onError } = this.#options;
+    return await lookAtInherited({ ledger, source, open: this.#open, signal, onError });
   }
 
   /** For gauges. */

@@ -13,6 +13,7 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import type { HostedWorkspace, Ledger } from './ledger.ts';
 import type { OpenWorkspaces } from './open-workspaces.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import type { ServiceStep } from './service-step.ts';
 import { hostedView, snapshotViewOf } from './wire-views.ts';
 import type { WorkspaceSource } from './workspace-source.ts';
 
@@ -21,6 +22,7 @@ export interface WorkspaceOperationsOptions {
   readonly source: WorkspaceSource;
   readonly open: OpenWorkspaces;
   readonly templateTenants: () => readonly string[];
+  readonly onStep: (step: ServiceStep) => void;
 }
 
 const PAGE_DEFAULT = 100;
@@ -38,7 +40,7 @@ export class WorkspaceOperations {
     input: InputOf<'createWorkspace'>,
     by: { readonly signal: AbortSignal; readonly request: string },
   ): Promise<OutputOf<'createWorkspace'>> {
-    const { ledger, source, open } = this.#options;
+    const { ledger, source, open, onStep } = this.#options;
     const made = ledger.findByRequest(by.request);
     // Its answer was lost with the process that made it.
     if (made?.status === 'active') return hostedView(made);
@@ -46,6 +48,7 @@ export class WorkspaceOperations {
     const snapshot = await open.use(template, (workspace) => workspace.resolve(input.snapshot));
     const row = this.#newRow(principal, { template, snapshot, name: input.name ?? null });
     ledger.insert({ ...row, request: by.request });
+    onStep('create.inserted');
     try {
       const { signal } = by;
       open.adopt(row.id, await source.clone({ row, template, snapshot, signal }));
@@ -53,7 +56,9 @@ export class WorkspaceOperations {
       await this.#takeBack(row);
       throw error;
     }
+    onStep('create.cloned');
     ledger.setStatus(row.id, 'active');
+    onStep('create.active');
     return hostedView({ ...row, status: 'active' });
   }
 
@@ -87,7 +92,7 @@ export class WorkspaceOperations {
     { keep }: InputOf<'deleteWorkspace'>,
     signal: AbortSignal,
   ): Promise<OutputOf<'deleteWorkspace'>> {
-    const { ledger, open } = this.#options;
+    const { ledger, open, onStep } = this.#options;
     if (keep === 'nothing' && row.template === null) {
       throw new GhostsnapError('UNSUPPORTED_MODE', `It was there before the service: ${row.path}`, {
         hint: 'Delete it with keep "directory"; only what was made from a template goes whole.',
@@ -95,10 +100,13 @@ export class WorkspaceOperations {
       });
     }
     ledger.setStatus(row.id, 'deleting');
+    onStep('delete.marked');
     try {
       const tree = keep === 'nothing' ? 'removed' : 'kept';
       const ended = await open.use(row, (workspace) => workspace.destroy({ tree, signal }));
+      onStep('delete.destroyed');
       ledger.remove(row.id);
+      onStep('delete.removed');
       const { removedSnapshots } = ended;
       const path = keep === 'nothing' ? null : row.path;
       return { workspace: row.id, path, removedSnapshots };
@@ -160,9 +168,13 @@ export class WorkspaceOperations {
   }
 
   async #takeBack(row: HostedWorkspace): Promise<void> {
-    const { ledger, source } = this.#options;
-    if ((await source.takeBack(row)) === 'gone') ledger.remove(row.id);
-    else ledger.setStatus(row.id, 'active');
+    const { ledger, source, onStep } = this.#options;
+    if ((await source.takeBack(row)) === 'stays') {
+      ledger.setStatus(row.id, 'active');
+      return;
+    }
+    onStep('create.taken-back');
+    ledger.remove(row.id);
   }
 
   /** An engine that announced the end finishes it when it is opened; one that did not goes on as it was. */

@@ -38,6 +38,10 @@ export interface WorkspaceSource {
     path: string,
     signal: AbortSignal,
   ): Promise<Pick<HostedWorkspace, 'id' | 'path' | 'pool' | 'backend'>>;
+  /** Pools whose service before died, and every workspace that they know. */
+  inherited(): readonly { readonly pool: string; readonly workspaces: readonly WorkspaceId[] }[];
+  /** Every workspace of the pool was opened since the service holds it. */
+  allLookedAt(pool: string): void;
   /** The pools that workspaces of the service are in. */
   pools(): readonly PoolSpace[];
 }

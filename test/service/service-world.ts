@@ -1,14 +1,18 @@
 /**
  * A service on a real pool: the real program's parts in this process, asked over its real unix socket.
  */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { serve } from '../../src/daemon/serve.ts';
 import { createPool, destroyPool, type Environment, initWorkspace } from '../../src/index.ts';
 
 const POOL = 'served';
+const CHILD_STDIO: SpawnOptions = { stdio: ['ignore', 'pipe', 'inherit'] };
 const POOL_BYTES = 512 * 2 ** 20;
 
 export interface Answer {
@@ -39,6 +43,8 @@ export class ServiceWorld implements AsyncDisposable {
   #served: Promise<void> = Promise.resolve();
   #reload: () => void = () => undefined;
   #keys = 0;
+  #children: ChildProcess[] = [];
+  readonly #noted = new EventEmitter();
 
   private constructor(base: string) {
     this.base = base;
@@ -86,9 +92,7 @@ export class ServiceWorld implements AsyncDisposable {
         this.#reload = reload;
       },
       write: (line) => {
-        const entry = JSON.parse(line) as Record<string, unknown>;
-        this.log.push(entry);
-        if (entry.message === 'serving') ready.resolve();
+        if (this.#note(line).message === 'serving') ready.resolve();
       },
     });
     await Promise.race([ready.promise, this.#served]);
@@ -101,6 +105,67 @@ export class ServiceWorld implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#served;
+  }
+
+  /**
+   * Another life of the service, in a process of its own. This process's one must have been stopped.
+   * @param killAt a step at which it kills itself
+   * @returns once it serves, or has killed itself before it did
+   */
+  async startChild(killAt = ''): Promise<ChildProcess> {
+    const program = join(import.meta.dirname, 'serve-child.ts');
+    const argv = [program, this.base, this.configFile, killAt];
+    return await this.#serving(spawn(process.execPath, argv, CHILD_STDIO));
+  }
+
+  /** As a person starts it. @param env in addition */
+  async launch(env: Readonly<Record<string, string>> = {}): Promise<ChildProcess> {
+    const program = join(import.meta.dirname, '../../bin/ghostsnap.js');
+    const argv = [program, 'serve', '--config', this.configFile];
+    const { UV_THREADPOOL_SIZE: _unset, ...rest } = this.environment.env;
+    const options: SpawnOptions = {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...rest, ...env },
+    };
+    return await this.#serving(spawn(process.execPath, argv, options));
+  }
+
+  async #serving(child: ChildProcess): Promise<ChildProcess> {
+    this.#children.push(child);
+    const lines = createInterface({ input: (child.stdout ?? child.stderr)! });
+    const ended = once(child, 'exit');
+    const serving = new Promise<void>((resolve) => {
+      lines.on('line', (line) => {
+        if (this.#note(line).message === 'serving') resolve();
+      });
+    });
+    await Promise.race([serving, ended]);
+    return child;
+  }
+
+  /** A child that was killed, or is killed now. @returns its exit code; null: by a signal */
+  async ended(child: ChildProcess, signal?: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    if (child.exitCode === null && child.signalCode === null) {
+      const exit = once(child, 'exit');
+      if (signal !== undefined) child.kill(signal);
+      await exit;
+    }
+    return child.exitCode;
+  }
+
+  #note(line: string): Record<string, unknown> {
+    const entry = JSON.parse(line) as Record<string, unknown>;
+    this.log.push(entry);
+    this.#noted.emit(String(entry.message), entry);
+    return entry;
+  }
+
+  /** The first entry with this message, when there is one. */
+  async logged(message: string): Promise<Record<string, unknown>> {
+    const known = this.log.find((entry) => entry.message === message);
+    if (known !== undefined) return known;
+    const [entry] = await once(this.#noted, message);
+    return entry as Record<string, unknown>;
   }
 
   newKey(): string {
@@ -156,6 +221,7 @@ export class ServiceWorld implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+    for (const child of this.#children) await this.ended(child, 'SIGKILL');
     rmSync(join(this.base, 'home', 'workspaces'), { recursive: true, force: true });
     await destroyPool({ name: POOL, environment: this.environment, force: 'yes' });
     rmSync(this.base, { recursive: true, force: true });

@@ -3,9 +3,9 @@
  *
  * The order for each request: the head is judged, then who asks and whether the route is theirs, and only
  * then is the body read, within bounds and as strict JSON. Every route carries its rule; one that has none
- * is refused to everybody, and what is no route is only told to somebody. The input is parsed by its schema and the host
- * is asked. Whatever is thrown becomes problem details; what is no GhostsnapError is a defect, which is
- * told to `onDefect` and not to the caller.
+ * is refused to everybody, and what is no route is only told to somebody. The input is parsed by its
+ * schema and the host is asked. Whatever is thrown becomes problem details; what is no GhostsnapError is
+ * a defect, which is told to `onDefect` and not to the caller.
  */
 
 import type http from 'node:http';
