@@ -106,6 +106,10 @@ export const ROUTES: readonly Route[] = [
     summary: 'Record what a person asked an agent.',
   },
   {
+    ...{ ...reads, operation: 'listPrompts', path: `${WORKSPACE}/prompts` },
+    summary: 'List what was asked, newest first.',
+  },
+  {
     ...{ ...acts, operation: 'beginCall', path: `${WORKSPACE}/calls`, lane: 'call', status: 201 },
     summary: 'Begin a tool call: on the answer its snapshot is durable and the tool may run.',
   },
@@ -122,8 +126,17 @@ export const ROUTES: readonly Route[] = [
     summary: 'Show a tool call.',
   },
   {
+    ...{ ...reads, operation: 'listUnattributed', path: `${WORKSPACE}/unattributed` },
+    summary: 'List snapshots before which something changed without a tool call, newest first.',
+  },
+  {
     ...{ ...acts, operation: 'undoCall', path: `${WORKSPACE}/calls/{call}/undo`, lane: 'turn' },
     summary: 'Take back what one tool call did, and keep what came later.',
+  },
+  {
+    ...{ ...reads, operation: 'planUndoCall', path: `${WORKSPACE}/calls/{call}/undo` },
+    lane: 'bulk',
+    summary: 'Say what taking a tool call back would do.',
   },
   {
     ...{ ...acts, operation: 'takeSnapshot', path: `${WORKSPACE}/snapshots`, lane: 'call' },
@@ -158,6 +171,14 @@ export const ROUTES: readonly Route[] = [
     summary: 'List what turns one state into another, a page at a time.',
   },
   {
+    ...{ ...reads, operation: 'listUncovered', path: `${WORKSPACE}/uncovered`, lane: 'bulk' },
+    summary: 'Look through the live tree for what snapshots do not hold.',
+  },
+  {
+    ...{ ...reads, operation: 'planTurn', path: `${WORKSPACE}/plan`, lane: 'bulk' },
+    summary: 'Say what a rollback, restore, undo or redo would do, a page at a time.',
+  },
+  {
     ...{ ...acts, operation: 'rollback', path: `${WORKSPACE}/rollback`, lane: 'turn' },
     summary: 'Turn the whole workspace back to a snapshot.',
   },
@@ -172,6 +193,10 @@ export const ROUTES: readonly Route[] = [
   {
     ...{ ...acts, operation: 'redo', path: `${WORKSPACE}/redo`, lane: 'turn' },
     summary: 'Go forward again.',
+  },
+  {
+    ...{ ...reads, operation: 'listOperations', path: `${WORKSPACE}/operations` },
+    summary: 'List rollbacks, restores, undos and redos, newest first.',
   },
   {
     ...{ ...acts, operation: 'prune', path: `${WORKSPACE}/retention`, lane: 'bulk' },

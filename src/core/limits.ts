@@ -126,6 +126,9 @@ export const API_CURSOR_LENGTH_MAX = 24_576;
 /** Paths that one diff may be limited to: each is looked for on its own. */
 export const DIFF_PATHS_MAX = 256;
 
+/** Snapshots that one request names to be deleted: their names fit its body. */
+export const PRUNE_SNAPSHOTS_MAX = 256;
+
 /** Paths that one restore names; more are the whole tree's rollback. */
 export const RESTORE_PATHS_MAX = 256;
 

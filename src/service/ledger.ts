@@ -39,6 +39,8 @@ export interface Ledger extends Disposable {
     tenant: string,
     query: { readonly after: WorkspaceId | null; readonly limit: number },
   ): readonly HostedWorkspace[];
+  /** null: the tenant has none of this name. */
+  findByName(tenant: string, name: string): HostedWorkspace | null;
   count(tenant: string): number;
   findByRequest(request: string): HostedWorkspace | null;
   /** Those whose making or deletion has not ended. */

@@ -23,7 +23,7 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import { BackgroundArming } from './background-arming.ts';
 import type { CallContext } from './call-context.ts';
 import { beginCall, endCall, getCall, listCalls } from './call-operations.ts';
-import { diffPage } from './diff-page.ts';
+import { diffPage, planPage } from './diff-page.ts';
 import { EventFeed } from './event-feed.ts';
 import type { ServiceHost } from './host.ts';
 import { type CallVerdict, type JudgingPlaces, judgeEndedCall } from './judge-ended-call.ts';
@@ -34,7 +34,14 @@ import { type LookedAt, lookAtInherited } from './look-at-inherited.ts';
 import { OpenWorkspaces } from './open-workspaces.ts';
 import type { ServiceStep } from './service-step.ts';
 import { listSnapshots, takeSnapshot } from './snapshot-operations.ts';
-import { eventView, sessionViewOf, snapshotViewOf, turnViewOf } from './wire-views.ts';
+import {
+  eventView,
+  sessionViewOf,
+  snapshotViewOf,
+  turnRecordOf,
+  turnViewOf,
+  uncoveredViews,
+} from './wire-views.ts';
 import { WorkspaceOperations } from './workspace-operations.ts';
 import type { WorkspaceSource } from './workspace-source.ts';
 
@@ -213,6 +220,11 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       prompt: await workspace.submitPrompt(input),
     }));
 
+  listPrompts = (...[principal, input, context]: Of<'listPrompts'>) =>
+    this.#read({ name: 'listPrompts', principal, input, context }, (workspace) => ({
+      prompts: workspace.listPrompts({ limit: input.limit ?? PAGE_DEFAULT }).map((p) => ({ ...p })),
+    }));
+
   beginCall = (...[principal, input, context]: Of<'beginCall'>) => {
     this.#arming.takeBack(input.workspace);
     return this.#change({ name: 'beginCall', principal, input, context }, (workspace) =>
@@ -244,16 +256,34 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       getCall(workspace, input),
     );
 
+  listUnattributed = (...[principal, input, context]: Of<'listUnattributed'>) =>
+    this.#read({ name: 'listUnattributed', principal, input, context }, (workspace) => {
+      const found = workspace.listUnattributed(input.limit ?? PAGE_DEFAULT);
+      return { unattributed: found.map((one) => ({ ...one })) };
+    });
+
   undoCall = (...[principal, input, context]: Of<'undoCall'>) =>
     this.#change({ name: 'undoCall', principal, input, context }, async (workspace) => {
       const { conflicts } = input;
       const { signal } = context;
-      return turnViewOf(
-        await workspace.undoCall(input.call, {
-          ...(conflicts === 'partial' ? { conflicts } : {}),
-          signal,
-        }),
-      );
+      const undone = await workspace.undoCall(input.call, {
+        ...(conflicts === 'partial' ? { conflicts } : {}),
+        signal,
+      });
+      const left = undone.conflicts.map((one) => ({ ...one }));
+      return { ...turnViewOf(undone), call: undone.call, conflicts: left };
+    });
+
+  planUndoCall = (...[principal, input, context]: Of<'planUndoCall'>) =>
+    this.#read({ name: 'planUndoCall', principal, input, context }, async (workspace) => {
+      const { signal } = context;
+      const plan = await workspace.planUndoCall(input.call, { signal });
+      return {
+        call: plan.call,
+        overlaps: [...plan.overlaps],
+        steps: plan.steps.map((step) => ({ ...step })),
+        conflicts: plan.conflicts.map((one) => ({ ...one })),
+      };
     });
 
   takeSnapshot = (...[principal, input, context]: Of<'takeSnapshot'>) =>
@@ -291,6 +321,16 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       diffPage(workspace, input, context.signal),
     );
 
+  listUncovered = (...[principal, input, context]: Of<'listUncovered'>) =>
+    this.#read({ name: 'listUncovered', principal, input, context }, async (workspace) => ({
+      uncovered: uncoveredViews((await workspace.status()).uncovered),
+    }));
+
+  planTurn = (...[principal, input, context]: Of<'planTurn'>) =>
+    this.#read({ name: 'planTurn', principal, input, context }, (workspace) =>
+      planPage(workspace, input, context.signal),
+    );
+
   rollback = (...[principal, input, context]: Of<'rollback'>) =>
     this.#change({ name: 'rollback', principal, input, context }, async (workspace) => {
       const { mode } = input;
@@ -314,14 +354,24 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       turnViewOf(await workspace.redo({ signal: context.signal, trace: context.trace })),
     );
 
+  listOperations = (...[principal, input, context]: Of<'listOperations'>) =>
+    this.#read({ name: 'listOperations', principal, input, context }, (workspace) => ({
+      operations: workspace.operations(input.limit ?? PAGE_DEFAULT).map(turnRecordOf),
+    }));
+
   prune = (...[principal, input, context]: Of<'prune'>) =>
     this.#change({ name: 'prune', principal, input, context }, async (workspace) => {
       const { signal } = context;
-      const { decisions, deleted } = await workspace.prune({
+      const { snapshots: specs } = input;
+      const { decisions, deleted, durationMs, unfinished } = await workspace.prune({
         apply: input.act === 'apply',
         signal,
+        ...(specs === undefined ? {} : { specs }),
       });
-      return { decisions: decisions.map((one) => ({ ...one })), deleted: [...deleted] };
+      return {
+        decisions: decisions.map((one) => ({ ...one })),
+        ...{ deleted: [...deleted], durationMs, unfinished },
+      };
     });
 
   getUsage = async (...[principal]: Of<'getUsage'>) => this.#workspaces.usage(principal);

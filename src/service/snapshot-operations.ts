@@ -13,12 +13,8 @@ export async function takeSnapshot(
   input: InputOf<'takeSnapshot'>,
   { signal, trace }: CallContext,
 ): Promise<OutputOf<'takeSnapshot'>> {
-  const { label } = input;
-  const taken = await workspace.snapshot({
-    signal,
-    trace,
-    ...(label === undefined ? {} : { label }),
-  });
+  const { label = null, tool = null, session = null, call = null } = input;
+  const taken = await workspace.snapshot({ signal, trace, label, tool, session, call });
   const { durationMs, adopted } = taken;
   const snapshot = snapshotViewOf(workspace.show(taken.id));
   return { snapshot, durationMs, adopted, uncovered: uncoveredViews(taken.uncovered) };
@@ -26,9 +22,9 @@ export async function takeSnapshot(
 
 export function listSnapshots(
   workspace: Workspace,
-  { cursor, limit = PAGE_DEFAULT }: InputOf<'listSnapshots'>,
+  { before: first, cursor, limit = PAGE_DEFAULT }: InputOf<'listSnapshots'>,
 ): OutputOf<'listSnapshots'> {
-  const before = cursor === undefined ? undefined : decodeCursor(cursor, parseId);
+  const before = cursor === undefined ? first : decodeCursor(cursor, parseId);
   const found = workspace.list({
     limit: limit + 1,
     ...(before === undefined ? {} : { before }),

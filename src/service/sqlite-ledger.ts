@@ -108,6 +108,11 @@ class SqliteLedger implements Ledger {
     return this.#all(sql, tenant, query.after ?? '', query.limit);
   }
 
+  findByName(tenant: string, name: string): HostedWorkspace | null {
+    const sql = 'SELECT * FROM workspaces WHERE tenant = ? AND name = ?';
+    return hosted(this.#get(sql, tenant, name));
+  }
+
   count(tenant: string): number {
     const row = this.#get('SELECT count(*) AS n FROM workspaces WHERE tenant = ?', tenant);
     return Number(row?.n ?? 0);

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { beginCallOutput, callView, sessionView } from '../api/schema/calls.ts';
 import type { EventView } from '../api/schema/operations.ts';
 import type { changeView, snapshotView } from '../api/schema/snapshots.ts';
-import type { turnView } from '../api/schema/turns.ts';
+import type { turnRecordView, turnView } from '../api/schema/turns.ts';
 import type { workspaceView } from '../api/schema/workspaces.ts';
 import type { UncoveredPath } from '../backend/backend.ts';
 import type { Event } from '../core/event.ts';
@@ -11,6 +11,7 @@ import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
 import type { BegunCall, CallInfo, SessionInfo } from '../engine/call-results.ts';
+import type { OperationRow } from '../engine/ports.ts';
 import type { SnapshotInfo, TurnResult } from '../engine/results.ts';
 import type { HostedWorkspace } from './ledger.ts';
 
@@ -67,10 +68,21 @@ export function turnViewOf(result: TurnResult): TurnView {
   };
 }
 
+export function turnRecordOf(row: OperationRow): z.output<typeof turnRecordView> {
+  const { token: _, startedAtMs, endedAtMs, paths, ...rest } = row;
+  return {
+    ...rest,
+    startedAt: new Date(startedAtMs).toISOString(),
+    endedAt: endedAtMs === null ? null : new Date(endedAtMs).toISOString(),
+    paths: [...paths],
+  };
+}
+
 export function changeViewOf(change: TreeChange): ChangeView {
   return {
     path: shown(change.path),
     kind: change.kind,
+    ...(change.oldPath === undefined ? {} : { oldPath: shown(change.oldPath) }),
     fields: [...change.fields],
     from: entryViewOf(change.from),
     to: entryViewOf(change.to),

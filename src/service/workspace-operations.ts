@@ -120,8 +120,12 @@ export class WorkspaceOperations {
 
   list(
     principal: Principal,
-    { cursor, limit = PAGE_DEFAULT }: InputOf<'listWorkspaces'>,
+    { name, cursor, limit = PAGE_DEFAULT }: InputOf<'listWorkspaces'>,
   ): OutputOf<'listWorkspaces'> {
+    if (name !== undefined) {
+      const row = this.#options.ledger.findByName(principal.tenant, name);
+      return { workspaces: row === null ? [] : [hostedView(row)], nextCursor: null };
+    }
     const after = cursor === undefined ? null : decodeCursor(cursor, parseId);
     const found = this.#options.ledger.list(principal.tenant, { after, limit: limit + 1 });
     const workspaces = found.slice(0, limit).map(hostedView);
@@ -132,9 +136,11 @@ export class WorkspaceOperations {
   status(workspace: Workspace, row: HostedWorkspace): OutputOf<'getWorkspace'> {
     const summary = workspace.summary();
     const { snapshots, newest, pinned, canUndo, canRedo, callsInFlight, lastSequence } = summary;
+    const { poolRoot, poolTotalBytes, poolFreeBytes } = summary;
     return {
       ...hostedView(row),
       ...{ snapshots, pinned, canUndo, canRedo, callsInFlight, lastSequence },
+      ...{ poolRoot, poolTotalBytes, poolFreeBytes },
       newest: newest === null ? null : snapshotViewOf(newest),
     };
   }

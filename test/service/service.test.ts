@@ -1,5 +1,5 @@
 /** The service as a platform uses it: real pool, real program parts, real HTTP over the unix socket. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -224,6 +224,105 @@ describe('the events of a workspace', () => {
     const events = await followed.until((event) => event.data.call === begun.call);
     expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => 4 + index));
     expect(events.at(-1)?.type).toBe('call.begun');
+  });
+});
+
+describe('what a turn would do', () => {
+  it('is said a page at a time, for one target, and nothing is done', async () => {
+    const { id, path } = await world.workspace();
+    const at = `/v1/workspaces/${id}`;
+    for (const name of ['one', 'two', 'three']) writeFileSync(join(path, name), name);
+    const seen: string[] = [];
+    for (let cursor = ''; ; ) {
+      const answer = await world.ask('GET', `${at}/plan?kind=rollback&target=@&limit=2${cursor}`);
+      const page = output('planTurn', answer);
+      expect(page).toMatchObject({ mode: expect.any(String), modeReason: expect.any(String) });
+      seen.push(...page.changes.map((change) => `${change.kind} ${change.path}`));
+      if (page.nextCursor === null) break;
+      cursor = `&cursor=${page.nextCursor}`;
+      // What "@" means now is no matter of the plan that was begun.
+      await world.ask('POST', `${at}/snapshots`, { body: {} });
+    }
+    expect(seen).toEqual(['metadata .', 'deleted one', 'deleted three', 'deleted two']);
+    expect(existsSync(join(path, 'one'))).toBe(true);
+  });
+
+  it('is said of undo, of paths and of a tool call, and of nothing that makes no sense', async () => {
+    const { id, path } = await world.workspace();
+    const at = `/v1/workspaces/${id}`;
+    const begun = output('beginCall', await world.begin(id, 'k'));
+    writeFileSync(join(path, 'src', 'a.txt'), 'changed');
+    await world.ask('POST', `${at}/calls/${begun.call}/end`, { body: { outcome: 'ok' } });
+    const undo = output('planTurn', await world.ask('GET', `${at}/plan?kind=undo`));
+    expect(undo.target).toBe(begun.snapshot);
+    const restore = `${at}/plan?kind=restore&target=@&paths=src`;
+    const changed = output('planTurn', await world.ask('GET', restore)).changes;
+    expect(changed).toMatchObject([{ kind: 'modified', path: 'src/a.txt' }]);
+    const call = await world.ask('GET', `${at}/calls/${begun.call}/undo`);
+    expect(output('planUndoCall', call).steps).toMatchObject([{ path: 'src/a.txt' }]);
+    for (const query of [
+      ...['kind=rollback', 'kind=restore&target=@', 'kind=undo&target=@', 'kind=redo&paths=src'],
+      'kind=rollback&target=@&paths=src',
+    ]) {
+      expectProblem(await world.ask('GET', `${at}/plan?${query}`), 'BAD_ARGUMENT');
+    }
+    const undone = await world.ask('POST', `${at}/calls/${begun.call}/undo`, { body: {} });
+    expect(output('undoCall', undone)).toMatchObject({ call: begun.call, conflicts: [] });
+    const { operations } = output('listOperations', await world.ask('GET', `${at}/operations`));
+    expect(operations).toMatchObject([{ kind: 'undo-call', outcome: 'completed' }]);
+  });
+});
+
+describe('what there is to see', () => {
+  it('is found by name, with what it is taken before, asked and not covered', async () => {
+    const { id, path } = await world.workspace('sought');
+    const named = output('listWorkspaces', await world.ask('GET', '/v1/workspaces?name=sought'));
+    expect(named.workspaces.map(({ workspace }) => workspace)).toEqual([id]);
+    const none = output('listWorkspaces', await world.ask('GET', '/v1/workspaces?name=nobody'));
+    expect(none.workspaces).toEqual([]);
+    const at = `/v1/workspaces/${id}`;
+    const before = { tool: 'Bash', session: 's', call: 'c' };
+    const taken = await world.ask('POST', `${at}/snapshots`, { body: before });
+    const { snapshot } = output('takeSnapshot', taken);
+    expect(snapshot).toMatchObject(before);
+    const older = `${at}/snapshots?before=${snapshot.id}&limit=1`;
+    const [first] = output('listSnapshots', await world.ask('GET', older)).snapshots;
+    expect(first?.id).toBe(snapshot.parent);
+    const asked = { session: 's', harness: 'test', text: 'edit it' };
+    await world.ask('POST', `${at}/prompts`, { body: asked });
+    const { prompts } = output('listPrompts', await world.ask('GET', `${at}/prompts`));
+    expect(prompts).toMatchObject([{ session: 's', text: 'edit it' }]);
+    output('listUnattributed', await world.ask('GET', `${at}/unattributed`));
+    const socket = http.createServer().listen(join(path, 'socket'));
+    const looked = await world.ask('GET', `${at}/uncovered`);
+    expect(output('listUncovered', looked).uncovered).toEqual([
+      { path: 'socket', reason: 'socket' },
+    ]);
+    socket.close();
+  });
+
+  it('is a renamed path, where that is asked for, and no difference of times alone', async () => {
+    const { id, path } = await world.workspace();
+    renameSync(join(path, 'src', 'a.txt'), join(path, 'src', 'b.txt'));
+    const diff = `/v1/workspaces/${id}/diff?from=@`;
+    const asked = await world.ask('GET', `${diff}&renames=true&mtimes=false`);
+    expect(output('diff', asked)).toMatchObject({
+      changes: [{ kind: 'renamed', path: 'src/b.txt', oldPath: 'src/a.txt' }],
+      renamesSkipped: false,
+    });
+    const plain = output('diff', await world.ask('GET', diff));
+    expect(plain.changes.map(({ kind }) => kind)).toEqual(['metadata', 'deleted', 'added']);
+  });
+
+  it('is deleted by name, a snapshot that no rule would drop included', async () => {
+    const { id } = await world.workspace();
+    const at = `/v1/workspaces/${id}`;
+    const label = { label: 'doomed' };
+    const taken = await world.ask('POST', `${at}/snapshots`, { body: label });
+    const { snapshot } = output('takeSnapshot', taken);
+    const body = { act: 'apply', snapshots: ['doomed'] };
+    const pruned = output('prune', await world.ask('POST', `${at}/retention`, { body }));
+    expect(pruned).toMatchObject({ deleted: [snapshot.id], unfinished: null });
   });
 });
 

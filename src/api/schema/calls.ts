@@ -54,6 +54,19 @@ export const submitPromptInput = z.strictObject({
 });
 export const submitPromptOutput = z.strictObject({ prompt: promptId });
 
+export const listPromptsInput = z.strictObject({
+  workspace: workspaceId,
+  limit: pageLimit.optional(),
+});
+/** Newest first. */
+export const listPromptsOutput = z.strictObject({
+  prompts: z.array(
+    z
+      .strictObject({ prompt: promptId, session: z.string(), text: z.string(), at: instant })
+      .meta({ id: 'Prompt' }),
+  ),
+});
+
 const outcome = z.enum(['ok', 'failed', 'unknown']);
 
 export const beginCallInput = z.strictObject({
@@ -164,6 +177,19 @@ export const listCallsOutput = z.strictObject({
   /** Newest first. */
   calls: z.array(callView),
   nextCursor,
+});
+
+export const listUnattributedInput = z.strictObject({
+  workspace: workspaceId,
+  limit: pageLimit.optional(),
+});
+/** Snapshots before which something changed that no call did, newest first. */
+export const listUnattributedOutput = z.strictObject({
+  unattributed: z.array(
+    z
+      .strictObject({ snapshot: snapshotId, since: callId, at: instant })
+      .meta({ id: 'Unattributed' }),
+  ),
 });
 
 export const oneCallInput = z.strictObject({ workspace: workspaceId, call: callId });

@@ -1,13 +1,15 @@
 /** Snapshots, what differs between them, and keeping them. */
 import { z } from 'zod';
-import { DIFF_PATHS_MAX } from '../../core/limits.ts';
+import { DIFF_PATHS_MAX, PRUNE_SNAPSHOTS_MAX } from '../../core/limits.ts';
 import {
   count,
   cursor,
   durationMs,
   instant,
   labelText,
+  name,
   nextCursor,
+  operationId,
   pageLimit,
   pathText,
   snapshotId,
@@ -34,6 +36,10 @@ export const uncoveredView = z.strictObject({ path: z.string(), reason: z.string
 export const takeSnapshotInput = z.strictObject({
   workspace: workspaceId,
   label: labelText.optional(),
+  /** What it is taken before: kept with it, for people. */
+  tool: name.optional(),
+  session: name.optional(),
+  call: name.optional(),
 });
 export const takeSnapshotOutput = z.strictObject({
   snapshot: snapshotView,
@@ -45,6 +51,8 @@ export const takeSnapshotOutput = z.strictObject({
 
 export const listSnapshotsInput = z.strictObject({
   workspace: workspaceId,
+  /** Older ones than this alone; a cursor goes on from there. */
+  before: snapshotId.optional(),
   limit: pageLimit.optional(),
   cursor: cursor.optional(),
 });
@@ -90,6 +98,8 @@ export const changeView = z
   .strictObject({
     path: z.string(),
     kind: z.enum(['added', 'deleted', 'modified', 'metadata', 'type', 'renamed', 'uncovered']),
+    /** Of a renamed path. */
+    oldPath: z.string().optional(),
     fields: z.array(z.enum(['mode', 'owner', 'mtime', 'xattrs', 'links'])),
     from: entryView.nullable(),
     to: entryView.nullable(),
@@ -103,6 +113,10 @@ export const diffInput = z.strictObject({
   /** A snapshot, or `live` for the tree as it is. */
   to: snapshotSpec.default('live'),
   paths: z.array(pathText).max(DIFF_PATHS_MAX).optional(),
+  /** false: paths that differ in their time alone are left out. */
+  mtimes: z.boolean().default(true),
+  /** A deleted and an added path that are the same thing come as one, at its new path. */
+  renames: z.boolean().default(false),
   limit: pageLimit.optional(),
   cursor: cursor.optional(),
 });
@@ -114,17 +128,27 @@ export const diffOutput = z.strictObject({
    * pages, and each page is right for the moment it was made.
    */
   changes: z.array(changeView),
+  /** Renames were asked for, but there were too many changes to find them. */
+  renamesSkipped: z.boolean(),
   nextCursor,
 });
+
+/** What snapshots do not hold, by a look through the live tree. */
+export const listUncoveredOutput = z.strictObject({ uncovered: z.array(uncoveredView) });
 
 export const pruneInput = z.strictObject({
   workspace: workspaceId,
   /** `plan` says what would go and why. */
   act: z.enum(['plan', 'apply']).default('plan'),
+  /** Exactly these, whatever the rules say. */
+  snapshots: z.array(snapshotSpec).min(1).max(PRUNE_SNAPSHOTS_MAX).optional(),
 });
 export const pruneOutput = z.strictObject({
   decisions: z.array(z.strictObject({ id: snapshotId, keep: z.boolean(), rule: z.string() })),
   deleted: z.array(snapshotId),
+  durationMs,
+  /** A turn that could not be ended yet, mostly for want of room. */
+  unfinished: z.strictObject({ operation: operationId, reason: z.string() }).nullable(),
 });
 
 export const usageInput = z.strictObject({});

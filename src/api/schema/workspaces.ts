@@ -44,6 +44,8 @@ export const adoptWorkspaceInput = z.strictObject({
 });
 
 export const listWorkspacesInput = z.strictObject({
+  /** The one of this name alone. */
+  name: workspaceName.optional(),
   limit: pageLimit.optional(),
   cursor: cursor.optional(),
 });
@@ -64,6 +66,10 @@ export const workspaceStatus = z
     canRedo: z.boolean(),
     callsInFlight: count,
     lastSequence: sequenceNumber,
+    /** Where its snapshots are, on the service's host. */
+    poolRoot: z.string(),
+    poolTotalBytes: count,
+    poolFreeBytes: count,
   })
   .meta({ id: 'WorkspaceStatus' });
 
