@@ -12,6 +12,7 @@ import type { Workspace, WorkspaceInfo } from '../engine/workspace-api.ts';
 import type { Composition, Environment } from './composition.ts';
 import { abortReason, catchInterrupt } from './interrupt.ts';
 import type { Output } from './output.ts';
+import type { RemoteWorkspace } from './remote/remote-workspace.ts';
 
 export interface CliContext {
   readonly output: Output;
@@ -31,6 +32,7 @@ export interface CommandModule {
 /** Options that every command with a workspace understands. */
 export interface WorkspaceOptions {
   readonly workspace?: string;
+  readonly server?: string;
   readonly json?: true;
 }
 
@@ -40,6 +42,46 @@ export function workspaceOption(command: Command): Command {
 
 export function jsonOption(command: Command): Command {
   return command.option('--json', 'print the result as JSON');
+}
+
+/** Options of a command that a service carries out as well. */
+export function targetOptions(command: Command): Command {
+  return serverOption(workspaceOption(jsonOption(command)));
+}
+
+export function serverOption(command: Command): Command {
+  return command.option('--server <url>', 'ask the service at URL, where -w is a name or an id');
+}
+
+/** The service that is to be asked; null: this machine. */
+export function askedServer(
+  { environment }: CliContext,
+  { server }: Pick<WorkspaceOptions, 'server'>,
+): string | null {
+  return server ?? (environment.env.GHOSTSNAP_SERVER || null);
+}
+
+/**
+ * What a command works on: a workspace of this machine, or one of a service. Methods have the same names
+ * and give the same; what the one gives at once the other gives soon, so a command awaits it.
+ */
+export type CommandTarget = Workspace | RemoteWorkspace;
+
+export function isRemote(target: CommandTarget): target is RemoteWorkspace {
+  return 'followCalls' in target;
+}
+
+/** `withWorkspace`, or the same with the workspace of the service that is asked. */
+export async function withTarget<T>(
+  context: CliContext,
+  options: WorkspaceOptions & { readonly readOnly?: 'yes' | 'no' },
+  work: (target: CommandTarget, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const server = askedServer(context, options);
+  if (server === null) return await withWorkspace(context, options, work);
+  // On use: what runs before each tool call of an agent loads nothing of the network.
+  const { withRemoteWorkspace } = await import('./remote/with-remote.ts');
+  return await withRemoteWorkspace(context, { ...options, server }, work);
 }
 
 /**
@@ -102,14 +144,17 @@ export function summarizeList(items: readonly string[]): string {
 
 /**
  * Paths as typed, for the API: relative to the current directory while that is inside the
- * workspace, else to the workspace. The API understands the escapes of printed paths, so the part
- * that comes from the current directory is escaped and the rest is passed on as typed.
+ * workspace, else, and on a service always, to the workspace. The API understands the escapes of
+ * printed paths, so the part that comes from the current directory is escaped and the rest is
+ * passed on as typed.
  */
 export function typedPaths(
   context: CliContext,
-  info: WorkspaceInfo,
+  target: CommandTarget,
   paths: readonly string[],
 ): readonly string[] {
+  if (isRemote(target)) return paths;
+  const { info } = target;
   const inside = insideWorkspace(context.environment.cwd, info);
   if (inside === '') return paths;
   const below = displayPath(rawFromText(inside));

@@ -4,13 +4,12 @@
  */
 import type { Command } from 'commander';
 import type { RollbackRequest, TurnResult } from '../engine/results.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
 import {
   type CliContext,
-  jsonOption,
+  type CommandTarget,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from './cli-context.ts';
 import { noteIfLeftBehind } from './left-behind.ts';
 import { progressBar } from './progress-bar.ts';
@@ -39,7 +38,7 @@ export function registerWalk(
   direction: 'undo' | 'redo',
 ): void {
   if (direction === 'undo') program.option('--yes', 'go one state back and do not ask');
-  workspaceOption(jsonOption(program))
+  targetOptions(program)
     .option('--dry-run', 'print what would happen and change nothing')
     .addHelpText('after', HELP[direction])
     .action((_: Options, self: Command) =>
@@ -59,7 +58,7 @@ async function walk(
 ): Promise<void> {
   const { output } = context;
   const format = options.json === true ? 'json' : 'text';
-  await withWorkspace(context, options, async (workspace, signal) => {
+  await withTarget(context, options, async (workspace, signal) => {
     if (options.dryRun === true) {
       await printPlan(output, await workspace.planWalk(direction, { signal }), format);
       return;
@@ -75,7 +74,7 @@ async function walk(
 }
 
 function turn(
-  workspace: Workspace,
+  workspace: CommandTarget,
   to: {
     readonly direction: 'undo' | 'redo';
     readonly chosen: string | null;
@@ -90,7 +89,7 @@ function turn(
 /** null: the state that undo goes to by itself. Loaded on use: most undos ask nobody. */
 async function pick(
   context: CliContext,
-  workspace: Workspace,
+  workspace: CommandTarget,
   signal: AbortSignal,
 ): Promise<string | null> {
   const { target } = await workspace.planWalk('undo', { signal });

@@ -9,9 +9,8 @@ import { createChangeCounter } from '../core/change-stats.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import type { SnapshotInfo } from '../engine/results.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
 import { planLine, summaryLine } from './change-lines.ts';
-import type { CliContext } from './cli-context.ts';
+import type { CliContext, CommandTarget } from './cli-context.ts';
 import { formatAge } from './human-units.ts';
 import { printableLine } from './printable-text.ts';
 
@@ -32,15 +31,15 @@ type Answer = 'go' | 'diff' | 'other' | 'no';
  */
 export async function pickSnapshot(
   context: CliContext,
-  workspace: Workspace,
+  workspace: CommandTarget,
   first?: SnapshotId,
 ): Promise<string> {
-  const listed = workspace.list({ limit: LISTED_MAX });
+  const listed = await workspace.list({ limit: LISTED_MAX });
   if (context.environment.isTty !== true) throw needsName(listed);
   const snapshots =
     first === undefined
       ? listed
-      : [workspace.show(first), ...listed.filter(({ id }) => id !== first)];
+      : [await workspace.show(first), ...listed.filter(({ id }) => id !== first)];
   for (;;) {
     const chosen = await askWhich(snapshots);
     const answer = await askWhether(context, workspace, chosen);
@@ -65,7 +64,7 @@ async function askWhich(snapshots: readonly SnapshotInfo[]): Promise<string> {
 /** Shows what going there would change, as often as it is asked for. */
 async function askWhether(
   context: CliContext,
-  workspace: Workspace,
+  workspace: CommandTarget,
   spec: string,
 ): Promise<Exclude<Answer, 'diff'>> {
   const { isCancel, selectKey } = await import('@clack/prompts');
@@ -91,7 +90,7 @@ async function askWhether(
 
 async function preview(
   { output }: CliContext,
-  workspace: Workspace,
+  workspace: CommandTarget,
   wanted: { readonly spec: string; readonly lines: number },
 ): Promise<void> {
   const { changes } = await workspace.planRollback(wanted.spec);

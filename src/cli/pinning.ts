@@ -3,12 +3,13 @@
  * resolved before the first one is changed, so that a mistyped name changes nothing.
  */
 import type { Command } from 'commander';
+import type { SnapshotId } from '../core/ids.ts';
+import type { SnapshotInfo } from '../engine/results.ts';
 import {
   type CliContext,
-  jsonOption,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from './cli-context.ts';
 
 export function registerPinning(
@@ -16,7 +17,7 @@ export function registerPinning(
   context: CliContext,
   verb: 'pin' | 'unpin',
 ): void {
-  workspaceOption(jsonOption(program))
+  targetOptions(program)
     .argument('<spec...>', 'snapshots: id, beginning of an id, label, "@" or "@~N"')
     .addHelpText(
       'after',
@@ -33,11 +34,14 @@ async function pinAll(
   options: WorkspaceOptions,
 ): Promise<void> {
   const { output } = context;
-  await withWorkspace(context, options, async (workspace) => {
-    const ids = request.specs.map((spec) => workspace.resolve(spec));
-    const snapshots = ids.map((id) =>
-      request.verb === 'pin' ? workspace.pin(id) : workspace.unpin(id),
-    );
+  await withTarget(context, options, async (workspace) => {
+    const ids: SnapshotId[] = [];
+    for (const spec of request.specs) ids.push(await workspace.resolve(spec));
+    const snapshots: SnapshotInfo[] = [];
+    for (const id of ids) {
+      const { verb } = request;
+      snapshots.push(await (verb === 'pin' ? workspace.pin(id) : workspace.unpin(id)));
+    }
     if (options.json === true) output.json(snapshots);
     else for (const { id } of snapshots) output.line(`${request.verb}ned ${id}`);
   });

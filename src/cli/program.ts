@@ -9,7 +9,12 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { GhostsnapError } from '../core/errors.ts';
 import { PACKAGE_ROOT } from '../daemon/own-files.ts';
-import type { CliContext } from './cli-context.ts';
+import {
+  askedServer,
+  type CliContext,
+  serverOption,
+  type WorkspaceOptions,
+} from './cli-context.ts';
 import { COMMANDS } from './command-table.ts';
 
 /** Off a terminal help is always this wide, so that its text is the same everywhere. */
@@ -37,7 +42,7 @@ export async function buildProgram(
   context: CliContext,
   verbs: ReadonlySet<string>,
 ): Promise<Command> {
-  const program = new Command('ghostsnap')
+  const program = serverOption(new Command('ghostsnap'))
     .usage('[-w DIR] COMMAND [ARGUMENT...]')
     .description('Snapshots of a workspace before every step, and the way back to each of them.')
     .option('-w, --workspace <dir>', 'use the workspace at or around DIR')
@@ -54,7 +59,8 @@ export async function buildProgram(
       // Parse failures are thrown; the one place that prints errors prints them.
       outputError: () => {},
     })
-    .addHelpText('after', HELP_EPILOGUE);
+    .addHelpText('after', HELP_EPILOGUE)
+    .hook('preAction', (self, command) => assertAskable(context, self, command));
   program.addHelpCommand(
     new Command('help')
       .argument('[command]')
@@ -72,6 +78,26 @@ export async function buildProgram(
     module.register(command, context);
   }
   return program;
+}
+
+/** Loaded on use: without a service there is nothing to ask. */
+async function assertAskable(
+  context: CliContext,
+  program: Command,
+  command: Command,
+): Promise<void> {
+  // The verb's own "--server" is either for a service, which that verb then asks, or another thing.
+  const options = program.opts<WorkspaceOptions>();
+  if (askedServer(context, options) === null) return;
+  const { assertAskable: assertVerb } = await import('./remote/remote-verbs.ts');
+  const by = options.server === undefined ? 'GHOSTSNAP_SERVER' : '--server';
+  assertVerb(verbOf(command), by);
+}
+
+/** The verb that a subcommand belongs to. */
+function verbOf(command: Command): string {
+  const { parent } = command;
+  return parent === null || parent.parent === null ? command.name() : verbOf(parent);
 }
 
 function helpWidth({ output }: CliContext): number {
@@ -93,15 +119,27 @@ export async function runProgram(
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 'done';
     if (error.code === 'commander.help') return 'usage';
+    if (UNKNOWN_SERVER.test(error.message)) await sayWhatInstead(args);
     throw usageError(error, args);
   }
 }
 
-/** The verb in the arguments, looked through `-w DIR` and `help`; undefined when there is none. */
+/** What commander says of a verb that no service carries out. */
+const UNKNOWN_SERVER = /^error: unknown option '--server/;
+
+async function sayWhatInstead(args: readonly string[]): Promise<void> {
+  const { assertAskable: assertVerb } = await import('./remote/remote-verbs.ts');
+  assertVerb(askedVerb(args) ?? '', '--server');
+}
+
+/** Options before the verb whose next word is their value. */
+const VALUE_OPTIONS: ReadonlySet<string> = new Set(['-w', '--workspace', '--server']);
+
+/** The verb in the arguments, looked through `-w DIR`, `--server URL` and `help`; undefined when there is none. */
 export function askedVerb(args: readonly string[]): string | undefined {
   for (let i = 0; i < args.length; i += 1) {
     const arg = args[i] ?? '';
-    if (arg === '-w' || arg === '--workspace') i += 1;
+    if (VALUE_OPTIONS.has(arg)) i += 1;
     else if (arg !== 'help' && !arg.startsWith('-')) return arg;
   }
   return undefined;

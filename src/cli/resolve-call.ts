@@ -4,7 +4,7 @@
  */
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallInfo } from '../engine/call-results.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
+import type { CommandTarget } from './cli-context.ts';
 
 /** Calls looked through for a name that is not a full id. */
 const CALLS_SEARCHED = 10_000;
@@ -12,8 +12,8 @@ const CALLS_SEARCHED = 10_000;
 const NAMED_MAX = 5;
 
 /** @throws GhostsnapError CALL_NOT_FOUND, AMBIGUOUS_ID */
-export function resolveCall(workspace: Workspace, spec: string): CallInfo {
-  const calls = workspace.listCalls({ limit: CALLS_SEARCHED });
+export async function resolveCall(workspace: CommandTarget, spec: string): Promise<CallInfo> {
+  const calls = await workspace.listCalls({ limit: CALLS_SEARCHED });
   if (spec === '@') {
     const last = calls.find(({ readOnly, snapshot }) => !readOnly && snapshot !== null);
     if (last !== undefined) return last;

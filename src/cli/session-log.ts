@@ -8,11 +8,14 @@
 import type { CallInfo } from '../engine/call-results.ts';
 import type { OperationRow } from '../engine/ports.ts';
 import type { SnapshotInfo } from '../engine/results.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
 import { inputLine } from './call-line.ts';
+import type { CommandTarget } from './cli-context.ts';
 import { formatAge } from './human-units.ts';
 import type { Colors } from './output.ts';
 import { printableLine } from './printable-text.ts';
+
+/** An operation as it is told: its token is the backend's own affair. */
+export type LoggedOperation = Omit<OperationRow, 'token'>;
 
 export interface SessionLogOptions {
   /** At most this many calls, snapshots and operations in all. */
@@ -20,7 +23,7 @@ export interface SessionLogOptions {
   readonly nowMs: number;
   readonly colors: Colors;
   readonly snapshotText: (snapshot: SnapshotInfo) => string;
-  readonly operationText: (operation: OperationRow) => string;
+  readonly operationText: (operation: LoggedOperation) => string;
 }
 
 /** Columns of an input and of a prompt that are shown. */
@@ -30,26 +33,25 @@ const PROMPT_COLUMNS = 72;
 type Entry =
   | { readonly atMs: number; readonly rank: number; readonly call: CallInfo }
   | { readonly atMs: number; readonly rank: number; readonly snapshot: SnapshotInfo }
-  | { readonly atMs: number; readonly rank: number; readonly operation: OperationRow };
+  | { readonly atMs: number; readonly rank: number; readonly operation: LoggedOperation };
 
 /** `isCut`: there is more than was asked for. */
-export function sessionLog(
-  workspace: Workspace,
+export async function sessionLog(
+  workspace: CommandTarget,
   options: SessionLogOptions,
-): { readonly lines: readonly string[]; readonly isCut: boolean } {
+): Promise<{ readonly lines: readonly string[]; readonly isCut: boolean }> {
   const { limit } = options;
-  const calls = workspace.listCalls({ limit });
+  const calls = await workspace.listCalls({ limit });
+  const operations: readonly LoggedOperation[] = await workspace.operations(limit);
   const owned = new Set(calls.map(({ snapshot }) => snapshot));
   const entries = [
     ...calls.map((call): Entry => ({ atMs: Date.parse(call.begunAt), rank: 0, call })),
-    ...otherSnapshots(workspace, owned, limit),
-    ...workspace
-      .operations(limit)
-      .map((operation): Entry => ({ atMs: operation.startedAtMs, rank: 1, operation })),
+    ...(await otherSnapshots(workspace, owned, limit)),
+    ...operations.map((operation): Entry => ({ atMs: operation.startedAtMs, rank: 1, operation })),
   ].sort((a, b) => b.atMs - a.atMs || a.rank - b.rank);
   const shown = entries.slice(0, limit);
   const isCut = entries.length > limit || calls.length === limit;
-  return { lines: new Teller(workspace, options).tell(shown), isCut };
+  return { lines: new Teller(await backgroundOf(workspace, limit), options).tell(shown), isCut };
 }
 
 /** One call as a line; `log --follow` prints it alone. */
@@ -66,36 +68,48 @@ export function callLine(call: CallInfo, nowMs: number, colors: Colors): string 
   return words.filter((word) => word !== '').join('  ');
 }
 
-function otherSnapshots(
-  workspace: Workspace,
+async function otherSnapshots(
+  workspace: CommandTarget,
   owned: ReadonlySet<string | null>,
   limit: number,
-): readonly Entry[] {
+): Promise<readonly Entry[]> {
   // Each call has at most one of its own, so among twice as many there are enough others.
-  return workspace
-    .list({ limit: limit * 2 })
+  const snapshots = await workspace.list({ limit: limit * 2 });
+  return snapshots
     .filter(({ id, call, role }) => !owned.has(id) && call === null && role !== 'precautionary')
     .map((snapshot) => ({ atMs: Date.parse(snapshot.createdAt), rank: 2, snapshot }));
 }
 
+/** What calls are told with. */
+interface Background {
+  /** By session. */
+  readonly harnesses: ReadonlyMap<string, string>;
+  readonly prompts: ReadonlyMap<string, { readonly text: string; readonly at: string }>;
+  /** Snapshots before which something changed without a call. */
+  readonly strays: ReadonlySet<string>;
+}
+
+async function backgroundOf(workspace: CommandTarget, limit: number): Promise<Background> {
+  const sessions = await workspace.listSessions(limit);
+  const prompts = await workspace.listPrompts({ limit: limit * 2 });
+  const strays = await workspace.listUnattributed(limit);
+  return {
+    harnesses: new Map(sessions.map(({ session, harness }) => [session, harness])),
+    prompts: new Map(prompts.map(({ prompt, text, at }) => [prompt, { text, at }])),
+    strays: new Set(strays.map(({ snapshot }) => snapshot)),
+  };
+}
+
 class Teller {
   readonly #options: SessionLogOptions;
-  readonly #harnesses: ReadonlyMap<string, string>;
-  readonly #prompts: ReadonlyMap<string, { readonly text: string; readonly at: string }>;
-  readonly #strays: ReadonlySet<string>;
+  readonly #background: Background;
   readonly #lines: string[] = [];
   #session: string | null = null;
   #prompt: string | null | undefined = undefined;
 
-  constructor(workspace: Workspace, options: SessionLogOptions) {
-    const { limit } = options;
+  constructor(background: Background, options: SessionLogOptions) {
+    this.#background = background;
     this.#options = options;
-    const sessions = workspace.listSessions(limit);
-    this.#harnesses = new Map(sessions.map(({ session, harness }) => [session, harness]));
-    const prompts = workspace.listPrompts({ limit: limit * 2 });
-    this.#prompts = new Map(prompts.map(({ prompt, text, at }) => [prompt, { text, at }]));
-    const strays = workspace.listUnattributed(limit);
-    this.#strays = new Set(strays.map(({ snapshot }) => snapshot));
   }
 
   tell(entries: readonly Entry[]): readonly string[] {
@@ -118,14 +132,15 @@ class Teller {
     if (call.session !== this.#session) this.#openSession(call.session);
     if (call.prompt !== this.#prompt) this.#openPrompt(call.prompt);
     this.#lines.push(`    ${callLine(call, nowMs, colors)}`);
-    if (call.snapshot === null || call.readOnly || !this.#strays.has(call.snapshot)) return;
+    if (call.snapshot === null || call.readOnly || !this.#background.strays.has(call.snapshot))
+      return;
     const what = 'before this something changed without a call';
     this.#lines.push(`    ${colors.red(what)}  ${colors.dim(call.snapshot)}`);
   }
 
   #openSession(session: string): void {
     const { colors } = this.#options;
-    const harness = this.#harnesses.get(session) ?? '';
+    const harness = this.#background.harnesses.get(session) ?? '';
     const name = printableLine(cutTo(session, PROMPT_COLUMNS));
     this.#lines.push(`${colors.bold(`session ${name}`)}  ${printableLine(harness)}`.trimEnd());
     this.#session = session;
@@ -135,7 +150,7 @@ class Teller {
   #openPrompt(prompt: string | null): void {
     const { colors, nowMs } = this.#options;
     this.#prompt = prompt;
-    const known = prompt === null ? undefined : this.#prompts.get(prompt);
+    const known = prompt === null ? undefined : this.#background.prompts.get(prompt);
     if (known === undefined) return;
     const text = cutTo(printableLine(known.text), PROMPT_COLUMNS);
     this.#lines.push(`  ${colors.green(`> ${text}`)}  ${colors.dim(formatAge(known.at, nowMs))}`);

@@ -31,10 +31,8 @@ export async function diffPage(
   signal: AbortSignal,
 ): Promise<OutputOf<'diff'>> {
   const place = input.cursor === undefined ? null : decodeCursor(input.cursor, parsePlace);
-  const from = place?.from ?? workspace.resolve(input.from);
-  // What a plan's cursor begins with is no diff's.
-  if (from === 'live') throw foreignCursor();
-  const to = place?.to ?? (input.to === 'live' ? 'live' : workspace.resolve(input.to));
+  const from = place?.from ?? treeOf(workspace, input.from);
+  const to = place?.to ?? treeOf(workspace, input.to);
   const { paths, mtimes, renames, limit } = input;
   const asked = { mtimes, signal, ...(paths === undefined ? {} : { paths }) };
   const found = workspace.diff(from, to, asked);
@@ -104,6 +102,10 @@ async function pageOf(
     last = change.path;
   }
   return { changes: shown, nextCursor: null };
+}
+
+function treeOf(workspace: Workspace, spec: string): SnapshotId | 'live' {
+  return spec === 'live' ? 'live' : workspace.resolve(spec);
 }
 
 function foreignCursor(): GhostsnapError {

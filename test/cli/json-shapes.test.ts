@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { type Environment, openWorkspace } from '../../src/index.ts';
 import { makeCliWorkspace } from './cli-workspace.ts';
+import { shapeOf } from './shape-of.ts';
 
 /** A tool call that edits a file, as a hook would report it. */
 async function tellOneCall(path: string, base: string): Promise<void> {
@@ -22,17 +23,6 @@ async function tellOneCall(path: string, base: string): Promise<void> {
   });
   writeFileSync(join(path, 'src', 'main.ts'), 'edited\n');
   await workspace.endCall({ call: call.call, outcome: 'ok' });
-}
-
-/** Names of types in place of values; an array is the distinct shapes in it. */
-function shapeOf(value: unknown): unknown {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) {
-    const shapes = new Map(value.map((item) => [JSON.stringify(shapeOf(item)), shapeOf(item)]));
-    return [...shapes.values()];
-  }
-  if (typeof value !== 'object') return typeof value;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, shapeOf(one)]));
 }
 
 it('--json keeps its shape in every command', async () => {

@@ -31,6 +31,7 @@ export interface RequestOptions {
   /** W3C trace context, passed on as it is. */
   readonly traceparent?: string;
   readonly tracestate?: string;
+  readonly baggage?: string;
 }
 
 type Methods = {
@@ -44,7 +45,7 @@ export interface Client extends Methods, AsyncDisposable {
   /** Events after a sequence and then each as it happens; a broken stream is taken up where it broke. */
   followEvents(
     input: { readonly workspace: string; readonly after?: number },
-    options?: Pick<RequestOptions, 'signal' | 'traceparent' | 'tracestate'>,
+    options?: Omit<RequestOptions, 'timeoutMs' | 'idempotencyKey'>,
   ): AsyncIterable<EventView>;
   close(): Promise<void>;
 }
@@ -179,7 +180,7 @@ class Caller {
   /** Each event once and in order, across as many streams as it takes. */
   async *follow(
     input: { readonly workspace: string; readonly after?: number },
-    options: Pick<RequestOptions, 'signal' | 'traceparent' | 'tracestate'>,
+    options: Omit<RequestOptions, 'timeoutMs' | 'idempotencyKey'>,
   ): AsyncGenerator<EventView> {
     const route = ROUTES.find(({ operation }) => operation === 'followEvents');
     if (route === undefined) throw new Error('The table of routes has no stream of events.');
@@ -209,14 +210,16 @@ class Caller {
         if (signal.aborted) return;
         if (!mayFollowAgain(error)) throw error;
       }
+      const pauseMs = this.#ports.random() * Math.min(30_000, 1000 * 2 ** attempt);
+      // Given up while it waits is given up while it reads: an end, and no error.
+      await this.#wait(pauseMs, signal).catch(() => undefined);
       if (signal.aborted) return;
-      await this.#wait(this.#ports.random() * Math.min(30_000, 1000 * 2 ** attempt), signal);
     }
   }
 
   #headersOf(
     { effect }: Route,
-    { idempotencyKey, traceparent, tracestate }: RequestOptions,
+    { idempotencyKey, traceparent, tracestate, baggage }: RequestOptions,
   ): Record<string, string> {
     const key = effect === 'mutates' ? (idempotencyKey ?? this.#ports.newKey()) : undefined;
     return {
@@ -225,6 +228,7 @@ class Caller {
       ...(key === undefined ? {} : { 'idempotency-key': key }),
       ...(traceparent === undefined ? {} : { traceparent }),
       ...(tracestate === undefined ? {} : { tracestate }),
+      ...(baggage === undefined ? {} : { baggage }),
     };
   }
 

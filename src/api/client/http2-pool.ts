@@ -161,7 +161,8 @@ export class Http2Pool implements Transport {
     session.once('remoteSettings', () => resolve());
     session.once('close', () => {
       clearTimeout(timer);
-      reject(new NoAnswer(`There is no connection to ${url}`, { begun: 'never', cause }));
+      const why = cause instanceof Error ? `: ${cause.message}` : '';
+      reject(new NoAnswer(`There is no connection to ${url}${why}`, { begun: 'never', cause }));
     });
     // Nobody may be waiting for it any more.
     ready.then(() => clearTimeout(timer)).catch(() => undefined);

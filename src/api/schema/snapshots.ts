@@ -109,8 +109,8 @@ export const changeView = z
 
 export const diffInput = z.strictObject({
   workspace: workspaceId,
-  from: snapshotSpec,
   /** A snapshot, or `live` for the tree as it is. */
+  from: snapshotSpec,
   to: snapshotSpec.default('live'),
   paths: z.array(pathText).max(DIFF_PATHS_MAX).optional(),
   /** false: paths that differ in their time alone are left out. */
@@ -121,7 +121,7 @@ export const diffInput = z.strictObject({
   cursor: cursor.optional(),
 });
 export const diffOutput = z.strictObject({
-  from: snapshotId,
+  from: z.union([snapshotId, z.literal('live')]),
   to: z.union([snapshotId, z.literal('live')]),
   /**
    * In walk order. Between two snapshots the pages are one diff; the live tree may change between two

@@ -1,6 +1,7 @@
 /** `ghostsnap bisect start|good|bad|skip|next|run|status|reset`: which tool call broke it. */
 import type { Command } from 'commander';
 import type { BisectVerdict } from '../../core/bisect.ts';
+import type { SnapshotId } from '../../core/ids.ts';
 import {
   markBisect,
   planOf,
@@ -112,8 +113,8 @@ async function start(
 ): Promise<void> {
   await withBisect(context, options, async (on) => {
     const { workspace } = on;
-    const good = stateNamed(workspace, options.good);
-    const bad = options.bad === undefined ? null : stateNamed(workspace, options.bad);
+    const good = await stateNamed(workspace, options.good);
+    const bad = options.bad === undefined ? null : await stateNamed(workspace, options.bad);
     const where = options.inPlace === true ? 'in-place' : 'scratch';
     await startBisect({ ...on, good, bad, where });
     if (words.length > 0) return;
@@ -123,9 +124,9 @@ async function start(
 }
 
 /** A call stands for the state before it, as everywhere. */
-function stateNamed(workspace: Workspace, spec: string): ReturnType<Workspace['resolve']> {
+async function stateNamed(workspace: Workspace, spec: string): Promise<SnapshotId> {
   if (!spec.startsWith('call_')) return workspace.resolve(spec);
-  const { call, snapshot } = resolveCall(workspace, spec);
+  const { call, snapshot } = await resolveCall(workspace, spec);
   return workspace.resolve(snapshot ?? call);
 }
 

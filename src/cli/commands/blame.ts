@@ -36,7 +36,7 @@ export const command: CommandModule = {
 
 async function blame(context: CliContext, path: string, options: WorkspaceOptions): Promise<void> {
   await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
-    const [typed = path] = typedPaths(context, workspace.info, [path]);
+    const [typed = path] = typedPaths(context, workspace, [path]);
     const result = await workspace.blame(typed, { signal });
     if (options.json === true) context.output.json(result);
     else printBlame(context.output, result);

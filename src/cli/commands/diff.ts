@@ -11,13 +11,15 @@ import { nameStatusLine, statLine, summaryLine } from '../change-lines.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  type CommandTarget,
+  isRemote,
+  targetOptions,
   typedPaths,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import type { Output } from '../output.ts';
+import type { AskedDiff } from '../remote/remote-workspace.ts';
 
 interface Options extends WorkspaceOptions {
   readonly stat?: true;
@@ -38,7 +40,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .usage('[options] <from> [to] [-- path...]')
       .argument('<from>', 'snapshot: id, beginning of an id, label, "@" or "@~N"')
       .argument('[to]', 'snapshot, or "live" for the live tree', 'live')
@@ -64,27 +66,38 @@ async function diff(
       hint: 'Give one of them.',
     });
   }
-  await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
+  await withTarget(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
     const paths = afterDashes === null ? {} : typed(context, workspace, afterDashes);
     const mtimes = options.times === true;
-    const found = workspace.diff(trees.from, trees.to, { mtimes, signal, ...paths });
-    const refs = { from: treeRef(workspace, trees.from), to: treeRef(workspace, trees.to) };
     const onSkipped = (): void => output.note('Too many changes to find renames.');
-    const changes = options.renames ? withRenames(found, { workspace, ...refs, onSkipped }) : found;
+    const renames = options.renames ? { onSkipped } : null;
+    const asked = { ...trees, mtimes, signal, renames, ...paths };
+    const changes = isRemote(workspace) ? workspace.changes(asked) : changesHere(workspace, asked);
     if (options.json === true) await printJson(output, changes);
     else if (options.nameStatus === true) {
       for await (const change of changes) output.line(nameStatusLine(change, output.colors));
     } else if (options.stat === true) await printStat(output, changes);
-    else await printLines(output, workspace, refs, changes);
+    else if (isRemote(workspace)) {
+      output.note('A service gives no contents of files: names only, with --stat sizes.');
+      for await (const change of changes) output.line(nameStatusLine(change, output.colors));
+    } else await printLines(output, workspace, trees, changes);
   });
+}
+
+function changesHere(workspace: Workspace, asked: AskedDiff): AsyncIterable<TreeChange> {
+  const { from, to, renames, ...options } = asked;
+  const found = workspace.diff(from, to, options);
+  if (renames === null) return found;
+  const trees = { from: treeRef(workspace, from), to: treeRef(workspace, to) };
+  return withRenames(found, { workspace, ...trees, ...renames });
 }
 
 function typed(
   context: CliContext,
-  workspace: Workspace,
+  workspace: CommandTarget,
   paths: readonly string[],
 ): { readonly paths?: readonly string[] } {
-  return paths.length === 0 ? {} : { paths: typedPaths(context, workspace.info, paths) };
+  return paths.length === 0 ? {} : { paths: typedPaths(context, workspace, paths) };
 }
 
 /** One object, written as it comes, so that a diff of a million paths needs no memory for them. */
@@ -112,12 +125,12 @@ async function printStat(output: Output, changes: AsyncIterable<TreeChange>): Pr
 async function printLines(
   output: Output,
   workspace: Workspace,
-  refs: { readonly from: TreeRef; readonly to: TreeRef },
+  trees: { readonly from: string; readonly to: string },
   changes: AsyncIterable<TreeChange>,
 ): Promise<void> {
   const printLineDiff = await loadLineDiff();
-  using from = await workspace.openTree(refs.from);
-  using to = await workspace.openTree(refs.to);
+  using from = await workspace.openTree(treeRef(workspace, trees.from));
+  using to = await workspace.openTree(treeRef(workspace, trees.to));
   for await (const change of changes) await printLineDiff(output, change, { from, to });
 }
 

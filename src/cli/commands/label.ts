@@ -4,10 +4,9 @@ import { GhostsnapError } from '../../core/errors.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { printableLine } from '../printable-text.ts';
 
@@ -25,7 +24,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .argument('<spec>', 'snapshot: id, beginning of an id, label, "@" or "@~N"')
       .argument('[text]', 'the name; without it, the present one is printed')
       .option('--remove', 'take the name away')
@@ -55,8 +54,8 @@ async function label(
   }
   const isChange = text !== undefined || options.remove === true;
   const readOnly = isChange ? 'no' : 'yes';
-  await withWorkspace(context, { ...options, readOnly }, async (workspace) => {
-    const snapshot = isChange ? workspace.label(spec, text ?? null) : workspace.show(spec);
+  await withTarget(context, { ...options, readOnly }, async (workspace) => {
+    const snapshot = await (isChange ? workspace.label(spec, text ?? null) : workspace.show(spec));
     if (options.json === true) output.json(snapshot);
     else if (options.remove === true) output.line(`unlabelled ${snapshot.id}`);
     else if (isChange) output.line(`labelled ${snapshot.id}`);

@@ -2,24 +2,23 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { ChangeStats } from '../../core/tree-change.ts';
-import type { OperationRow } from '../../engine/ports.ts';
 import type { SnapshotInfo } from '../../engine/results.ts';
-import type { Workspace } from '../../engine/workspace-api.ts';
 import { summaryLine } from '../change-lines.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  type CommandTarget,
+  isRemote,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { countChanges } from '../count-changes.ts';
 import { followCalls } from '../follow-calls.ts';
 import { formatAge } from '../human-units.ts';
 import type { Colors, Output } from '../output.ts';
 import { printableLine } from '../printable-text.ts';
-import { callLine, sessionLog } from '../session-log.ts';
+import { callLine, type LoggedOperation, sessionLog } from '../session-log.ts';
 
 interface Options extends WorkspaceOptions {
   readonly number?: number;
@@ -46,7 +45,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .option('-n, --number <count>', 'list at most this many entries', parseCount)
       .option('--operations', 'list rollbacks, restores, undos and redos between them')
       .option('--changes', 'count what changed since the snapshot before each')
@@ -65,14 +64,15 @@ async function log(context: CliContext, options: Options): Promise<void> {
       hint: 'Give one of them.',
     });
   }
-  await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
-    if (isGrouped(workspace, options)) {
+  await withTarget(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
+    if (await isGrouped(workspace, options)) {
       await printSessions(output, workspace, { ...options, signal });
       return;
     }
     const limit = options.number ?? (isJson ? undefined : SHOWN_BY_DEFAULT);
     const snapshots = await snapshotLines(workspace, { limit, signal, changes: options.changes });
-    const operations = options.operations === true ? operationsAmong(workspace, snapshots) : [];
+    const operations =
+      options.operations === true ? await operationsAmong(workspace, snapshots) : [];
     const entries = interleave(snapshots, operations);
     if (isJson) {
       output.json(entries.map((entry) => ('id' in entry ? entry : operationJson(entry))));
@@ -93,22 +93,22 @@ async function log(context: CliContext, options: Options): Promise<void> {
 }
 
 /** The story is told where there is one, unless something about snapshots was asked for. */
-function isGrouped(workspace: Workspace, options: Options): boolean {
+async function isGrouped(workspace: CommandTarget, options: Options): Promise<boolean> {
   if (options.follow === true) return true;
   const { json, flat, operations, changes } = options;
   const isFlat = [json, flat, operations, changes].some((option) => option === true);
-  return !isFlat && workspace.listCalls({ limit: 1 }).length > 0;
+  return !isFlat && (await workspace.listCalls({ limit: 1 })).length > 0;
 }
 
 async function printSessions(
   output: Output,
-  workspace: Workspace,
+  workspace: CommandTarget,
   options: Options & { readonly signal: AbortSignal },
 ): Promise<void> {
   const { colors } = output;
   const nowMs = Date.now();
   const limit = options.number ?? SHOWN_BY_DEFAULT;
-  const { lines, isCut } = sessionLog(workspace, {
+  const { lines, isCut } = await sessionLog(workspace, {
     ...{ limit, nowMs, colors },
     snapshotText: (snapshot) => snapshotText(snapshot, colors, nowMs),
     operationText: (operation) => operationText(operation, colors, nowMs),
@@ -116,14 +116,17 @@ async function printSessions(
   for (const line of lines) output.line(line);
   if (isCut && options.number === undefined) output.note(`The newest ${limit}; list more with -n.`);
   if (options.follow !== true) return;
-  for await (const call of followCalls(workspace, options.signal)) {
+  const ended = isRemote(workspace)
+    ? workspace.followCalls()
+    : followCalls(workspace, options.signal);
+  for await (const call of ended) {
     output.line(callLine(call, Date.now(), colors));
   }
 }
 
 /** One more than asked is read, so that the oldest one shown has something to be compared with. */
 async function snapshotLines(
-  workspace: Workspace,
+  workspace: CommandTarget,
   options: {
     readonly limit: number | undefined;
     readonly changes: true | undefined;
@@ -132,7 +135,7 @@ async function snapshotLines(
 ): Promise<readonly SnapshotLine[]> {
   const { limit } = options;
   const extra = options.changes === true ? 1 : 0;
-  const read = workspace.list(limit === undefined ? {} : { limit: limit + extra });
+  const read = await workspace.list(limit === undefined ? {} : { limit: limit + extra });
   const shown = limit === undefined ? read : read.slice(0, limit);
   if (options.changes !== true) return shown;
   const lines: SnapshotLine[] = [];
@@ -150,23 +153,24 @@ async function snapshotLines(
 }
 
 /** Operations not older than the oldest snapshot listed. */
-function operationsAmong(
-  workspace: Workspace,
+async function operationsAmong(
+  workspace: CommandTarget,
   snapshots: readonly SnapshotInfo[],
-): readonly OperationRow[] {
+): Promise<readonly LoggedOperation[]> {
   const oldest = snapshots.at(-1);
   const sinceMs = oldest === undefined ? 0 : Date.parse(oldest.createdAt);
-  return workspace.operations(1000).filter((operation) => operation.startedAtMs >= sinceMs);
+  const operations: readonly LoggedOperation[] = await workspace.operations(1000);
+  return operations.filter((operation) => operation.startedAtMs >= sinceMs);
 }
 
 function interleave(
   snapshots: readonly SnapshotLine[],
-  operations: readonly OperationRow[],
-): readonly (SnapshotLine | OperationRow)[] {
-  const timeOf = (entry: SnapshotLine | OperationRow): number =>
+  operations: readonly LoggedOperation[],
+): readonly (SnapshotLine | LoggedOperation)[] {
+  const timeOf = (entry: SnapshotLine | LoggedOperation): number =>
     'id' in entry ? Date.parse(entry.createdAt) : entry.startedAtMs;
   // An operation comes after the precautionary snapshot that it took in the same millisecond.
-  const rank = (entry: SnapshotLine | OperationRow): number => ('id' in entry ? 1 : 0);
+  const rank = (entry: SnapshotLine | LoggedOperation): number => ('id' in entry ? 1 : 0);
   return [...snapshots, ...operations].toSorted(
     (a, b) => timeOf(b) - timeOf(a) || rank(a) - rank(b),
   );
@@ -185,7 +189,7 @@ function snapshotText(snapshot: SnapshotLine, colors: Colors, nowMs: number): st
   return `${colors.yellow(id)}  ${age}  ${words.join('  ')}`.trimEnd();
 }
 
-function operationText(operation: OperationRow, colors: Colors, nowMs: number): string {
+function operationText(operation: LoggedOperation, colors: Colors, nowMs: number): string {
   const { kind, target, mode, outcome, changes, paths } = operation;
   const age = formatAge(new Date(operation.startedAtMs).toISOString(), nowMs).padEnd(12);
   const what = paths.length === 0 ? '' : ` (${paths.length} paths)`;
@@ -194,10 +198,11 @@ function operationText(operation: OperationRow, colors: Colors, nowMs: number): 
   return colors.dim(`  ${kind}${what} to ${target}  ${age}  ${mode}${count}${ended}`);
 }
 
-function operationJson(operation: OperationRow): Record<string, unknown> {
-  const { token: _, startedAtMs, endedAtMs, ...rest } = operation;
+function operationJson(operation: LoggedOperation): Record<string, unknown> {
+  const { kind, target, precautionary, mode, outcome, changes, paths } = operation;
+  const { operation: id, startedAtMs, endedAtMs } = operation;
   return {
-    ...rest,
+    ...{ operation: id, kind, target, precautionary, mode, outcome, changes, paths },
     startedAt: new Date(startedAtMs).toISOString(),
     endedAt: endedAtMs === null ? null : new Date(endedAtMs).toISOString(),
   };

@@ -97,7 +97,7 @@ async function explain(
   options: WorkspaceOptions,
 ): Promise<void> {
   await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
-    const call = resolveCall(workspace, spec);
+    const call = await resolveCall(workspace, spec);
     const judgement = await workspace.judgeCall(call.call, { act: 'plan', signal });
     const advice = adviseOn(commandOf(call) ?? '');
     if (options.json === true) {

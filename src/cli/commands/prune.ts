@@ -4,10 +4,9 @@ import type { PruneResult } from '../../engine/results.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { formatDuration, roundedMs } from '../human-units.ts';
 import type { Output } from '../output.ts';
@@ -27,7 +26,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .argument('[spec...]', 'delete exactly these snapshots')
       .option('--dry-run', 'print each snapshot with the rule that keeps or drops it')
       .addHelpText('after', EXAMPLES)
@@ -45,7 +44,7 @@ async function prune(
   const { output } = context;
   const isDry = options.dryRun === true;
   const readOnly = isDry ? 'yes' : 'no';
-  await withWorkspace(context, { ...options, readOnly }, async (workspace, signal) => {
+  await withTarget(context, { ...options, readOnly }, async (workspace, signal) => {
     const result = await workspace.prune({
       apply: !isDry,
       signal,

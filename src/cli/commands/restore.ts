@@ -1,15 +1,16 @@
 /** `ghostsnap restore SPEC PATH...`: brings single paths back, in place or somewhere else. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Workspace } from '../../engine/workspace-api.ts';
+import { GhostsnapError } from '../../core/errors.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  type CommandTarget,
+  isRemote,
+  targetOptions,
   typedPaths,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { progressBar } from '../progress-bar.ts';
 import { printPlan, printTurn, warnNotes } from '../turn-output.ts';
@@ -32,7 +33,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .argument('<spec>', 'snapshot: id, beginning of an id, label, "@" or "@~N"')
       .argument('<path...>', 'files and directories to bring back')
       .option('--to <dir>', 'write them under DIR and leave the workspace alone')
@@ -52,8 +53,8 @@ interface Named {
 async function restore(context: CliContext, named: Named, options: Options): Promise<void> {
   const { output } = context;
   const format = options.json === true ? 'json' : 'text';
-  await withWorkspace(context, options, async (workspace, signal) => {
-    const paths = typedPaths(context, workspace.info, named.paths);
+  await withTarget(context, options, async (workspace, signal) => {
+    const paths = typedPaths(context, workspace, named.paths);
     if (options.dryRun === true) {
       const plan = await workspace.planRestore(named.spec, paths);
       await printPlan(output, plan, format);
@@ -70,11 +71,16 @@ async function restore(context: CliContext, named: Named, options: Options): Pro
 
 async function extract(
   context: CliContext,
-  workspace: Workspace,
+  workspace: CommandTarget,
   request: Named & { readonly to: string; readonly format: 'text' | 'json' },
 ): Promise<void> {
   const { output, environment } = context;
   const directory = resolve(environment.cwd, request.to);
+  if (isRemote(workspace)) {
+    throw new GhostsnapError('BAD_ARGUMENT', 'A service gives no contents of files: --to.', {
+      hint: 'Restore in place, or run it on the host of the service.',
+    });
+  }
   const target = workspace.resolve(request.spec);
   const { changes, notes } = await workspace.extract(target, request.paths, directory);
   if (request.format === 'json') output.json({ target, directory, changes, notes });

@@ -1,13 +1,12 @@
 /** `ghostsnap rollback SPEC`: turns the whole workspace back. */
 import { type Command, Option } from 'commander';
-import type { Workspace } from '../../engine/workspace-api.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  type CommandTarget,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { noteIfLeftBehind } from '../left-behind.ts';
 import { progressBar } from '../progress-bar.ts';
@@ -33,7 +32,7 @@ export const command: CommandModule = {
     const mode = new Option('--mode <mode>', 'say how the tree is turned')
       .choices(['auto', 'in-place', 'swap'])
       .default('auto');
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .argument('[spec]', 'snapshot: id, beginning of an id, label, "@" or "@~N"; asks without')
       .addOption(mode)
       .option('--dry-run', 'print what would happen and change nothing')
@@ -52,7 +51,7 @@ async function rollback(
   const { output } = context;
   const format = options.json === true ? 'json' : 'text';
   const { mode } = options;
-  await withWorkspace(context, options, async (workspace, signal) => {
+  await withTarget(context, options, async (workspace, signal) => {
     const spec = named ?? (await pick(context, workspace));
     if (options.dryRun === true) {
       await printPlan(output, await workspace.planRollback(spec, { mode, signal }), format);
@@ -66,7 +65,7 @@ async function rollback(
 }
 
 /** Loaded on use: a rollback to a named snapshot asks nobody. */
-async function pick(context: CliContext, workspace: Workspace): Promise<string> {
+async function pick(context: CliContext, workspace: CommandTarget): Promise<string> {
   const { pickSnapshot } = await import('../pick-snapshot.ts');
   return await pickSnapshot(context, workspace);
 }

@@ -2,15 +2,14 @@
 import type { Command } from 'commander';
 import type { ChangeStats } from '../../core/tree-change.ts';
 import type { SnapshotInfo } from '../../engine/results.ts';
-import type { Workspace } from '../../engine/workspace-api.ts';
 import { summaryLine } from '../change-lines.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  type CommandTarget,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { countChanges } from '../count-changes.ts';
 import { formatAge } from '../human-units.ts';
@@ -28,7 +27,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .argument('<spec>', 'snapshot: id, beginning of an id, label, "@" or "@~N"')
       .option('--changes', 'count what changed since the snapshot before it')
       .addHelpText('after', EXAMPLES)
@@ -39,8 +38,8 @@ export const command: CommandModule = {
 };
 
 async function show(context: CliContext, spec: string, options: Options): Promise<void> {
-  await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
-    const snapshot = workspace.show(spec);
+  await withTarget(context, { ...options, readOnly: 'yes' }, async (workspace, signal) => {
+    const snapshot = await workspace.show(spec);
     const changes =
       options.changes === true
         ? await changesSincePrevious(workspace, snapshot, signal)
@@ -53,11 +52,11 @@ async function show(context: CliContext, spec: string, options: Options): Promis
 
 /** null: it is the oldest one. */
 async function changesSincePrevious(
-  workspace: Workspace,
+  workspace: CommandTarget,
   snapshot: SnapshotInfo,
   signal: AbortSignal,
 ): Promise<ChangeStats | null> {
-  const [before] = workspace.list({ limit: 1, before: snapshot.id });
+  const [before] = await workspace.list({ limit: 1, before: snapshot.id });
   if (before === undefined) return null;
   const changes = workspace.diff(before.id, snapshot.id, { mtimes: false, signal });
   return await countChanges(changes);

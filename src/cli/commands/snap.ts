@@ -8,10 +8,9 @@ import type { SnapshotRequest } from '../../engine/results.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { roundedMs } from '../human-units.ts';
 import { progressBar } from '../progress-bar.ts';
@@ -36,7 +35,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .option('-l, --label <text>', 'name the snapshot')
       .option('--tool <name>', 'say which tool is about to run')
       .option('--session <id>', 'say which session of an agent this belongs to')
@@ -49,14 +48,14 @@ export const command: CommandModule = {
 
 async function snap(context: CliContext, options: Options): Promise<void> {
   const { output } = context;
-  await withWorkspace(context, options, async (workspace, signal) => {
+  await withTarget(context, options, async (workspace, signal) => {
     using bar = progressBar(output, 'Snapshot');
     const result = await workspace.snapshot({
       ...labelsOf(context, options),
       onProgress: bar.onProgress,
       signal,
     });
-    if (options.pin === true) workspace.pin(result.id);
+    if (options.pin === true) await workspace.pin(result.id);
     warnUncovered(output, result.uncovered);
     if (options.json !== true) {
       output.line(result.id);

@@ -2,21 +2,28 @@
 import type { Command } from 'commander';
 import type { WorkspaceStatus } from '../../engine/workspace-api.ts';
 import {
+  askedServer,
   type CliContext,
   type CommandModule,
-  jsonOption,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { formatAge, formatBytes } from '../human-units.ts';
 import type { Output } from '../output.ts';
 import { uncoveredJson, warnUncovered } from '../uncovered-notes.ts';
 
+const EXAMPLES = `
+With --server and without -w, list the workspaces of the service.
+
+Examples:
+  $ ghostsnap status --json
+  $ ghostsnap status --server https://host-7.example:7443`;
+
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
-      .addHelpText('after', '\nExample:\n  $ ghostsnap status --json')
+    targetOptions(program)
+      .addHelpText('after', EXAMPLES)
       .action((_: WorkspaceOptions, self: Command) =>
         status(context, self.optsWithGlobals<WorkspaceOptions>()),
       );
@@ -24,7 +31,13 @@ export const command: CommandModule = {
 };
 
 async function status(context: CliContext, options: WorkspaceOptions): Promise<void> {
-  await withWorkspace(context, { ...options, readOnly: 'yes' }, async (workspace) => {
+  const server = askedServer(context, options);
+  if (server !== null && options.workspace === undefined) {
+    const { printWorkspaces } = await import('../remote/print-workspaces.ts');
+    await printWorkspaces(context, { ...options, server });
+    return;
+  }
+  await withTarget(context, { ...options, readOnly: 'yes' }, async (workspace) => {
     const result = await workspace.status();
     if (options.json === true) {
       context.output.json({ ...result, uncovered: uncoveredJson(result.uncovered) });

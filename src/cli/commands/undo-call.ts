@@ -4,10 +4,9 @@ import type { UndoCallPlan } from '../../engine/workspace-api.ts';
 import {
   type CliContext,
   type CommandModule,
-  jsonOption,
+  targetOptions,
   type WorkspaceOptions,
-  withWorkspace,
-  workspaceOption,
+  withTarget,
 } from '../cli-context.ts';
 import { roundedMs } from '../human-units.ts';
 import type { Output } from '../output.ts';
@@ -33,7 +32,7 @@ Examples:
 
 export const command: CommandModule = {
   register(program, context) {
-    workspaceOption(jsonOption(program))
+    targetOptions(program)
       .argument('<call>', 'id of the call, the beginning of one, the agent\'s own id, or "@"')
       .option('--dry-run', 'print what would happen and change nothing')
       .option('--partial', 'take back what has no conflict and leave the rest')
@@ -46,8 +45,8 @@ export const command: CommandModule = {
 
 async function undoCall(context: CliContext, spec: string, options: Options): Promise<void> {
   const { output } = context;
-  await withWorkspace(context, options, async (workspace, signal) => {
-    const { call } = resolveCall(workspace, spec);
+  await withTarget(context, options, async (workspace, signal) => {
+    const { call } = await resolveCall(workspace, spec);
     if (options.dryRun === true) {
       const plan = await workspace.planUndoCall(call, { signal });
       if (options.json === true) output.json({ ...plan, dryRun: true });
