@@ -10,6 +10,7 @@ import { GhostsnapError } from '../core/errors.ts';
 import { displayPath, parentOf, type RawPath, rawFromText } from '../core/raw-path.ts';
 import type { ApplyResult, TreeReader, WorkOptions } from './backend.ts';
 import { type DirectoryTree, openDirectoryTree } from './directory-tree.ts';
+import { sayStep } from './labelled-step.ts';
 import { PathSet } from './path-set.ts';
 import { toGhostsnapError } from './syscall-failure.ts';
 import { applyTree } from './tree-apply.ts';
@@ -31,6 +32,7 @@ export async function extractTree(request: ExtractRequest): Promise<ApplyResult>
   const { source, paths, toDirectory, ...work } = request;
   for (const path of paths) assertCaptured(source, path);
   makeDirectory(toDirectory);
+  sayStep('extract:directory-made');
   using target = openDirectoryTree(toDirectory, 'live');
   for (const path of paths) assertFree(target, path, toDirectory);
   return await applyTree({
@@ -38,6 +40,7 @@ export async function extractTree(request: ExtractRequest): Promise<ApplyResult>
     source,
     subtreeRoots: new PathSet(paths),
     sameContent: () => 'unknown',
+    onStep: sayStep,
     ...work,
   });
 }

@@ -6,6 +6,7 @@
  * or of another program is refused untouched.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import { sayStep } from '../backend/labelled-step.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { eventsAndProjections } from './migrations/0001-events-and-projections.ts';
 import { toolCalls } from './migrations/0002-tool-calls.ts';
@@ -80,11 +81,13 @@ export function migrate(
     if (version < latest) {
       for (const migration of migrations) {
         if (migration.version > version) migration.run(database);
+        sayStep(`migrate:to-${migration.version}`);
       }
       database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
       database.exec(`PRAGMA user_version = ${latest}`);
     }
     database.exec('COMMIT');
+    sayStep('migrate:committed');
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');
     throw error;

@@ -4,6 +4,7 @@
  */
 import { closeSync, existsSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { sayStep } from '../backend/labelled-step.ts';
 
 /**
  * The log goes before the database: a log that stayed behind would be played into the new file.
@@ -21,7 +22,9 @@ export function quarantineCatalog(file: string): string | null {
   while (existsSync(`${file}.broken-${number}`)) number += 1;
   const target = `${file}.broken-${number}`;
   for (const suffix of SUFFIXES) {
-    if (existsSync(file + suffix)) renameSync(file + suffix, target + suffix);
+    if (!existsSync(file + suffix)) continue;
+    renameSync(file + suffix, target + suffix);
+    sayStep(`quarantine:moved${suffix}`);
   }
   const fd = openSync(dirname(file), 'r');
   try {

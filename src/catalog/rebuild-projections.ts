@@ -3,6 +3,7 @@
  *
  * Stamps are forgotten as well, so that the next open compares every workspace with the disk.
  */
+import { sayStep } from '../backend/labelled-step.ts';
 import { listLogs, replayWorkspace } from './catalog-replay.ts';
 import { openDatabase } from './open-catalog.ts';
 import { catalogFailure } from './sqlite-failure.ts';
@@ -43,7 +44,9 @@ export function rebuildProjections(options: RebuildOptions): number {
     database.exec("UPDATE workspaces SET stamp = ''");
     const logs = listLogs(statements, file);
     for (const log of logs) replayWorkspace(statements, statements, log);
+    sayStep('rebuild:replayed');
     database.exec('COMMIT');
+    sayStep('rebuild:committed');
     return logs.length;
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');

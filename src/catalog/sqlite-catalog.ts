@@ -6,6 +6,7 @@
  * another process writes (WAL). Nothing here knows what a snapshot is on disk.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import { sayStep } from '../backend/labelled-step.ts';
 import { assert, GhostsnapError } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
 import { emptyState, encodeState, foldEvent } from '../core/fold-event.ts';
@@ -284,7 +285,9 @@ export class SqliteCatalog implements Catalog {
     this.#statements.run('BEGIN IMMEDIATE');
     try {
       work();
+      sayStep('catalog:written');
       this.#statements.run('COMMIT');
+      sayStep('catalog:committed');
     } catch (error) {
       // A full disk may have rolled back by itself.
       if (this.#database.isTransaction) this.#statements.run('ROLLBACK');

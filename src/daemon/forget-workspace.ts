@@ -20,6 +20,7 @@ import {
   listForgotten,
   readPool,
   removeForgotten,
+  removeLeftRecords,
   removeWorkspace,
   setForgotten,
   type WorkspaceRecord,
@@ -55,6 +56,7 @@ async function forget(options: ForgetWorkspaceOptions): Promise<ForgottenWorkspa
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
   const asked = path.resolve(environment.cwd, options.workspace ?? '.');
+  removeLeftRecords(home);
   const record = recordOf(home, asked);
   await assertAway(home, record);
   const { id: workspace, path: where } = record;

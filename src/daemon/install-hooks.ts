@@ -12,7 +12,9 @@ import { hookTrust } from '../agent/install/hook-trust.ts';
 import type { HookConnection, InstallPlace, InstallScope } from '../agent/install/installer.ts';
 import { INSTALLERS } from '../agent/install/installers.ts';
 import type { HookTrust } from '../agent/install/trust-answer.ts';
+import { sayStep } from '../backend/labelled-step.ts';
 import type { Environment } from './home.ts';
+import { removeDeadTemporaries, replaceFile, writeDurably } from './replace-file.ts';
 
 const BACKUP_SUFFIX = '.before-ghostsnap';
 
@@ -59,6 +61,7 @@ export function writeHookFile(change: HookFileChange): void {
   const file = fs.existsSync(change.file) ? fs.realpathSync(change.file) : change.file;
   if (after === null) {
     fs.rmSync(file, { force: true });
+    sayStep('hooks:removed');
     return;
   }
   fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -66,9 +69,9 @@ export function writeHookFile(change: HookFileChange): void {
   const mode = isSecret ? 0o600 : (fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644);
   const backup = `${file}${BACKUP_SUFFIX}`;
   if (before !== null && !fs.existsSync(backup)) writeDurably(backup, before, mode & 0o777);
-  const temporary = `${file}.${process.pid}.tmp`;
-  writeDurably(temporary, after, mode & 0o777);
-  fs.renameSync(temporary, file);
+  sayStep('hooks:kept');
+  removeDeadTemporaries(path.dirname(file), path.basename(file));
+  replaceFile({ file, text: after, mode: mode & 0o777, step: 'hooks' });
 }
 
 export interface HookState {
@@ -149,15 +152,5 @@ function readText(file: string): string | null {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
     throw error;
-  }
-}
-
-function writeDurably(file: string, text: string, mode: number): void {
-  const fd = fs.openSync(file, 'w', mode);
-  try {
-    fs.writeSync(fd, text);
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
   }
 }

@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { namesIfThere } from '../backend/if-there.ts';
+import { sayStep } from '../backend/labelled-step.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, poolId } from '../core/ids.ts';
 import {
@@ -202,6 +203,7 @@ async function destroy(
     fs.rmSync(path.join(record.root, GHOST_DIRECTORY), { recursive: true, force: true });
   }
   fs.rmSync(poolDirectory(home, record.name), { recursive: true, force: true });
+  sayStep('pool:record-removed');
   return { name: record.name };
 }
 

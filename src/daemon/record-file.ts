@@ -1,14 +1,16 @@
 /**
  * Small JSON files that must never be half-written: pool and workspace records.
  *
- * Written to a temporary name, synced, renamed, and the directory synced: after a crash there is the
- * old record or the new one. Read through a schema: what does not fit is refused with the file's name.
+ * Replaced whole (`replace-file.ts`): after a crash there is the old record or the new one. Read through
+ * a schema: what does not fit is refused with the file's name.
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { sayStep } from '../backend/labelled-step.ts';
 import { toGhostsnapError } from '../backend/syscall-failure.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { rawFromText } from '../core/raw-path.ts';
+import { replaceFile, syncDirectory } from './replace-file.ts';
 
 /** The parsed JSON, or null when the file is not there. @throws GhostsnapError BAD_CONFIG, FORMAT_TOO_NEW */
 export function readRecord<T>(file: string, parse: (value: unknown) => T | null): T | null {
@@ -38,18 +40,10 @@ export function readRecord<T>(file: string, parse: (value: unknown) => T | null)
  */
 export function writeRecord(file: string, value: unknown): void {
   const directory = path.dirname(file);
-  const temporary = `${file}.${process.pid}.tmp`;
   try {
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const fd = fs.openSync(temporary, 'w', 0o600);
-    try {
-      fs.writeSync(fd, `${JSON.stringify(value, null, 2)}\n`);
-      fs.fsyncSync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
-    fs.renameSync(temporary, file);
-    syncDirectory(directory);
+    const text = `${JSON.stringify(value, null, 2)}\n`;
+    replaceFile({ file, text, mode: 0o600, step: 'record' });
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Writing', path: rawFromText(file) });
   }
@@ -59,18 +53,10 @@ export function writeRecord(file: string, value: unknown): void {
 export function removeRecord(file: string): void {
   try {
     fs.rmSync(file, { force: true });
+    sayStep('record:removed');
     if (fs.existsSync(path.dirname(file))) syncDirectory(path.dirname(file));
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Removing', path: rawFromText(file) });
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const fd = fs.openSync(directory, 'r');
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
   }
 }
 

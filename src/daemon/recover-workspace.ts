@@ -25,6 +25,7 @@ import {
   listWorkspaceRecords,
   readWorkspace,
   removeForgotten,
+  removeLeftRecords,
   removeWorkspace,
   type WorkspaceRecord,
   writeWorkspace,
@@ -70,6 +71,7 @@ async function recover(options: RecoverWorkspaceOptions): Promise<RecoverWorkspa
   const environment = options.environment ?? systemEnvironment();
   const home = resolveHome(environment);
   const asked = path.resolve(environment.cwd, options.workspace ?? '.');
+  removeLeftRecords(home);
   const known = knownRecord(home, environment, options.workspace);
   const isThere = known !== null && (await isInPlace(home, known));
   const moved = isThere ? null : await findMoved(home, asked);

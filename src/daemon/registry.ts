@@ -12,6 +12,7 @@ import { isWorkspaceId, type PoolId, type WorkspaceId } from '../core/ids.ts';
 import type { PoolRecord } from '../pool/pool.ts';
 import { type Home, poolDirectory } from './home.ts';
 import { readRecord, removeRecord, writeRecord } from './record-file.ts';
+import { removeDeadTemporaries } from './replace-file.ts';
 
 export interface WorkspaceRecord {
   readonly format: 1;
@@ -87,6 +88,14 @@ export function removeForgotten(home: Home, id: WorkspaceId): void {
 
 export function listForgotten(home: Home): WorkspaceRecord[] {
   return recordsIn(path.join(home.data, 'forgotten'));
+}
+
+/** What killed processes left beside records; for a command that is asked to put things right. */
+export function removeLeftRecords(home: Home): void {
+  for (const name of ['workspaces', 'forgotten', 'bisect']) {
+    removeDeadTemporaries(path.join(home.data, name));
+  }
+  for (const { name } of listPoolRecords(home)) removeDeadTemporaries(poolDirectory(home, name));
 }
 
 /** The record of the nearest workspace that `directory` is or lies in; null when there is none. */

@@ -27,6 +27,7 @@ import {
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { namesIfThere } from '../backend/if-there.ts';
+import { sayStep } from '../backend/labelled-step.ts';
 import { errnoOf, toGhostsnapError } from '../backend/syscall-failure.ts';
 import { MS_NOATIME, mountFs, unmountFs } from '../backend/syscalls-linux.ts';
 import { type ErrorCode, GhostsnapError } from '../core/errors.ts';
@@ -134,7 +135,9 @@ async function makeImage({ imagePath, sizeBytes, toolPath }: CreateOptions): Pro
     } finally {
       closeSync(fd);
     }
+    sayStep('pool:image-formatted');
     renameSync(unfinished, imagePath);
+    sayStep('pool:image-named');
     syncDirectory(dirname(imagePath));
   } catch (error) {
     rmSync(unfinished, { force: true });
@@ -165,6 +168,7 @@ export async function mountImagePool(paths: ImagePoolPaths): Promise<ImagePoolMo
   }
   const inUse = await deviceInUse(imagePath);
   const { device, io } = inUse ?? (await attach(imagePath));
+  sayStep('pool:attached');
   try {
     mountFs({
       source: device,
@@ -173,8 +177,10 @@ export async function mountImagePool(paths: ImagePoolPaths): Promise<ImagePoolMo
       flags: MS_NOATIME,
       data: MOUNT_DATA,
     });
+    sayStep('pool:mounted');
     chmodSync(mountPath, 0o755);
     makeSharedDirectories(mountPath);
+    sayStep('pool:directories-made');
   } catch (error) {
     if (isImagePoolMounted(mountPath)) unmountFs(mountPath);
     if (inUse === null) await run('losetup', ['-d', device]);
@@ -226,7 +232,9 @@ export async function unmountImagePool(paths: ImagePoolPaths): Promise<void> {
       cause: error,
     });
   }
+  sayStep('pool:unmounted');
   for (const device of await devicesOf(imagePath)) await run('losetup', ['-d', device]);
+  sayStep('pool:detached');
 }
 
 /**
@@ -244,7 +252,9 @@ export async function destroyImagePool(
   await unmountImagePool(options);
   // The mount point first: were the image gone before it, nothing would name the directory again.
   if (existsSync(mountPath)) rmdirSync(mountPath);
+  sayStep('pool:mount-point-removed');
   rmSync(imagePath, { force: true });
+  sayStep('pool:image-removed');
   rmSync(`${imagePath}.unfinished`, { force: true });
   if (existsSync(dirname(imagePath))) syncDirectory(dirname(imagePath));
 }

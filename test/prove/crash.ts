@@ -2,7 +2,8 @@
  * The crash prover: SIGKILL at every labelled step and at the Nth system call of every operation that
  * changes something, recovery itself included; then the workspace is opened again and compared.
  *
- * In the long form every N of every operation is tried, on every bed; in the bounded form a sample by seed.
+ * In the long form every labelled step of every operation is tried on every bed, and when all beds are
+ * through, every N of every operation; in the bounded form a sample by seed.
  */
 import { SimRandom } from '../sim/sim-random.ts';
 import type { UserBed } from './model-beds.ts';
@@ -15,10 +16,10 @@ import {
   type TrialRequest,
 } from './trial-child.ts';
 
-const BEDS = {
-  bounded: ['btrfs', 'store-tmpfs'],
-  long: ['btrfs', 'store-ext4', 'btrfs-user', 'store-xfs', 'store-ext4-user', 'store-btrfs'],
-} as const;
+const LONG_BEDS = [
+  ...['btrfs', 'store-ext4', 'btrfs-user', 'store-ext4-user', 'store-xfs', 'store-btrfs'],
+  ...['store-tmpfs', 'store-tmpfs-user'],
+];
 /** Beyond any operation's calls: it comes to its end and says how many there are. */
 const NEVER = 1_000_000;
 
@@ -36,38 +37,54 @@ export const crash: Prover = {
   about: 'SIGKILL at every labelled step and every system call of every operation',
   async run(options) {
     const tallies = new Map<TrialOperation, Tally>();
-    const failures = await tryOnBeds({
-      effort: options.effort({
-        bounded: { ops: 50, minutes: 1 },
-        long: { ops: 1_000_000, minutes: 24 * 60 },
-      }),
-      beds: BEDS[options.extent],
-      requestsFor: (bed) => requests(options, bed),
-      onAnswer: (_bed, request, answer) => add(tallies, request, answer),
+    const effort = options.effort({
+      bounded: { ops: 50, minutes: 1 },
+      long: { ops: 1_000_000, minutes: 24 * 60 },
     });
+    const tryAll = (beds: readonly string[], kill: Kills): Promise<string[]> =>
+      tryOnBeds({
+        ...{ effort, beds },
+        requestsFor: (bed) => requests(options, bed, kill),
+        onAnswer: (_bed, request, answer) => add(tallies, request, answer),
+      });
+    if (options.extent === 'bounded') {
+      return report(tallies, await tryAll(boundedBeds(options), someKills));
+    }
+    const failures = await tryAll(LONG_BEDS, everyStep);
+    options.say(`every labelled step was tried: ${effort.done} tries`);
+    if (failures.length === 0) failures.push(...(await tryAll(LONG_BEDS, everyCall)));
     return report(tallies, failures);
   },
 };
 
-function* requests(options: ProverOptions, bed: UserBed): Requests {
+/** One of the two beds is a plain user's, by the seed which. */
+function boundedBeds({ seed }: ProverOptions): readonly string[] {
+  return seed % 2 === 0 ? ['btrfs-user', 'store-tmpfs'] : ['btrfs', 'store-tmpfs-user'];
+}
+
+type Kills = (op: TrialOperation, random: SimRandom, round: number) => Requests;
+
+/** In the long form once through; a sample goes on until the effort is spent. */
+function* requests(options: ProverOptions, bed: UserBed, kill: Kills): Requests {
   const random = new SimRandom(options.seed + bed.name.length * 7919);
-  for (let round = 0; ; round += 1) {
-    for (const op of TRIAL_OPERATIONS) {
-      if (options.extent === 'long') yield* everyKill(op, random);
-      else yield* someKills(op, random, round);
-    }
+  const roundsMax = options.extent === 'long' ? 1 : Number.POSITIVE_INFINITY;
+  for (let round = 0; round < roundsMax; round += 1) {
+    for (const op of TRIAL_OPERATIONS) yield* kill(op, random, round);
   }
 }
 
-function* everyKill(op: TrialOperation, random: SimRandom): Requests {
-  let isStepLeft = true;
-  for (let step = 1; isStepLeft; step += 1) {
+function* everyStep(op: TrialOperation, random: SimRandom): Requests {
+  for (let step = 1; ; step += 1) {
     const answer = yield atStep(op, step, random);
-    if (!answer.wasTried) return;
-    isStepLeft = answer.wasKilled;
+    if (!answer.wasKilled) return;
   }
-  let isCallLeft = true;
-  for (let nth = 1; isCallLeft; nth += 1) isCallLeft = (yield atCall(op, nth, random)).hit !== null;
+}
+
+function* everyCall(op: TrialOperation, random: SimRandom): Requests {
+  for (let nth = 1; ; nth += 1) {
+    const answer = yield atCall(op, nth, random);
+    if (!answer.wasTried || answer.hit === null) return;
+  }
 }
 
 /** How many calls there are is learnt once for each operation, by the first try's own end. */
@@ -108,6 +125,7 @@ function add(
   };
   tallies.set(request.op, tally);
   tally.calls = Math.max(tally.calls, answer.counted);
+  tally.steps = Math.max(tally.steps, answer.steps);
   if (answer.wasKilled && request.killAtStep !== undefined) {
     tally.steps = Math.max(tally.steps, request.killAtStep);
     tally.killsAtSteps += 1;

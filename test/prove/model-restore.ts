@@ -12,8 +12,8 @@ import { cloneTree, type ModelNode, type ModelTree, nodeAt, putNode } from '../m
 import { listModel } from '../model/tree-listing.ts';
 
 /** Fields of a listing's line. */
-const MTIME = 6;
-const LINKS = 7;
+export const MTIME = 6;
+export const LINKS = 7;
 
 export interface Restore {
   readonly before: ModelTree;

@@ -49,7 +49,8 @@ export const nthCall: Prover = {
 
 function* requests(options: ProverOptions, bed: UserBed): Requests {
   const random = new SimRandom(options.seed + bed.name.length * 104_729);
-  for (;;) {
+  const roundsMax = options.extent === 'long' ? 1 : Number.POSITIVE_INFINITY;
+  for (let round = 0; round < roundsMax; round += 1) {
     for (const op of TRIAL_OPERATIONS) {
       if (options.extent === 'long') yield* everyCall(op, random);
       else yield* someCalls(op, random);

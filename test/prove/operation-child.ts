@@ -2,34 +2,15 @@
  * Does one operation of the public API between the injector's marks, and says how it ended.
  *
  * Argument: an `OperationRequest`. With `warm` the same is done first to another workspace, so that what
- * is loaded on first use is loaded before anything is made to fail.
+ * is loaded on first use is loaded before anything is made to fail. A step is whatever the operation says
+ * between the marks: to its `onStep`, or on the channel of labelled steps.
  */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { writeSync } from 'node:fs';
-import {
-  createPool,
-  destroyPool,
-  type Environment,
-  GhostsnapError,
-  initWorkspace,
-  openWorkspace,
-  type Workspace,
-} from '../../src/index.ts';
+import { STEP_CHANNEL } from '../../src/backend/labelled-step.ts';
+import { type Environment, GhostsnapError } from '../../src/index.ts';
 import { mark } from './injector.ts';
-
-/** What is done, with what: ids are of the workspace itself. */
-export type OperationCall =
-  | {
-      readonly op: 'snapshot' | 'snapshot-sync' | 'arm' | 'undo' | 'redo' | 'recover' | 'retention';
-    }
-  | { readonly op: 'rollback' | 'swap' | 'pin' | 'unpin'; readonly id: string }
-  | { readonly op: 'restore'; readonly id: string; readonly paths: readonly string[] }
-  | { readonly op: 'label'; readonly id: string; readonly label: string }
-  | { readonly op: 'prune'; readonly ids: readonly string[] }
-  | { readonly op: 'open' | 'destroy' }
-  | { readonly op: 'init'; readonly backend: 'btrfs' | 'store' }
-  | { readonly op: 'move'; readonly pool: string }
-  | { readonly op: 'pool-create'; readonly pool: string; readonly directory: string }
-  | { readonly op: 'pool-destroy'; readonly pool: string };
+import { type OperationCall, runOperation } from './operations.ts';
 
 export interface OperationRequest {
   readonly environment: Environment;
@@ -48,126 +29,57 @@ export interface OperationOutcome {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-const POOL_BYTES = 128 * 2 ** 20;
-
-class Operation {
+/** What is counted, and what is only done. */
+class Marks {
   readonly labels: string[] = [];
-  readonly #request: OperationRequest;
-  readonly #mark: typeof mark;
+  readonly #killAtStep: number | undefined;
+  readonly #isCounted: boolean;
+  #isOpen = false;
 
-  constructor(request: OperationRequest, marks: 'marked' | 'unmarked') {
-    this.#request = request;
-    this.#mark = marks === 'marked' ? mark : () => undefined;
+  constructor(counting: 'counted' | 'not-counted', killAtStep?: number) {
+    this.#killAtStep = killAtStep;
+    this.#isCounted = counting === 'counted';
   }
 
-  readonly onStep = (label: string): void => {
-    this.labels.push(label);
-    if (this.labels.length === this.#request.killAtStep) process.kill(process.pid, 'SIGKILL');
+  readonly onStep = (label: unknown): void => {
+    if (!this.#isOpen) return;
+    this.labels.push(String(label));
+    if (this.labels.length === this.#killAtStep) process.kill(process.pid, 'SIGKILL');
   };
 
-  async run(path: string, call: OperationCall): Promise<void> {
-    const { environment } = this.#request;
-    const { onStep } = this;
-    switch (call.op) {
-      case 'open': {
-        this.#mark('begin');
-        await using _workspace = await openWorkspace({ workspace: path, environment });
-        this.#mark('end');
-        return;
-      }
-      case 'init':
-        this.#mark('begin');
-        await initWorkspace({ path, environment, backend: call.backend, onStep });
-        break;
-      case 'move':
-        this.#mark('begin');
-        await initWorkspace({ path, environment, pool: call.pool, onStep });
-        break;
-      case 'pool-create':
-        this.#mark('begin');
-        await createPool({
-          ...{ name: call.pool, directory: call.directory, environment },
-          sizeBytes: POOL_BYTES,
-        });
-        break;
-      case 'pool-destroy':
-        this.#mark('begin');
-        await destroyPool({ name: call.pool, environment });
-        break;
-      default: {
-        await using workspace = await openWorkspace({ workspace: path, environment });
-        this.#mark('begin');
-        try {
-          await onWorkspace(workspace, call, onStep);
-        } finally {
-          this.#mark('end');
-        }
-      }
-    }
-    this.#mark('end');
-  }
-}
+  readonly begin = (): void => {
+    if (!this.#isCounted) return;
+    this.#isOpen = true;
+    subscribe(STEP_CHANNEL, this.onStep);
+    mark('begin');
+  };
 
-type WorkspaceCall = Exclude<
-  OperationCall,
-  { op: 'open' | 'init' | 'move' | 'pool-create' | 'pool-destroy' }
->;
-
-async function onWorkspace(
-  workspace: Workspace,
-  call: WorkspaceCall,
-  onStep: (label: string) => void,
-): Promise<unknown> {
-  switch (call.op) {
-    case 'snapshot':
-      return await workspace.snapshot();
-    case 'snapshot-sync':
-      return workspace.snapshotSync();
-    case 'arm':
-      return await workspace.arm();
-    case 'rollback':
-      return await workspace.rollback(call.id, { mode: 'in-place', onStep });
-    case 'swap':
-      return await workspace.rollback(call.id, { mode: 'swap', onStep });
-    case 'restore':
-      return await workspace.restore(call.id, call.paths, { onStep });
-    case 'undo':
-      return await workspace.undo({ onStep });
-    case 'redo':
-      return await workspace.redo({ onStep });
-    case 'pin':
-      return workspace.pin(call.id);
-    case 'unpin':
-      return workspace.unpin(call.id);
-    case 'label':
-      return workspace.label(call.id, call.label);
-    case 'prune':
-      return await workspace.prune({ specs: call.ids, onStep });
-    case 'retention':
-      return await workspace.prune({ onStep });
-    case 'recover':
-      return await workspace.recover();
-    default:
-      return await workspace.destroy({ onStep });
-  }
+  readonly end = (): void => {
+    if (!this.#isOpen) return;
+    mark('end');
+    unsubscribe(STEP_CHANNEL, this.onStep);
+    this.#isOpen = false;
+  };
 }
 
 async function outcomeOf(
   request: OperationRequest,
-  marks: 'marked' | 'unmarked',
+  counting: 'counted' | 'not-counted',
 ): Promise<OperationOutcome> {
-  const operation = new Operation(request, marks);
+  const marks = new Marks(counting, request.killAtStep);
+  const { environment, path, call } = request;
   try {
-    await operation.run(request.path, request.call);
-    return { ok: true, labels: operation.labels, error: null };
+    await runOperation(call, { environment, path, ...marks });
+    return { ok: true, labels: marks.labels, error: null };
   } catch (error) {
-    mark('end');
-    const { labels } = operation;
+    const { labels } = marks;
     if (error instanceof GhostsnapError) {
       return { ok: false, labels, error: { code: error.code, message: error.message } };
     }
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { ok: false, labels, error: { code: 'not a GhostsnapError', message } };
+  } finally {
+    marks.end();
   }
 }
 
@@ -175,6 +87,6 @@ const request = JSON.parse(process.argv[2] ?? '{}') as OperationRequest;
 if (request.warm !== undefined) {
   const { warm, environment } = request;
   // Whether there was anything to do on it matters to nobody: what it needs is loaded afterwards.
-  await outcomeOf({ environment, path: warm.path, call: warm.call }, 'unmarked');
+  await outcomeOf({ environment, path: warm.path, call: warm.call }, 'not-counted');
 }
-writeSync(1, `${JSON.stringify(await outcomeOf(request, 'marked'))}\n`);
+writeSync(1, `${JSON.stringify(await outcomeOf(request, 'counted'))}\n`);

@@ -64,7 +64,7 @@ export async function tryOnBeds(tries: BedTries): Promise<string[]> {
 }
 
 const DIED: TrialAnswer = {
-  ...{ wasTried: true, counted: 0, hit: null, wasKilled: false, code: null },
+  ...{ wasTried: true, counted: 0, steps: 0, hit: null, wasKilled: false, code: null },
   wrong: ['the process that judges died'],
 };
 

@@ -4,32 +4,50 @@
  * `goals` are the trees an operation may lead to besides the one before: a rollback's target, any kept
  * state for undo and redo. A restore's goal has free parts (see model-restore.ts), so it is a test.
  */
-import { isWithin, type RawPath } from '../../src/core/raw-path.ts';
-import { displayPath, type SnapshotId } from '../../src/index.ts';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isWithin, type RawPath, ROOT_PATH } from '../../src/core/raw-path.ts';
+import { openBisect } from '../../src/daemon/bisect-file.ts';
+import { resetBisect } from '../../src/engine/bisect.ts';
+import { displayPath, type SnapshotId, type Workspace } from '../../src/index.ts';
 import { cloneTree, type ModelTree, walkTree } from '../model/model-tree.ts';
+import { listModel } from '../model/tree-listing.ts';
 import type { SimRandom } from '../sim/sim-random.ts';
 import { hashesOf, sha256Of } from './model-hashes.ts';
-import { adoptFreeParts, restoredModel, wrongAfterRestore } from './model-restore.ts';
-import type { OperationCall } from './operation-child.ts';
+import { adoptFreeParts, LINKS, MTIME, restoredModel, wrongAfterRestore } from './model-restore.ts';
+import type { OperationCall } from './operations.ts';
 import type { TrialGround } from './trial-ground.ts';
 
 export interface TrialCall {
   readonly call: OperationCall;
   /** What the live tree is, if it is where the operation leads to; null when it is not. */
   readonly reached: (lines: readonly string[]) => ModelTree | null;
+  /** The same for the tree before, where a crash gives it back up to something. */
+  readonly takenBack?: TrialCall['reached'];
   /** Snapshots that the operation removes. */
   readonly removes: readonly SnapshotId[];
+  /** What else is wrong; afterwards nothing of what it made is left. */
+  readonly alsoJudge?: (
+    workspace: Workspace,
+    outcome: 'acknowledged' | 'not-acknowledged',
+  ) => Promise<readonly string[]>;
 }
 
 export const STANDING_OPERATIONS = [
   'snapshot',
   'snapshot-sync',
+  'adopt',
   'arm',
   'rollback',
   'swap',
   'restore',
   'undo',
   'redo',
+  'undo-call',
+  'extract',
+  'scratch',
+  'scratch-remove',
+  'bisect',
   'pin',
   'unpin',
   'label',
@@ -42,11 +60,11 @@ export const STANDING_OPERATIONS = [
 export type StandingOperation = (typeof STANDING_OPERATIONS)[number];
 
 /** null: this operation makes no sense here (a swap of a store). */
-export function trialCall(
+export async function trialCall(
   ground: TrialGround,
   op: StandingOperation,
   random: SimRandom,
-): TrialCall | null {
+): Promise<TrialCall | null> {
   const id = random.pick(ground.ids());
   const nothing = { reached: () => null, removes: [] };
   switch (op) {
@@ -60,6 +78,14 @@ export function trialCall(
       return { call: { op }, reached: isOneOf(ground, ground.ids()), removes: [] };
     case 'restore':
       return restoreCall(ground, id, random);
+    case 'undo-call':
+      return await undoCallTrial(ground, random);
+    case 'extract':
+      return extractTrial(ground, id);
+    case 'scratch':
+    case 'scratch-remove':
+    case 'bisect':
+      return scratchTrial(ground, op, id);
     case 'pin':
     case 'unpin':
       return { call: { op, id }, ...nothing };
@@ -102,4 +128,92 @@ function restoreCall(ground: TrialGround, id: SnapshotId, random: SimRandom): Tr
     return hashesOf(tree).sha256 === sha256Of(lines) ? tree : null;
   };
   return { call: { op: 'restore', id, paths: paths.map(displayPath) }, reached, removes: [] };
+}
+
+/** A call that did a few edits, recorded before and after; nothing was done since. */
+async function undoCallTrial(ground: TrialGround, random: SimRandom): Promise<TrialCall> {
+  const asked = { session: 'tried', harness: 'prover', tool: 'edits', key: `${random.next()}` };
+  const { call, snapshot } = await ground.withWorkspace((workspace) => workspace.beginCall(asked));
+  if (snapshot === null) throw new Error('A call that may write has a snapshot.');
+  ground.keep(snapshot, ground.live);
+  await ground.edit(random, 3 + random.below(6));
+  await ground.withWorkspace((workspace) => workspace.endCall({ call, outcome: 'ok' }));
+  const before = cloneTree(ground.live);
+  const goal = ground.kept.get(snapshot)?.tree ?? before;
+  return {
+    call: { op: 'undo-call', call },
+    reached: upToFreeParts(goal, 'links'),
+    // A crash gives the call's paths back one by one: a file that has names beyond them may come in two.
+    takenBack: upToFreeParts(before, 'no-links'),
+    removes: [],
+  };
+}
+
+type Compared = 'links' | 'no-links';
+
+/** Entries came and went in directories beside what the call did: their times are nobody's. */
+function upToFreeParts(goal: ModelTree, compared: Compared): TrialCall['reached'] {
+  const expected = withoutFreeParts(listModel(goal), compared);
+  return (lines) => {
+    if (withoutFreeParts(lines, compared) !== expected) return null;
+    const tree = cloneTree(goal);
+    adoptFreeParts(tree, lines, [ROOT_PATH]);
+    return tree;
+  };
+}
+
+function withoutFreeParts(lines: readonly string[], compared: Compared): string {
+  const told = lines.map((line) => {
+    const fields = line.split('\t');
+    if (fields[1] === 'dir') fields[MTIME] = '-';
+    if (compared === 'no-links') fields[LINKS] = '-';
+    return fields.join('\t');
+  });
+  return told.join('\n');
+}
+
+function extractTrial(ground: TrialGround, id: SnapshotId): TrialCall {
+  const to = join(ground.folder, '..', `extracted-${id}`);
+  return {
+    call: { op: 'extract', id, to },
+    reached: () => null,
+    removes: [],
+    async alsoJudge(_workspace, outcome) {
+      const wrong = outcome === 'acknowledged' ? await notThe(ground, id, to) : [];
+      rmSync(to, { recursive: true, force: true });
+      return wrong;
+    },
+  };
+}
+
+function scratchTrial(
+  ground: TrialGround,
+  op: 'scratch' | 'scratch-remove' | 'bisect',
+  id: SnapshotId,
+): TrialCall {
+  return {
+    call: op === 'scratch-remove' ? { op } : { op, id },
+    reached: () => null,
+    removes: [],
+    async alsoJudge(workspace, outcome) {
+      const { poolRoot, workspace: own } = workspace.info;
+      const place = join(poolRoot, '.ghostsnap', own, 'scratch');
+      const wrong: string[] = [];
+      if (outcome === 'acknowledged') {
+        if (op === 'scratch') wrong.push(...(await notThe(ground, id, place)));
+        else if (existsSync(place)) wrong.push(`acknowledged, and there is ${place}`);
+      }
+      using store = await openBisect({ environment: ground.environment, workspace: own });
+      await resetBisect({ workspace, store });
+      if (existsSync(place)) wrong.push(`can't be removed any more: ${place}`);
+      if (store.read() !== null) wrong.push('a bisect that was ended has a record');
+      return wrong;
+    },
+  };
+}
+
+async function notThe(ground: TrialGround, id: SnapshotId, dir: string): Promise<string[]> {
+  const lines = await ground.witness.lines({ dir });
+  if (sha256Of(lines) === ground.kept.get(id)?.sha256) return [];
+  return [`acknowledged, and ${dir} is not ${id}`];
 }

@@ -31,6 +31,8 @@ export interface TrialAnswer {
   readonly wasTried: boolean;
   /** Calls that were counted: there is nothing to try beyond. */
   readonly counted: number;
+  /** Labelled steps that it said, if it came to its end. */
+  readonly steps: number;
   /** The call that was hit; null: it had ended before. */
   readonly hit: string | null;
   readonly wasKilled: boolean;
@@ -40,7 +42,7 @@ export interface TrialAnswer {
 }
 
 const NOT_TRIED: TrialAnswer = {
-  ...{ wasTried: false, counted: 0, hit: null, wasKilled: false, code: null, wrong: [] },
+  ...{ wasTried: false, counted: 0, steps: 0, hit: null, wasKilled: false, code: null, wrong: [] },
 };
 const KILLED = 137;
 
@@ -73,7 +75,7 @@ class Trials {
     random: SimRandom,
   ): Promise<TrialAnswer> {
     await ground.edit(random, 1 + random.below(8));
-    const trial = trialCall(ground, op, random);
+    const trial = await trialCall(ground, op, random);
     if (trial === null) return NOT_TRIED;
     const { environment, path } = ground;
     const ran = await this.#run(request, { environment, path, call: trial.call });
@@ -120,6 +122,7 @@ function answerOf(ran: Injected, wrong: readonly string[]): TrialAnswer {
     outcome === null && !wasKilled ? [`ended with ${ran.status}: ${ran.stderr.slice(-2000)}`] : [];
   return {
     ...{ wasTried: true, counted: ran.counted, hit: ran.hit, wasKilled },
+    steps: outcome?.labels.length ?? 0,
     code: outcome?.error?.code ?? null,
     wrong: [...crashed, ...wrong],
   };

@@ -13,7 +13,7 @@ import {
   type SnapshotId,
   type Workspace,
 } from '../../src/index.ts';
-import { cloneTree, type ModelTree, makeTree } from '../model/model-tree.ts';
+import { cloneTree, type ModelTree, makeTree, walkTree } from '../model/model-tree.ts';
 import { describeDifference, listModel } from '../model/tree-listing.ts';
 import type { SimRandom } from '../sim/sim-random.ts';
 import type { Bed } from './model-episode.ts';
@@ -33,6 +33,8 @@ const CONFIG = { retention: { keepLast: 5, keepWithinMs: 0, hourlyForMs: 0, dail
 /** Past this many the oldest go: every try looks at all of them. */
 const KEPT_MAX = 8;
 const KEPT_MIN = 3;
+/** A live tree has about so many entries or more. */
+const ENTRIES_MIN = 24;
 
 export interface Known {
   readonly tree: ModelTree;
@@ -102,6 +104,21 @@ export class TrialGround implements Disposable {
     const edits: TreeEdit[] = [];
     for (let i = 0; i < count; i += 1) {
       for (const edit of resolveEdits(this.live, randomIntent(random), editor, nothing)) {
+        runEditOnModel(this.live, edit, nothing);
+        edits.push(edit);
+      }
+    }
+    // Random edits alone shrink a tree to next to nothing, and little can be torn in that.
+    for (
+      let tries = 0;
+      tries < ENTRIES_MIN && [...walkTree(this.live)].length < ENTRIES_MIN;
+      tries += 1
+    ) {
+      const intent = {
+        ...randomIntent(random),
+        kind: random.oneIn(4) ? 'mkdir' : 'write',
+      } as const;
+      for (const edit of resolveEdits(this.live, intent, editor, nothing)) {
         runEditOnModel(this.live, edit, nothing);
         edits.push(edit);
       }

@@ -66,6 +66,8 @@ async function judgeOpened(
   wrong.push(...(await ground.wrongSnapshots(listed)));
   wrong.push(...(await wrongNewOnes(ground, workspace, tried)));
   wrong.push(...wrongAcknowledged(workspace, tried));
+  const answer = tried.outcome?.ok === true ? 'acknowledged' : 'not-acknowledged';
+  wrong.push(...((await tried.trial.alsoJudge?.(workspace, answer)) ?? []));
   await workspace.recover();
   wrong.push(...ground.leftOvers(workspace).map((name) => `left lying about: ${name}`));
   return wrong;
@@ -76,14 +78,14 @@ function wrongOutcome({ outcome }: Tried): string[] {
   return [`failed with something else than a GhostsnapError: ${outcome.error.message}`];
 }
 
-const TURNS = new Set(['rollback', 'swap', 'restore', 'undo', 'redo']);
+const TURNS = new Set(['rollback', 'swap', 'restore', 'undo', 'redo', 'undo-call']);
 
 function liveAfter({ trial, outcome, before }: Tried, lines: readonly string[]): ModelTree | null {
   const isSame = sha256Of(lines) === hashesOf(before).sha256;
   const reached = trial.reached(lines);
   const mustBeThere = outcome?.ok === true && TURNS.has(trial.call.op);
   if (mustBeThere) return reached;
-  return isSame ? before : reached;
+  return isSame ? before : (reached ?? trial.takenBack?.(lines) ?? null);
 }
 
 async function wrongNewOnes(

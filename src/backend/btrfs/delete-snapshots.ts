@@ -112,7 +112,8 @@ export async function removeWorkspaceDirectory(
   removeEmptyDirectory(directory);
 }
 
-function removeEmptyDirectory(directory: WorkspaceDirectory): void {
+/** Of a workspace without a record: made by an init, or left by a release, that was killed there. */
+export function removeEmptyDirectory(directory: WorkspaceDirectory): void {
   directory.forget();
   try {
     rmdirSync(directory.path);

@@ -4,9 +4,8 @@
  * The record's phase says what was under way and the tree at the path how far it had come. Every branch
  * may be cut off and run again. What is not known to be ours is left alone.
  */
-import { rmdirSync } from 'node:fs';
-import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import { sweepWorkingNames } from './delete-snapshots.ts';
+import { sayStep } from '../labelled-step.ts';
+import { removeEmptyDirectory, sweepWorkingNames } from './delete-snapshots.ts';
 import { finishInit, takeBackInit } from './init-workspace.ts';
 import { recoverMove } from './move-into-pool.ts';
 import { openPlace, uuidAt } from './place.ts';
@@ -26,22 +25,26 @@ export async function recoverWorkspaceOnDisk(directory: WorkspaceDirectory): Pro
   directory.forget();
   if (openExisting(directory) < 0) return;
   if (readRecord(directory.path) === null) {
-    removeIfEmpty(directory);
+    removeEmptyDirectory(directory);
     return;
   }
   if (directory.record.reachedBy === 'place') await recoverInPlace(directory);
   else await recoverMove(directory);
+  sayStep('recover:phase-ended');
   if (openExisting(directory) < 0) return;
   keepInterruptedSwap(directory);
+  sayStep('recover:old-tree-kept');
   await sweepWorkingNames(directory);
+  sayStep('recover:swept');
   await removeReplacedTrees(directory);
+  sayStep('recover:replaced-removed');
 }
 
 async function recoverInPlace(directory: WorkspaceDirectory): Promise<void> {
   const { phase } = directory.record;
   if (phase === 'active') return;
   if (isAbandoned(directory)) {
-    await abandonOnDisk(directory);
+    await abandonOnDisk(directory, sayStep);
     return;
   }
   using place = openPlace(directory.ref.path);
@@ -49,26 +52,15 @@ async function recoverInPlace(directory: WorkspaceDirectory): Promise<void> {
     case 'converting': {
       const [copy] = directory.record.subvolumes;
       const isExchanged = copy !== undefined && uuidAt(place.parentFd, place.name) === copy;
-      if (isExchanged) await finishInit(directory, place);
+      if (isExchanged) await finishInit(directory, place, sayStep);
       else await takeBackInit(directory, place);
       return;
     }
     case 'emptying':
-      await finishInit(directory, place);
+      await finishInit(directory, place, sayStep);
       return;
     default:
-      if (isReleased(directory, place)) await dissolve(directory, place);
+      if (isReleased(directory, place)) await dissolve(directory, place, sayStep);
       else await takeBackRelease(directory, place);
-  }
-}
-
-/** Made by an init that was killed before its first record. Anything in it is not ours. */
-function removeIfEmpty(directory: WorkspaceDirectory): void {
-  directory.forget();
-  try {
-    rmdirSync(directory.path);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOTEMPTY') return;
-    throw toGhostsnapError(error, { what: 'Removing the directory', path: directory.path });
   }
 }

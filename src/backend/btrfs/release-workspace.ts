@@ -15,7 +15,11 @@ import type { WorkspaceRef } from '../backend.ts';
 import { removeTree } from '../remove-tree.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd } from '../syscalls-linux.ts';
-import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
+import {
+  removeEmptyDirectory,
+  removeWorkspaceDirectory,
+  type StepHook,
+} from './delete-snapshots.ts';
 import type { InitOptions } from './init-workspace.ts';
 import { subvolumeInfo, syncFilesystem } from './ioctl.ts';
 import { entryKind, exchange, openPlace, type Place, uuidAt } from './place.ts';
@@ -80,7 +84,11 @@ export async function abandonOnDisk(
   onStep?: StepHook,
 ): Promise<void> {
   directory.forget();
-  if (readRecord(directory.path) === null) return;
+  if (readRecord(directory.path) === null) {
+    // Cut off between the record and the directory.
+    removeEmptyDirectory(directory);
+    return;
+  }
   directory.saveRecord({ ...directory.record, phase: 'dissolving' });
   onStep?.('release:intent-written');
   await removeWorkspaceDirectory(directory, onStep);

@@ -5,6 +5,7 @@
  * be running in it. It goes with the next one, with `removeScratch`, and with the workspace.
  */
 import type { SnapshotId } from '../../core/ids.ts';
+import { sayStep } from '../labelled-step.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import { isSubvolumeRoot, openExisting, snapshotPath } from './snapshots.ts';
 import { makeClone } from './swap.ts';
@@ -20,6 +21,7 @@ export async function makeScratchClone(
   snapshotPath(directory, target);
   await removeScratchClone(directory);
   await makeClone(directory, target, NAME);
+  sayStep('scratch:made');
   return `${directory.path}/${NAME}`;
 }
 
@@ -31,6 +33,7 @@ export async function removeScratchClone(directory: WorkspaceDirectory): Promise
   directory.users += 1;
   try {
     await removeSubvolume({ parentFd, name: NAME }, 'any-way');
+    sayStep('scratch:removed');
   } finally {
     directory.users -= 1;
   }

@@ -13,6 +13,7 @@ import { type ErrorCode, GhostsnapError } from '../../core/errors.ts';
 import { isSnapshotId, type SnapshotId, ulidOf, ulidTimeMs } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { CreateResult, SnapshotOnDisk, WorkspaceRef } from '../backend.ts';
+import { sayStep } from '../labelled-step.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt, Statx } from '../syscalls-linux.ts';
 import {
@@ -35,6 +36,7 @@ export function takeSnapshotSync(directory: WorkspaceDirectory, name: string): T
     const startMs = performance.now();
     createSubvolumeSnapshotSync({ parentFd, sourceFd, name, access: 'read-only' });
     const systemCall = { startMs, endMs: performance.now() };
+    sayStep('snapshot:made');
     return { stamps: stampsAround(before, stampOf(parentFd), name), systemCall };
   } catch (error) {
     throw snapshotFailure(error, directory, name);
@@ -53,6 +55,7 @@ export async function takeSnapshot(directory: WorkspaceDirectory, name: string):
     const startMs = performance.now();
     await createSubvolumeSnapshot({ parentFd, sourceFd, name, access: 'read-only' });
     const systemCall = { startMs, endMs: performance.now() };
+    sayStep('snapshot:made');
     return { stamps: stampsAround(before, stampOf(parentFd), name), systemCall };
   } catch (error) {
     throw snapshotFailure(error, directory, name);
@@ -233,8 +236,10 @@ export function setPin(
       rmSync(`${pins}/${id}`, { force: true });
       if (statSync(pins, { throwIfNoEntry: false }) === undefined) return;
     }
+    sayStep('pin:changed');
     syncDirectory(pins);
     syncDirectory(directory.path);
+    sayStep('pin:durable');
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Writing the pin', path: rawFromText(`${pins}/${id}`) });
   }

@@ -8,6 +8,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import type { SnapshotId } from '../../core/ids.ts';
 import { type RawName, ROOT_PATH, rawFromText } from '../../core/raw-path.ts';
 import type { WorkOptions, WorkspaceRef } from '../backend.ts';
+import { sayStep } from '../labelled-step.ts';
 import { removeTree } from '../remove-tree.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { extractTree } from '../tree-extract.ts';
@@ -31,7 +32,9 @@ export async function makeScratchCopy(
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Making the directory', path: rawFromText(path) });
   }
+  sayStep('scratch:begun');
   await extractTree({ source, paths: [ROOT_PATH], toDirectory: path, ...work });
+  sayStep('scratch:made');
   return path;
 }
 
@@ -42,6 +45,7 @@ export async function removeScratchCopy(ref: WorkspaceRef): Promise<void> {
   if (parentFd === null) return;
   try {
     await removeTree({ parentFd, name: NAME as RawName });
+    sayStep('scratch:removed');
   } finally {
     closeSync(parentFd);
   }

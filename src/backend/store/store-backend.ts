@@ -15,6 +15,7 @@ import { isSnapshotId, type SnapshotId, type WorkspaceId } from '../../core/ids.
 import { rawFromText } from '../../core/raw-path.ts';
 import type { Backend, BackendProperties, WorkOptions, WorkspaceRef } from '../backend.ts';
 import { openDirectoryTree } from '../directory-tree.ts';
+import { sayStep } from '../labelled-step.ts';
 import { listUncovered } from '../list-uncovered.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
 import { extractTree } from '../tree-extract.ts';
@@ -77,7 +78,7 @@ const PROPERTIES: BackendProperties = {
 const NO_SWAP = 'the store rolls back in place only';
 
 export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
-  const onStep = options.onStep ?? (() => {});
+  const onStep = options.onStep ?? sayStep;
   const states = new LiveStates(options.watch ?? 'off');
   const request = (ref: WorkspaceRef, id: SnapshotId): SnapshotRequest => {
     return { ref, id, state: states.of(ref), nowMs: options.nowMs ?? Date.now, onStep };
@@ -211,6 +212,7 @@ function setPinned(ref: WorkspaceRef, id: SnapshotId, pinned: 'pinned' | 'unpinn
   try {
     if (pinned === 'unpinned') {
       if (removeFile(path)) syncDirectory(pins);
+      sayStep('pin:taken-away');
       return;
     }
     makeDirectoryDurably(pins);
@@ -218,6 +220,7 @@ function setPinned(ref: WorkspaceRef, id: SnapshotId, pinned: 'pinned' | 'unpinn
     fsyncSync(fd);
     closeSync(fd);
     syncDirectory(pins);
+    sayStep('pin:set');
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Pinning', path: rawFromText(path) });
   }

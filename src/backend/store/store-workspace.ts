@@ -11,6 +11,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
+import { sayStep } from '../labelled-step.ts';
 import { giveBackLeftOpen } from '../opened-modes.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import {
@@ -48,6 +49,9 @@ export const RELEASE_STEPS = [
   'release:intent-written',
   'release:snapshots-moved',
   'release:swept',
+  'release:scratch-removed',
+  'release:files-removed',
+  'release:record-removed',
 ] as const;
 
 /** @throws GhostsnapError POOL_INSIDE_WORKSPACE, WORKSPACE_GONE, WORKSPACE_REPLACED, POOL_FULL */
@@ -94,14 +98,16 @@ export async function recoverStoreWorkspace(ref: WorkspaceRef): Promise<void> {
   const record = readWorkspaceRecord(ref);
   giveBackLeftOpen({ announcement: paths.openedModes, livePath: ref.path });
   if (record?.phase === 'releasing') {
-    await releaseStoreWorkspace(ref, () => {});
+    await releaseStoreWorkspace(ref, sayStep);
     return;
   }
   setAsideKilled(paths);
+  sayStep('recover:set-aside');
   removeFile(`${paths.record}.new`);
   removeFile(`${paths.index}.new`);
   removeComeback(ref);
-  await sweep(ref, () => {});
+  await sweep(ref, sayStep);
+  sayStep('recover:swept');
   if (record === null && snapshotIdsOnDisk(paths).length === 0) {
     rmSync(paths.root, { recursive: true, force: true });
   }
@@ -143,11 +149,14 @@ export async function releaseStoreWorkspace(ref: WorkspaceRef, onStep: StepHook)
   onStep('release:swept');
   removeComeback(ref);
   await removeScratchCopy(ref);
+  onStep('release:scratch-removed');
   // The record goes last: without it nobody would know that the rest is to go.
   for (const path of [paths.snapshots, paths.pins, paths.working, paths.index]) {
     rmSync(path, { recursive: true, force: true });
   }
+  onStep('release:files-removed');
   rmSync(paths.root, { recursive: true, force: true });
+  onStep('release:record-removed');
   syncDirectory(dirname(paths.root));
 }
 
