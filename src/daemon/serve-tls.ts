@@ -45,6 +45,8 @@ export class TlsListener {
   ): Http2SecureServer {
     const options = { ...HTTP2_LIMITS, ...listenerOptions(this.#inForce.material) };
     const server = http2.createSecureServer(options, listener);
+    // Node would answer expectations by itself; the door refuses them, as it does everything in a head.
+    server.on('checkContinue', listener).on('checkExpectation', listener);
     // A peer that breaks off is its own trouble: without listeners it would be the process's.
     server.on('sessionError', () => undefined).on('tlsClientError', () => undefined);
     this.#connections = new LiveConnections(server, {

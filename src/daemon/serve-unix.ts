@@ -22,6 +22,8 @@ const CONNECTIONS_MAX = 4096;
 export function makeUnixServer(listener: RequestListener, uid: number): http.Server {
   const server = http.createServer(HTTP1_LIMITS, listener);
   server.maxConnections = CONNECTIONS_MAX;
+  // Node would answer expectations by itself; the door refuses them, as it does everything in a head.
+  server.on('checkContinue', listener).on('checkExpectation', listener);
   server.on('connection', (socket: Socket) => {
     const peer = peerUid(socket);
     if (peer === uid || peer === 0) principals.set(socket, localPrincipal(peer));

@@ -56,14 +56,33 @@ export function judgeRequest(
   bodyBytesMax: number,
 ): HeadRefusal | null {
   const { method = '', url: target = '', rawHeaders, httpVersionMajor, socket } = request;
-  if (httpVersionMajor !== 1) return refuseHead({ method, target, rawHeaders }, bodyBytesMax);
+  if (httpVersionMajor !== 1) {
+    const refusal = refuseHead({ method, target, rawHeaders }, bodyBytesMax);
+    return (
+      refusal ?? (isUntypedBody(request) ? { status: 415, why: 'its body has no type' } : null)
+    );
+  }
   if (distrusted.has(socket)) return { status: 400, why: 'one before it was refused' };
   const refusal =
     request.headers.host === undefined
       ? { status: 400 as const, why: 'it has no header host' }
       : refuseHead({ method, target, rawHeaders }, bodyBytesMax);
-  if (refusal !== null) distrusted.add(socket);
+  if (refusal !== null) distrust(request);
   return refusal;
+}
+
+/** In HTTP/2 a body needs no length: without a type as well, the router takes it for none at all. */
+function isUntypedBody(request: IncomingMessage | Http2ServerRequest): boolean {
+  const { method, headers } = request;
+  if (method === 'GET' || !('stream' in request) || headers['content-type'] !== undefined) {
+    return false;
+  }
+  return !request.stream.endAfterHeaders;
+}
+
+/** For whoever refuses a head that was judged to be in order. */
+export function distrust({ httpVersionMajor, socket }: IncomingMessage | Http2ServerRequest): void {
+  if (httpVersionMajor === 1) distrusted.add(socket);
 }
 
 /** @returns null when the request may go on */

@@ -23,7 +23,7 @@ import type { CallContext } from '../../service/call-context.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { authorize, type ProtectedRoute } from '../access/authorize.ts';
 import { BodyReader, type BodyReading } from '../door/read-body.ts';
-import { judgeRequest } from '../door/request-head.ts';
+import { distrust, type HeadRefusal, judgeRequest } from '../door/request-head.ts';
 import { parseStrictJson, REQUEST_BODY } from '../door/strict-json.ts';
 import { invoke, parseFollowEvents } from '../invoke.ts';
 import type { Principal } from '../principal.ts';
@@ -34,6 +34,7 @@ import { addFrames } from './frame-stream.ts';
 import { ofFastify, refusedHead, replyProblem } from './reply-problem.ts';
 import { requestContext } from './request-context.ts';
 import { inputReader } from './request-input.ts';
+import { noteRequest, refuseUnparsed } from './unparsed-request.ts';
 
 export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
 
@@ -84,6 +85,10 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 1024 },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    // Paths that the router cannot read get to no hook: the head is judged here all the same.
+    frameworkErrors: (error, request, reply) =>
+      void refuseUnrouted(error, { request, reply, options }),
+    clientErrorHandler: refuseUnparsed,
   });
   app.addHook('onRequest', async (request, reply) => judge(request, reply, options));
   app.removeAllContentTypeParsers();
@@ -124,12 +129,11 @@ async function judge(
   options: ApiServerOptions,
 ): Promise<FastifyReply | undefined> {
   const { principalOf, telemetry, stopping } = options;
+  if (request.raw.httpVersionMajor === 1) noteRequest(request.raw, reply.raw);
   const refusal = judgeRequest(request.raw, REQUEST_BODY.bytesMax);
   if (refusal !== null) {
     telemetry.count(METRIC.requestsRefused, 1);
-    const { status } = refusal;
-    if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
-    return replyProblem(reply, refusedHead(refusal), { trace: undefined, status });
+    return refuse(refusal, request, reply);
   }
   // A connection that stays is told to go elsewhere with its next request.
   if (stopping.aborted && request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
@@ -169,6 +173,25 @@ function admit(
     throw error;
   }
   return principal;
+}
+
+function refuse(refusal: HeadRefusal, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
+  const { status } = refusal;
+  return replyProblem(reply, refusedHead(refusal), { trace: undefined, status });
+}
+
+/** What follows it on a connection of HTTP/1.1 is not believed either, as behind any refused head. */
+function refuseUnrouted(error: Error, { request, reply, options }: Failed): FastifyReply {
+  options.telemetry.count(METRIC.requestsRefused, 1);
+  const judged = judgeRequest(request.raw, REQUEST_BODY.bytesMax);
+  if (judged !== null) return refuse(judged, request, reply);
+  distrust(request.raw);
+  const isTooLong = error instanceof Error && 'statusCode' in error && error.statusCode === 414;
+  const refusal: HeadRefusal = isTooLong
+    ? { status: 414, why: 'a part of its path is too long' }
+    : { status: 400, why: 'its path is not in UTF-8' };
+  return refuse(refusal, request, reply);
 }
 
 interface RouteParts {

@@ -4,7 +4,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { HeadRefusal } from '../door/request-head.ts';
 import { problemOf } from '../problem-of.ts';
 
-const PROBLEM_TYPE = 'application/problem+json';
+export const PROBLEM_TYPE = 'application/problem+json';
 
 /** @param status in place of the kind's own, where HTTP has a better one */
 export function replyProblem(
@@ -15,6 +15,8 @@ export function replyProblem(
   const { problem, retryAfterS } = problemOf(error, about.trace);
   const status = about.status ?? problem.status;
   if (retryAfterS !== null) reply.header('retry-after', retryAfterS);
+  // Fastify asks for it behind a body that it does not know; in HTTP/2 there is no such header.
+  if (reply.raw.req.httpVersionMajor === 2) reply.removeHeader('connection');
   // As bytes: fastify would add a charset, which this type has not.
   return reply
     .code(status)

@@ -26,6 +26,7 @@ export function inputReader(
   const inPath = new Set([...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? ''));
   const takesQuery = route.method === 'GET' || route.method === 'DELETE';
   return ({ params, query, body }) => {
+    if (takesQuery) refuseBody(body);
     const rest = takesQuery ? typed(fieldsOf(query), kinds) : bodyOf(query, body);
     for (const name of Object.keys(rest)) if (inPath.has(name)) throw twice(name);
     return { ...rest, ...fieldsOf(params) };
@@ -59,6 +60,15 @@ function typedValue(value: unknown, kind: FieldKind | undefined): unknown {
   if (kind === 'number' && INTEGER.test(value)) return Number(value);
   if (kind === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
   return value;
+}
+
+/** What nobody reads must not be believed to have been read. */
+function refuseBody(body: unknown): void {
+  const isNone = body === undefined || body === null || Object.keys(fieldsOf(body)).length === 0;
+  if (isNone) return;
+  throw new GhostsnapError('BAD_ARGUMENT', 'The body has fields, which belong in the query.', {
+    hint: 'Send them as parameters of the query.',
+  });
 }
 
 function bodyOf(query: unknown, body: unknown): Readonly<Record<string, unknown>> {
