@@ -57,7 +57,8 @@ export function planBisect(search: BisectSearch, states: readonly SnapshotId[]):
   };
 }
 
-function boundsOf({ good, bad, marks }: BisectSearch): BisectBounds {
+/** The last state known to be good, and the first known to be bad. */
+export function boundsOf({ good, bad, marks }: BisectSearch): BisectBounds {
   let bounds: BisectBounds = { good, bad };
   for (const { state, verdict } of marks) {
     // A mark outside of the bounds says nothing new, and must not turn them round.

@@ -149,3 +149,6 @@ export const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
 
 /** Requests of one workspace that wait or are under way; an agent asks one after the other. */
 export const WORKSPACE_REQUESTS_MAX = 32;
+
+/** A bisect that nobody has taken a step of for so long keeps no snapshots from retention: a week. */
+export const BISECT_KEPT_MS = 604_800_000;

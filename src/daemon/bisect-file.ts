@@ -2,11 +2,13 @@
  * The record of a bisect, one file a workspace: `bisect/<workspace id>.json`.
  *
  * Whoever writes it holds a lock that dies with the process, so that two commands cannot take each other's
- * scratch tree away. Reading needs none: records are replaced whole.
+ * scratch tree away. Reading needs none: records are replaced whole. Each step writes the record, with the
+ * time, by which retention knows whether somebody is still at it.
  */
 import path from 'node:path';
 import { BISECT_VERDICTS, type BisectMark, type BisectVerdict } from '../core/bisect.ts';
 import { isSnapshotId, type SnapshotId, type WorkspaceId } from '../core/ids.ts';
+import type { BisectUnderWay } from '../core/retention/keep-bisected.ts';
 import type { BisectRecord, BisectStore } from '../engine/bisect.ts';
 import { createFileLocks } from '../locks/file-locks.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
@@ -27,7 +29,7 @@ export async function openBisect(options: BisectFileOptions): Promise<OpenBisect
   const file = bisectFile(home, options.workspace);
   return {
     read: () => readRecord(file, parseBisect),
-    write: (record) => writeRecord(file, record),
+    write: (record) => writeRecord(file, { ...record, steppedAtMs: Date.now() }),
     remove: () => removeRecord(file),
     [Symbol.dispose]: () => {
       lock[Symbol.dispose]();
@@ -39,6 +41,16 @@ export async function openBisect(options: BisectFileOptions): Promise<OpenBisect
 /** null: none is under way. */
 export function readBisect(options: BisectFileOptions): BisectRecord | null {
   return readRecord(bisectFile(resolveHome(options.environment), options.workspace), parseBisect);
+}
+
+/** What retention keeps for it. A record of a version that wrote no time keeps nothing. */
+export function bisectUnderWay(home: Home, workspace: WorkspaceId): BisectUnderWay | null {
+  return readRecord(bisectFile(home, workspace), (value) => {
+    const record = parseBisect(value);
+    if (record === null || !isFields(value)) return null;
+    const { steppedAtMs = 0 } = value;
+    return typeof steppedAtMs === 'number' ? { ...record, steppedAtMs } : null;
+  });
 }
 
 /** With the end of its workspace. One that is not there counts as removed. */

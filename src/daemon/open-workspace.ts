@@ -15,7 +15,7 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import type { WorkspaceHost } from '../engine/workspace-host.ts';
 import { WorkspaceSession } from '../engine/workspace-session.ts';
 import { pruneInBackground, pruneSoon, takeBackPrune } from './background-prune.ts';
-import { removeBisect } from './bisect-file.ts';
+import { bisectUnderWay, removeBisect } from './bisect-file.ts';
 import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, closePoolSync, type OpenPool, openPool, requirePool } from './open-pool.ts';
@@ -137,6 +137,7 @@ function makeHost(options: BuildWorkspaceOptions): WorkspaceHost {
     pool: parts.record.name,
     backend: record.backend,
     policy,
+    bisect: (workspace) => bisectUnderWay(home, workspace),
     closing: (workspace) => {
       if (takeBackPrune(workspace)) pruneInBackground(environment, workspace.info.path);
     },

@@ -433,6 +433,7 @@ export class EngineWorkspace implements Workspace {
       ...{ specs: request.specs, onStep: request.onStep, signal: request.signal },
       act: request.apply === false ? 'plan' : 'apply',
       policy: () => this.#host.policy(),
+      bisect: () => this.#host.bisect(this.info.workspace),
       enter: () => this.#endWhatCanBe(),
     });
   }

@@ -2,11 +2,13 @@
  * Pruning by retention: what to keep is decided by pure rules, what goes is deleted here.
  *
  * Never dropped: pins, the newest snapshot, an operation in flight's target and precautionary snapshot,
- * those of the last operations (so that undo keeps working), and where the undo cursor stands.
+ * those of the last operations (so that undo keeps working), where the undo cursor stands, and what a bisect
+ * under way needs.
  */
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { DELETE_BATCH_MAX, DELETE_HOLD_MS, DELETE_LOT_MIN } from '../core/limits.ts';
+import { type BisectUnderWay, bisectNeeds } from '../core/retention/keep-bisected.ts';
 import { planRetention } from '../core/retention/plan-retention.ts';
 import type { RetentionPolicy } from '../core/retention/policy.ts';
 import { turnInFlight } from '../core/state.ts';
@@ -29,6 +31,8 @@ export interface PruneRequest {
   /** Exactly these. Absent: the rules decide. */
   readonly specs?: readonly string[] | undefined;
   readonly policy: () => RetentionPolicy;
+  /** Asked again before each lot: one may begin meanwhile. */
+  readonly bisect: () => BisectUnderWay | null;
   /** 'plan': nothing is deleted. */
   readonly act: 'plan' | 'apply';
   /** Alone on the workspace: ends what is in flight as far as it can be, and says what can't. */
@@ -78,8 +82,7 @@ function alone({ signal }: PruneRequest): WorkOn {
 async function makePlan(session: WorkspaceSession, request: PruneRequest): Promise<Plan> {
   const unfinished = await request.enter();
   const { specs } = request;
-  const decisions =
-    specs === undefined ? planPrune(session, request.policy()) : namedOnes(session, specs);
+  const decisions = specs === undefined ? planPrune(session, request) : namedOnes(session, specs);
   const doomed = decisions.filter(({ keep }) => !keep).map(({ id }) => id);
   // All of them or none: whoever names a pinned one among others hears of it before the first goes.
   for (const ids of batchesOf(doomed)) assertDeletable(session, { ids, rule: ruleOf(request) });
@@ -155,7 +158,7 @@ async function deleteLot(
   const isThere = (id: SnapshotId): boolean => catalog.snapshot(session.ref.id, id) !== null;
   const ids = plan.doomed.filter(isThere);
   const isNamed = request.specs !== undefined;
-  const doomed = isNamed ? ids : stillUnneeded(session, ids);
+  const doomed = isNamed ? ids : stillUnneeded(session, request, ids);
   if (doomed.length > 0) {
     await deleteSnapshots(session, { ids: doomed, rule: ruleOf(request), onStep: request.onStep });
   }
@@ -175,17 +178,22 @@ function stillDoomed(
   request: PruneRequest,
   ids: readonly SnapshotId[],
 ): readonly SnapshotId[] {
-  const dropped = planPrune(session, request.policy()).filter(({ keep }) => !keep);
+  const dropped = planPrune(session, request).filter(({ keep }) => !keep);
   const now = new Set(dropped.map(({ id }) => id));
   return ids.filter((id) => now.has(id));
 }
 
-function stillUnneeded(session: WorkspaceSession, ids: readonly SnapshotId[]): SnapshotId[] {
-  const { catalog } = session.ports;
+function stillUnneeded(
+  session: WorkspaceSession,
+  request: PruneRequest,
+  ids: readonly SnapshotId[],
+): SnapshotId[] {
+  const { catalog, clock } = session.ports;
   const needed = protectedIds(session);
+  const isBisected = bisectNeeds(request.bisect(), clock.nowMs());
   const isPinned = (id: SnapshotId): boolean =>
     catalog.snapshot(session.ref.id, id)?.pinned === true;
-  return ids.filter((id) => !needed.has(id) && !isPinned(id));
+  return ids.filter((id) => !needed.has(id) && !isPinned(id) && !isBisected(id));
 }
 
 /** Grows while a lot is short, so that a fast disk is not kept busy with records of lots. */
@@ -208,14 +216,15 @@ function assertNotInterrupted(signal: AbortSignal | undefined): void {
 
 function planPrune(
   session: WorkspaceSession,
-  policy: RetentionPolicy,
+  { policy, bisect }: PruneRequest,
 ): readonly RetentionDecision[] {
   const { catalog, clock } = session.ports;
   const snapshots = catalog.listSnapshots(session.ref.id);
   return planRetention({
     snapshots,
     protectedIds: protectedIds(session),
-    policy,
+    bisect: bisect(),
+    policy: policy(),
     nowMs: clock.nowMs(),
   });
 }

@@ -1,6 +1,8 @@
 /**
  * What an engine workspace needs from whoever put it together, beside the ports of its session.
  */
+import type { WorkspaceId } from '../core/ids.ts';
+import type { BisectUnderWay } from '../core/retention/keep-bisected.ts';
 import type { RetentionPolicy } from '../core/retention/policy.ts';
 import type { PolicySource } from './judge-call.ts';
 import type { Workspace, WorkspaceInfo } from './workspace-api.ts';
@@ -12,6 +14,8 @@ export interface WorkspaceHost {
   readonly backend: WorkspaceInfo['backend'];
   /** The retention rules as they are now. */
   policy(): RetentionPolicy;
+  /** The workspace's bisect; null: none is under way. */
+  bisect(workspace: WorkspaceId): BisectUnderWay | null;
   /** What tool calls are judged by. */
   readonly judging: PolicySource;
   /** Called first on closing: what goes on in the background has to end. */

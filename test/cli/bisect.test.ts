@@ -148,7 +148,45 @@ describe.each(['store', 'btrfs'] as const)('bisect in a %s workspace', (kind) =>
     expect([status, stderr.includes('ended with 200')]).toEqual([75, true]);
     expect(json<Trying>('status', '--json').untried).toBeGreaterThan(0);
   });
+
+  it('keeps its states from retention, until it ends or nobody is at it for a week', () => {
+    const home = one.environment.env.GHOSTSNAP_HOME!;
+    const nothing = { keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 };
+    writeFileSync(
+      join(home, 'config.json'),
+      JSON.stringify({ retention: { keepLast: 1, ...nothing } }),
+    );
+    json(...start, '--json');
+    const { good } = json<{ good: string }>('status', '--json');
+    const rule = (): string | undefined => ruleOf(one, good);
+    expect(rule()).toBe('needed by the bisect under way');
+    expect(one.cli(['prune']).status).toBe(0);
+    const file = join(home, 'bisect', recordIn(join(home, 'bisect')));
+    const record = JSON.parse(readFileSync(file, 'utf8')) as object;
+    const weekMs = 7 * 86_400_000;
+    writeFileSync(file, JSON.stringify({ ...record, steppedAtMs: Date.now() - weekMs - 1 }));
+    expect(rule()).toBe('older than every rule keeps');
+    // A step, and it is somebody's again.
+    const found = json<Found>('run', '--json', 'grep', '-q', 'works', 'sub/state');
+    expect(found.calls.map(({ call }) => call.call)).toEqual([calls[BROKEN_BY - 1]]);
+    expect(rule()).toBe('needed by the bisect under way');
+    json('reset', '--json');
+    expect(rule()).toBe('older than every rule keeps');
+  });
 });
+
+/** What retention says of a state. */
+function ruleOf(one: Protected, state: string): string | undefined {
+  const { stdout } = one.cli(['prune', '--dry-run', '--json']);
+  const { decisions } = JSON.parse(stdout) as {
+    readonly decisions: readonly { readonly id: string; readonly rule: string }[];
+  };
+  return decisions.find(({ id }) => id === state)?.rule;
+}
+
+function recordIn(folder: string): string {
+  return readdirSync(folder).find((name) => name.endsWith('.json')) ?? '';
+}
 
 interface Trying {
   readonly state: 'trying';

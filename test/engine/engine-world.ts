@@ -2,6 +2,7 @@
 import type { WorkspaceRef } from '../../src/backend/backend.ts';
 import { assert, type ErrorCode, GhostsnapError } from '../../src/core/errors.ts';
 import { nextUlid, workspaceId } from '../../src/core/ids.ts';
+import type { BisectUnderWay } from '../../src/core/retention/keep-bisected.ts';
 import { KEEP_EVERYTHING_POLICY, type RetentionPolicy } from '../../src/core/retention/policy.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
 import type { Lock, Locks, Telemetry } from '../../src/engine/ports.ts';
@@ -70,6 +71,7 @@ function freeLock(name: string, isInherited: boolean): Lock {
 
 export interface EngineWorldOptions {
   readonly policy?: RetentionPolicy;
+  readonly bisect?: () => BisectUnderWay | null;
   readonly telemetry?: Telemetry;
 }
 
@@ -112,6 +114,7 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
     pool: 'sim',
     backend: 'memory',
     policy: () => options.policy ?? KEEP_EVERYTHING_POLICY,
+    bisect: () => options.bisect?.() ?? null,
     judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
     closing: () => {},
     release: async () => {},

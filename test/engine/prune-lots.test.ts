@@ -1,15 +1,18 @@
 /** Retention deletes in lots, so that what a tool call waits for comes between two of them. */
 import { describe, expect, it } from 'vitest';
+import type { BisectUnderWay } from '../../src/core/retention/keep-bisected.ts';
 import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
 import type { PruneResult, SnapshotId, SnapshotResult } from '../../src/index.ts';
-import { type EngineWorld, makeEngineWorld } from './engine-world.ts';
+import { type EngineWorld, type EngineWorldOptions, makeEngineWorld } from './engine-world.ts';
 
 const NOTHING_BY_AGE = { keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0, weeklyForMs: 0 };
 const KEEP_FEW = { ...KEEP_EVERYTHING_POLICY, ...NOTHING_BY_AGE, keepLast: 4 };
 const MANY = 60;
 
-async function withSnapshots(): Promise<EngineWorld & { readonly ids: readonly SnapshotId[] }> {
-  const world = await makeEngineWorld({ policy: KEEP_FEW });
+async function withSnapshots(
+  options: EngineWorldOptions = {},
+): Promise<EngineWorld & { readonly ids: readonly SnapshotId[] }> {
+  const world = await makeEngineWorld({ policy: KEEP_FEW, ...options });
   const ids: SnapshotId[] = [];
   for (let content = 1; content <= MANY; content += 1) {
     world.live().set('a', content);
@@ -47,6 +50,24 @@ describe('prune()', () => {
     expect(pruned.deleted).not.toContain(target);
     expect(workspace.show(target).id).toBe(turned.target);
     expect([...live()]).toEqual([['a', 2]]);
+  });
+
+  it('keeps what a bisect needs that began between two lots', async () => {
+    let bisect: BisectUnderWay | null = null;
+    const { workspace, ids } = await withSnapshots({ bisect: () => bisect });
+    const [good, bad] = [ids[40]!, ids[50]!];
+    const there = workspace.list().length;
+    const begun = { good, bad, marks: [], origin: null, steppedAtMs: Number.MAX_SAFE_INTEGER };
+    const onStep = (): void => {
+      bisect ??= begun;
+    };
+    const { deleted } = await workspace.prune({ onStep });
+    const left = workspace.list().map(({ id }) => id);
+    expect(left).toEqual(expect.arrayContaining(ids.slice(40, 51)));
+    expect(deleted).toHaveLength(there - left.length);
+    bisect = null;
+    await workspace.prune();
+    expect(workspace.list()).toHaveLength(KEEP_FEW.keepLast);
   });
 
   it('keeps the newest there are when others were deleted by name between two lots', async () => {

@@ -276,6 +276,7 @@ export class Simulator {
       pool: 'sim',
       backend: 'memory',
       policy: () => POLICY,
+      bisect: () => null,
       closing: () => {},
       release: async () => {},
       releaseSync: () => {},

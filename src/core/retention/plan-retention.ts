@@ -7,6 +7,7 @@
  */
 import { type SnapshotId, ulidOf, ulidTimeMs } from '../ids.ts';
 import type { RetentionDecision } from './decision.ts';
+import { type BisectUnderWay, keepBisected } from './keep-bisected.ts';
 import { keepLast } from './keep-last.ts';
 import { keepNeeded } from './keep-needed.ts';
 import { keepNewest } from './keep-newest.ts';
@@ -21,6 +22,8 @@ export interface RetentionRequest {
   readonly snapshots: readonly RetentionSnapshot[];
   /** What the workspace needs: head, operations in flight, undo and redo. */
   readonly protectedIds: ReadonlySet<SnapshotId>;
+  /** Default: none is under way. */
+  readonly bisect?: BisectUnderWay | null;
   readonly policy: RetentionPolicy;
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
@@ -33,6 +36,7 @@ export function planRetention(request: RetentionRequest): RetentionDecision[] {
   const rules: readonly RetentionRule[] = [
     keepPinned,
     keepNeeded(request.protectedIds),
+    keepBisected(request.bisect ?? null),
     keepNewest,
     keepLast(policy.keepLast),
     keepWithin(policy.keepWithinMs),
