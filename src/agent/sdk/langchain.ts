@@ -67,8 +67,7 @@ async function finish(
   try {
     result = await work();
   } catch (error) {
-    await begun.end('failed');
-    throw error;
+    throw await protection.fail(begun, error);
   }
   // A tool that reports events: it ends when its generator does.
   if (isAsyncGenerator(result)) return endedWith({ protection, begun, last: 'returned' }, result);

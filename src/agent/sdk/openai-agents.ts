@@ -79,8 +79,7 @@ function invoking(tool: AgentTool, invoke: Invoke, protection: Protection): Invo
     try {
       result = await Reflect.apply(invoke, tool, [context, input, details]);
     } catch (error) {
-      await begun.end('failed');
-      throw error;
+      throw await protection.fail(begun, error);
     }
     return await protection.finish(begun, result);
   };

@@ -13,6 +13,7 @@ import type { Workspace } from '../../engine/workspace-api.ts';
 import type { BegunCall, OnSnapshotFailure } from '../call-guard.ts';
 import { failureText } from '../failure-text.ts';
 import { nameOf, WorkspaceGuard } from '../workspace-guard.ts';
+import { errorWithMessage } from './told-error.ts';
 import { withMessage } from './told-result.ts';
 
 export interface ProtectOptions {
@@ -58,12 +59,14 @@ export interface Protection {
   /** @throws GhostsnapError with the failure's code and a message for the model */
   begin(call: SdkCall): Promise<BegunCall>;
   /**
-   * Runs `work` between a call's beginning and its end; not at all when there is no snapshot. The result
-   * carries what the policy says of the call, if anything.
+   * Runs `work` between a call's beginning and its end; not at all when there is no snapshot. The result, or
+   * the error, carries what the policy says of the call, if anything.
    */
   run<T>(call: SdkCall, work: () => PromiseLike<T> | T): Promise<T>;
   /** Tells the end of a call that succeeded. @returns its result, with what the policy says of the call */
   finish<T>(begun: BegunCall, result: T): Promise<T>;
+  /** Tells the end of a call that threw. @returns what is to be thrown, with what the policy says of the call */
+  fail(begun: BegunCall, error: unknown): Promise<unknown>;
 }
 
 /** Calls looked through for one that is to be undone, at a time. */
@@ -94,6 +97,13 @@ export function createProtection(options: ProtectOptions, traits: SdkTraits): Pr
     if (told === null) onProblem(message);
     return told ?? result;
   };
+  const fail: Protection['fail'] = async (begun, error) => {
+    const message = await begun.end('failed');
+    if (message === null) return error;
+    const told = errorWithMessage(error, message);
+    if (told === null) onProblem(message);
+    return told ?? error;
+  };
   let unnamed = 0;
   const begin = async ({ tool, key, input }: SdkCall): Promise<BegunCall> => {
     if (key === null) unnamed += 1;
@@ -107,15 +117,14 @@ export function createProtection(options: ProtectOptions, traits: SdkTraits): Pr
   return {
     handle: createHandle(workspace, session, guard),
     begin,
-    finish,
+    ...{ finish, fail },
     run: async (call, work) => {
       const begun = await begin(call);
       let result: Awaited<ReturnType<typeof work>>;
       try {
         result = await work();
       } catch (error) {
-        await begun.end('failed');
-        throw error;
+        throw await fail(begun, error);
       }
       return await finish(begun, result);
     },
@@ -215,7 +224,7 @@ export async function* endedWith<T, R>(
     }
   } catch (error) {
     outcome = 'failed';
-    throw error;
+    throw await protection.fail(begun, error);
   } finally {
     await begun.end(outcome);
   }

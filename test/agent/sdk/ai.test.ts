@@ -114,6 +114,21 @@ it('does not run a tool whose snapshot fails, and tells the model why', async ()
   expect(() => readFileSync(join(store.path, 'notes.txt'))).toThrow('ENOENT');
 });
 
+it('tells the model what the policy says of a tool that threw, and the program its own error', async () => {
+  await using store = await openStore();
+  const rules = [{ rule: 'deleted-files', max: 0, action: 'warn' }];
+  writeFileSync(join(store.path, 'ghostsnap.json'), JSON.stringify({ policy: { rules } }));
+  const { tools, handle } = protectTools(fileTools(store.path), { workspace: store.workspace });
+  await using _handle = handle;
+  const model = scripted(['c1', 'wipe', {}]);
+  const { steps } = await generateText({ model, tools, prompt: 'x', stopWhen: isStepCount(3) });
+  const read = JSON.stringify(model.doGenerateCalls[1]?.prompt);
+  expect(read).toContain('half done');
+  expect(read).toContain('It deleted 1 file');
+  const failed = steps[0]?.content.find(({ type }) => type === 'tool-error');
+  expect(failed).toMatchObject({ error: { cause: { message: 'half done' } } });
+});
+
 it('gives parallel calls a snapshot each, and says that they overlap', async () => {
   await using store = await openStore();
   const { tools, handle } = protectTools(fileTools(store.path), { workspace: store.workspace });

@@ -2,7 +2,7 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tool as chainTool } from '@langchain/core/tools';
-import { tool as openaiTool, RunContext } from '@openai/agents';
+import { tool as openaiTool, RunContext, shellTool } from '@openai/agents';
 import { tool as aiTool } from 'ai';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -34,6 +34,10 @@ const wipe = (): void => rmSync(notes);
 function wiped<T>(result: T): T {
   wipe();
   return result;
+}
+
+interface LocalShell {
+  readonly shell: { readonly run: (action: object) => Promise<unknown> };
 }
 
 const name = 'wipe';
@@ -107,9 +111,92 @@ describe('a call that the policy objects to', () => {
       hookSpecificOutput: { additionalContext: expect.stringContaining('was put back') },
     });
     expect(existsSync(notes)).toBe(true);
+    await fire('PreToolUse', 'make clean');
+    wipe();
+    expect(await fire('PostToolUseFailure', 'make clean')).toMatchObject({
+      hookSpecificOutput: { additionalContext: expect.stringContaining('was put back') },
+    });
     expect(await fire('PreToolUse', 'rm -rf src')).toMatchObject({
       hookSpecificOutput: { permissionDecision: 'ask' },
     });
+  });
+
+  it("is told in the message of an error, whose cause is the tool's own", async () => {
+    const thrown = new RangeError('half done');
+    const failing = (): never => {
+      wipe();
+      throw thrown;
+    };
+    async function* parts(): AsyncGenerator<string> {
+      yield 'half';
+      failing();
+    }
+    const schema = z.object({});
+    const { workspace } = store;
+    const { tools: ofAi } = ai.protectTools(
+      {
+        plain: aiTool({ inputSchema: schema, execute: async (): Promise<string> => failing() }),
+        parts: aiTool({ inputSchema: schema, execute: parts }),
+      },
+      { workspace },
+    );
+    const { tools: ofChain } = chain.protectTools(
+      [chainTool(failing, { name, description, schema })],
+      { workspace },
+    );
+    const { tools: ofOpenai } = openai.protectTools(
+      [
+        openaiTool({
+          ...{ name, description, parameters: schema, execute: async () => failing() },
+          errorFunction: null,
+        }),
+        shellTool({ shell: { run: async () => failing() } }),
+      ],
+      { workspace },
+    );
+    const [inOpenai, shell] = ofOpenai;
+    const on = { toolCallId: 'c', messages: [], context: {} } as never;
+    const ways: readonly (() => Promise<unknown>)[] = [
+      async () => await ofAi.plain.execute?.({}, on),
+      async () => {
+        const values = ofAi.parts.execute?.({}, on);
+        for await (const _part of values as AsyncIterable<unknown>);
+      },
+      () => ofChain[0].invoke({}),
+      () => inOpenai.invoke(new RunContext(), '{}'),
+      async () => await (shell as unknown as LocalShell).shell.run({ commands: ['x'] }),
+    ];
+    for (const way of ways) {
+      writeFileSync(notes, 'again');
+      const error = await way().then(
+        () => null,
+        (failure: unknown) => failure as Error,
+      );
+      expect(error?.message).toMatch(/^half done\n\nghostsnap: [\s\S]*It deleted 1 file/);
+      expect([error?.name, error?.cause]).toEqual(['RangeError', thrown]);
+    }
+    expect(workspace.listCalls().map(({ outcome }) => outcome)).toEqual(ways.map(() => 'failed'));
+  });
+
+  it.each([
+    ['the end of a run', Object.assign(new Error('stopped'), { name: 'AbortError' })],
+    ['an interrupt of LangGraph', Object.assign(new Error('[]'), { is_bubble_up: true })],
+  ])('leaves %s the error that it is, and tells the program', async (_, thrown) => {
+    const told: string[] = [];
+    const options = {
+      workspace: store.workspace,
+      onProblem: (text: string) => void told.push(text),
+    };
+    const failing = chainTool(
+      () => {
+        wipe();
+        throw thrown;
+      },
+      { name, description, schema: z.object({}) },
+    );
+    const { tools } = chain.protectTools([failing], options);
+    await expect(tools[0].invoke({})).rejects.toBe(thrown);
+    expect(told).toEqual([expect.stringContaining(FOUND)]);
   });
 
   it('does not run what a person has to be asked about where nobody can be', async () => {
