@@ -2,8 +2,8 @@
  * The engine behind frames and nothing else: what the service would cost without its HTTP routes, access
  * checks, idempotency and queues. For telling apart what the engine and what the rest takes.
  *
- * Argument: JSON of `EngineServiceOptions`. Prints "listening PORT"; ends in order on SIGTERM, and prints what
- * the process used.
+ * Argument: JSON of `EngineServiceOptions`. Says where it listens as the service does; ends in order on
+ * SIGTERM, and prints what the process used.
  */
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
@@ -93,5 +93,6 @@ process.once('SIGTERM', () => {
 });
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
-  process.stdout.write(`listening ${typeof address === 'object' ? address?.port : ''}\n`);
+  const port = typeof address === 'object' ? address?.port : 0;
+  process.stderr.write(`${JSON.stringify({ level: 'info', message: 'listening', port })}\n`);
 });

@@ -2,7 +2,8 @@
  * `npm run load`: a service with many sessions on a real pool, under open-loop load, then checked on disk.
  *
  *   --sessions N (50000)  --think 60s  --mutating 0.35  --minutes 10
- *   --connections 200  --find-limit: raises the rate until the p99 breaks
+ *   --connections 200  --transport frames|http  --find-limit: raises the rate until the p99 breaks
+ *   --no-arm: no snapshot is taken early  --engine: the engine alone behind frames, for telling apart
  *   --soak --hours H: a line a minute with what grows if anything does
  *
  * As root. docs/load.md says what the workload is and why. Results go to .bench/load.json and to stdout.
@@ -23,6 +24,7 @@ import type { LoadResult } from './generator.ts';
 import { measureLegacyShare } from './legacy-share.ts';
 import type { LoadPlan, Transport } from './load-plan.ts';
 import { type MadeWorkspace, makeWorkspaces } from './make-workspaces.ts';
+import { setUpServe } from './serve-setup.ts';
 import { type ProcessUse, type ServiceProcess, startService, useOf } from './service-process.ts';
 import { verifyLoad } from './verify-load.ts';
 
@@ -34,14 +36,18 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '10' },
     connections: { type: 'string', default: '200' },
     'warm-up': { type: 'string', default: '10s' },
-    arm: { type: 'boolean', default: false },
+    transport: { type: 'string', default: 'frames' },
+    arm: { type: 'boolean', default: true },
+    engine: { type: 'boolean', default: false },
     'find-limit': { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
     hours: { type: 'string' },
   },
+  allowNegative: true,
 });
 
 const POOL = 'bench';
+const GATEWAY = 'spiffe://load.test/gateway';
 const POOL_MIB = 60_000;
 const P99_MS_MAX = 12;
 const TEMPLATE_FILES = 40;
@@ -163,9 +169,21 @@ function print(title: string, rows: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(rows)) console.log(`  ${name.padEnd(42)} ${value}`);
 }
 
+function engineArguments(): readonly string[] {
+  const arm = values.arm ? 'yes' : 'no';
+  const options = { pool: POOL, ...certificates.server, caFile, arm };
+  return [join(JS, 'engine-service.js'), JSON.stringify(options)];
+}
+
+function serveArguments(): readonly string[] {
+  const arming = values.arm ? 'on' : 'off';
+  const setup = { place, pool: POOL, made, certificates, gateway: GATEWAY, arming } as const;
+  return [join(ROOT, 'bin', 'ghostsnap.js'), 'serve', '--config', setUpServe(setup)];
+}
+
 const count = Number(values.sessions);
 const minutes = Number(values.minutes);
-const transport: Transport = 'frames';
+const transport: Transport = values.transport === 'http' ? 'http' : 'frames';
 stripChildren();
 mkdirSync(OUT, { recursive: true });
 await using place = await makePlace({ btrfsMiB: POOL_MIB });
@@ -177,13 +195,10 @@ const made = await prepare(place, count);
 console.log(
   `${made.length} workspaces in ${((performance.now() - startedMs) / 1000).toFixed(0)} s`,
 );
-const certificates = makeCertificates(place.plain, 'spiffe://load.test/gateway');
-const { server, client, caFile } = certificates;
+const certificates = makeCertificates(place.plain, GATEWAY);
+const { client, caFile } = certificates;
 const service = await startService({
-  args: [
-    join(JS, 'engine-service.js'),
-    JSON.stringify({ pool: POOL, ...server, caFile, arm: values.arm ? 'yes' : 'no' }),
-  ],
+  args: values.engine ? engineArguments() : serveArguments(),
   env: { GHOSTSNAP_HOME: homeOf(place) },
 });
 const ledgerFiles: string[] = [];
@@ -208,8 +223,7 @@ for (;;) {
   if (!values['find-limit'] || stage.load.beginAll.p99Ms > P99_MS_MAX) break;
   factor *= 1.5;
 }
-const last = await service.stop();
-console.log(last.at(-1));
+for (const line of await service.stop()) console.log(line);
 const verdict = await verifyLoad({ catalogFile, poolRoot, ledgerFiles });
 print('on disk afterwards', {
   'acknowledged, snapshots on disk': `${verdict.acknowledged}, ${verdict.snapshotsOnDisk}`,

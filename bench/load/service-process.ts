@@ -48,13 +48,13 @@ export interface ServiceCommand {
 }
 
 /** As the service's unit starts it: threads for blocking calls, a small young generation. */
-const SERVICE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=160'] as const;
-const SERVICE_THREADS = '32';
+const SERVICE_FLAGS = ['--max-semi-space-size=4'] as const;
+const SERVICE_THREADS = '64';
 
 /** Starts it and waits until it says where it listens. */
 export async function startService(command: ServiceCommand): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [...SERVICE_FLAGS, ...command.args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, UV_THREADPOOL_SIZE: SERVICE_THREADS, ...command.env },
   });
   const lines: string[] = [];
@@ -70,17 +70,21 @@ export async function startService(command: ServiceCommand): Promise<ServiceProc
   };
 }
 
+/** A line of the service's log. */
+const LISTENING = /"message":"listening".*"port":(\d+)/;
+
 async function listening(child: ChildProcess, lines: string[]): Promise<string> {
-  const { stdout } = child;
-  if (stdout === null) throw new Error('The service has no output.');
-  return await new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`The service ended with ${code}.`)));
-    createInterface({ input: stdout }).on('line', (line) => {
-      lines.push(line);
-      const port = /^listening (\d+)$/.exec(line)?.[1];
-      if (port !== undefined) resolve(`https://localhost:${port}`);
-    });
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error('The service has no output.');
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  child.once('exit', (code) => reject(new Error(`The service ended with ${code}.`)));
+  createInterface({ input: stdout }).on('line', (line) => lines.push(line));
+  createInterface({ input: stderr }).on('line', (line) => {
+    const port = LISTENING.exec(line)?.[1];
+    if (port !== undefined) resolve(`https://localhost:${port}`);
+    else if (!line.includes('"level":"info"')) console.error(line);
   });
+  return await promise;
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

@@ -333,14 +333,16 @@ function lanesOf({ lanes }: ServiceConfig): LaneBounds {
 
 /** What the command line made belongs to whoever sits on the machine. */
 function welcomeRegistered(ledger: Ledger, source: ServedWorkspaces): void {
-  for (const record of source.registered()) {
-    if (ledger.workspace(record.id) !== null) continue;
-    const { id, path: where, pool, backend } = record;
-    ledger.insert({
-      ...{ id, path: where, pool, backend, tenant: LOCAL_TENANT, name: null, template: null },
-      ...{ status: 'active', createdAtMs: source.nowMs(), request: '' },
-    });
-  }
+  const createdAtMs = source.nowMs();
+  const rows = source.registered().flatMap(({ id, path: where, pool, backend }) =>
+    ledger.workspace(id) !== null
+      ? []
+      : {
+          ...{ id, path: where, pool, backend, tenant: LOCAL_TENANT, name: null, template: null },
+          ...{ status: 'active' as const, createdAtMs, request: '' },
+        },
+  );
+  ledger.insertAll(rows);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

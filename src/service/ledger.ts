@@ -47,6 +47,8 @@ export interface Ledger extends Disposable {
   unfinished(): readonly HostedWorkspace[];
   /** Durable on return. @throws GhostsnapError WORKSPACE_EXISTS when the tenant has that name already */
   insert(row: HostedWorkspace): void;
+  /** All or none, durable on return. @throws GhostsnapError WORKSPACE_EXISTS as `insert` */
+  insertAll(rows: readonly HostedWorkspace[]): void;
   /** Durable on return. */
   setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void;
   /** Durable on return. One that is gone counts as removed. */

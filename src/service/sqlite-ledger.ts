@@ -127,34 +127,25 @@ class SqliteLedger implements Ledger {
   }
 
   insert(row: HostedWorkspace): void {
-    const { id, tenant, name, path, pool, backend, template, status } = row;
-    const taken = this.#get(
-      'SELECT id FROM workspaces WHERE tenant = ? AND name = ?',
-      tenant,
-      name,
-    );
-    if (taken !== undefined) {
-      throw new GhostsnapError('WORKSPACE_EXISTS', `There is a workspace ${name} already.`, {
-        hint: 'Take another name, or use that one.',
-        data: { name: name ?? '', workspace: String(taken.id) },
-      });
-    }
-    const from = [template?.workspace ?? null, template?.snapshot ?? null];
-    const values = [id, tenant, name, path, pool, backend, ...from, status];
-    this.#durably(
-      'INSERT INTO workspaces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...values,
-      row.createdAtMs,
-      row.request,
+    this.#durably(() => this.#insert(row));
+  }
+
+  insertAll(rows: readonly HostedWorkspace[]): void {
+    this.#durably(() =>
+      this.#inTransaction(() => {
+        for (const row of rows) this.#insert(row);
+      }),
     );
   }
 
   setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void {
-    this.#durably('UPDATE workspaces SET status = ? WHERE id = ?', status, id);
+    const update = this.#prepare('UPDATE workspaces SET status = ? WHERE id = ?');
+    this.#durably(() => update.run(status, id));
   }
 
   remove(id: WorkspaceId): void {
-    this.#durably('DELETE FROM workspaces WHERE id = ?', id);
+    const remove = this.#prepare('DELETE FROM workspaces WHERE id = ?');
+    this.#durably(() => remove.run(id));
   }
 
   answer(request: string): KeptAnswer | null {
@@ -167,20 +158,15 @@ class SqliteLedger implements Ledger {
   }
 
   keepAnswers(answers: readonly KeptAnswer[]): void {
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
-      const keep = this.#prepare(
-        `INSERT INTO answers (request, fingerprint, body, at_ms) VALUES (?, ?, ?, ?)
-         ON CONFLICT (request) DO NOTHING`,
-      );
+    const keep = this.#prepare(
+      `INSERT INTO answers (request, fingerprint, body, at_ms) VALUES (?, ?, ?, ?)
+       ON CONFLICT (request) DO NOTHING`,
+    );
+    this.#inTransaction(() => {
       for (const { request, fingerprint, body, atMs } of answers) {
         keep.run(request, fingerprint, body, atMs);
       }
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      this.#rollBack();
-      throw error;
-    }
+    });
   }
 
   forgetAnswers(beforeMs: number, countMax: number): void {
@@ -197,19 +183,48 @@ class SqliteLedger implements Ledger {
     this.#database.close();
   }
 
+  #insert(row: HostedWorkspace): void {
+    const { id, tenant, name, path, pool, backend, template, status } = row;
+    const taken = this.#get(
+      'SELECT id FROM workspaces WHERE tenant = ? AND name = ?',
+      tenant,
+      name,
+    );
+    if (taken !== undefined) {
+      throw new GhostsnapError('WORKSPACE_EXISTS', `There is a workspace ${name} already.`, {
+        hint: 'Take another name, or use that one.',
+        data: { name: name ?? '', workspace: String(taken.id) },
+      });
+    }
+    const from = [template?.workspace ?? null, template?.snapshot ?? null];
+    const values = [id, tenant, name, path, pool, backend, ...from, status];
+    this.#prepare('INSERT INTO workspaces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
+      ...values,
+      row.createdAtMs,
+      row.request,
+    );
+  }
+
   /** With a sync: the pragma is the connection's, and this is its only user. */
-  #durably(sql: string, ...values: readonly (string | number | null)[]): void {
+  #durably(write: () => void): void {
     this.#database.exec('PRAGMA synchronous = FULL');
     try {
-      this.#prepare(sql).run(...values);
+      write();
     } finally {
       this.#database.exec('PRAGMA synchronous = NORMAL');
     }
   }
 
-  #rollBack(): void {
-    // A commit that failed has ended its transaction, or has not: both are said by an error here.
-    if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+  #inTransaction(write: () => void): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      write();
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      // A commit that failed has ended its transaction, or has not: both are said by an error here.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   #get(sql: string, ...values: readonly (string | number | null)[]): Row | undefined {

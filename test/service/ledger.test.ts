@@ -60,6 +60,16 @@ describe('the ledger', () => {
     ledger.insert(row('4'));
   });
 
+  it('takes many rows, or none of them', () => {
+    const three = ['1', '2', '3'].map((last) => row(last));
+    ledger.insertAll(three);
+    const two = [row('4', { name: 'n' }), row('5', { name: 'n' })];
+    expect(() => ledger.insertAll(two)).toThrow(
+      expect.objectContaining({ code: 'WORKSPACE_EXISTS' }),
+    );
+    expect(ledger.list('acme', { after: null, limit: 9 })).toEqual(three);
+  });
+
   it('keeps the first answer, and forgets old ones and those beyond the bound', () => {
     ledger.keepAnswers([answer('a', 10), answer('b', 20), answer('a', 30)]);
     expect(ledger.answer('a')?.atMs).toBe(10);
