@@ -44,7 +44,7 @@ export async function makeWorkspaces(
   const template = join(root, 'template');
   fillTemplate(template);
   const sourceFd = openAt(AT_FDCWD, template, O_RDONLY | O_DIRECTORY);
-  syncFilesystem(rootFd);
+  await syncFilesystem(rootFd);
   const groups: number[] = [];
   for (let group = 0; group < GROUPS; group += 1) {
     const directory = join(root, 'work', String(group));
@@ -80,7 +80,7 @@ export async function makeWorkspaces(
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  syncFilesystem(rootFd);
+  await syncFilesystem(rootFd);
   for (const fd of [...groups, sourceFd, rootFd]) closeFd(fd);
   return made;
 }

@@ -163,7 +163,10 @@ export interface Arming {
    * power: then it is armed again, and adopted again by whoever knows that it was.
    */
   adopt(ref: WorkspaceRef, id: SnapshotId): void;
-  /** Removes what is armed. One that is gone counts as removed. */
+  /**
+   * Begins to remove what is armed, and does not wait for it: `list` may still show it, also after a
+   * crash. One that is gone counts as removed.
+   */
   drop(ref: WorkspaceRef, id: SnapshotId): void;
   /** Everything that is armed on disk, in id order. */
   list(ref: WorkspaceRef): readonly SnapshotId[];

@@ -2,7 +2,7 @@
  * kill -9 at every labelled step of arming and adopting, a lost name, a lost catalog: what was acknowledged
  * is a snapshot afterwards, what nobody adopted is none, and the next snapshot goes on.
  */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -106,22 +106,41 @@ describe('arming', () => {
     expect(onDisk(workspace, 'armed_')).toEqual([]);
   });
 
+  test('in vain, and not removed yet when its process died, is removed by the next one', async () => {
+    await using place = await placeWithWork();
+    const workspace = await place.open();
+    await workspace.arm();
+    const [name = ''] = onDisk(workspace, 'armed_');
+    writeFileSync(join(place.path, 'file'), 'changed');
+    await workspace.snapshot();
+    await workspace.close();
+    // As the crash would have left it: the catalog has dropped it, the disk still has it.
+    const left = join(ghostsOf(workspace), name);
+    execFileSync('btrfs', ['subvolume', 'snapshot', '-r', place.path, left]);
+    const next = await place.open();
+    expect(listed(next)).not.toContain(name.replace('armed_', 'ghost_'));
+    await next.close();
+    expect(onDisk(workspace, 'armed_')).toEqual([]);
+  });
+
   test('is undone by whatever takes, turns or deletes', async () => {
     await using place = await placeWithWork();
-    await using workspace = await place.open();
-    const first = workspace.list()[0]?.id ?? '';
-    const dropping: readonly (() => Promise<unknown>)[] = [
-      () => workspace.rollback(first, { mode: 'in-place' }),
-      () => workspace.restore(first, ['file']),
-      () => workspace.prune({ specs: [workspace.list()[0]?.id ?? ''] }),
+    const dropping: readonly ((workspace: Workspace) => Promise<unknown>)[] = [
+      (workspace) => workspace.rollback('@', { mode: 'in-place' }),
+      (workspace) => workspace.restore('@', ['file']),
+      (workspace) => workspace.prune({ specs: ['@'] }),
     ];
     for (const drop of dropping) {
+      const workspace = await place.open();
       writeFileSync(join(place.path, 'file'), 'changed');
       expect(await workspace.arm()).toEqual({ armed: true, reason: null });
       expect(onDisk(workspace, 'armed_')).toHaveLength(1);
-      await drop();
+      await drop(workspace);
+      // Removing it is awaited here at the latest.
+      await workspace.close();
       expect(onDisk(workspace, 'armed_')).toEqual([]);
     }
+    await using workspace = await place.open();
     expect(await workspace.arm()).toEqual({ armed: true, reason: null });
     await workspace.destroy();
   });

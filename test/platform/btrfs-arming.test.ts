@@ -143,6 +143,7 @@ describe('an armed snapshot', () => {
     const id = await armed.arm();
     armed.arming.drop(armed.stage.ref, id);
     armed.arming.drop(armed.stage.ref, id);
+    await armed.stage.backend[Symbol.asyncDispose]();
     expect(armed.arming.list(armed.stage.ref)).toEqual([]);
     expect(armed.arming.check(armed.stage.ref, id)).toBe('changed');
   });

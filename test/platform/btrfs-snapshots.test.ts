@@ -251,6 +251,23 @@ describe('listSnapshots()', () => {
 });
 
 describe('deleteSnapshots()', () => {
+  test('leaves the thread to others while the kernel waits for its transactions', async () => {
+    await using stage = await initStage();
+    const ids = [newSnapshotId(), newSnapshotId(), newSnapshotId()];
+    for (const id of ids) stage.backend.createSnapshotSync(stage.ref, id);
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    await stage.backend.deleteSnapshots(stage.ref, ids);
+    clearImmediate(next);
+    // A promise that settles without the event loop would have let nothing run.
+    expect(turns).toBeGreaterThan(0);
+    expect(stage.backend.listSnapshots(stage.ref)).toEqual([]);
+  });
+
   test.each(['user_subvol_rm_allowed', ''])(
     'a plain user deletes with the mount option %j',
     async (option) => {

@@ -27,30 +27,36 @@ import {
 import { IdleFilesystems } from './idle-filesystem.ts';
 import { type SubvolumeInfo, subvolumeInfo } from './ioctl.ts';
 import { mountOf, parseMountinfo } from './mount-table.ts';
-import { removeSubvolumeAtOnce } from './remove-subvolume.ts';
 import { isSubvolumeRoot, openExisting, takeSnapshot } from './snapshots.ts';
+import type { VainRemovals } from './vain-removals.ts';
 import type { WorkspaceDirectories, WorkspaceDirectory } from './workspace-directory.ts';
 
 const ARMED_PREFIX = 'armed_';
 const GHOST_PREFIX = 'ghost_';
 
-export function armingOf(directories: WorkspaceDirectories): Arming {
+export function armingOf(directories: WorkspaceDirectories, removals: VainRemovals): Arming {
   const filesystems = new IdleFilesystems();
   return {
     refusal: (ref) => {
       if (!filesystems.isReadable(directories.of(ref).fd)) {
         return 'the kernel does not say here whether data is still to be written';
       }
-      return canDestroyAtOnce(ref)
-        ? null
-        : 'removing what was armed in vain takes user_subvol_rm_allowed, or root';
+      if (!canDestroyAtOnce(ref)) {
+        return 'removing what was armed in vain takes user_subvol_rm_allowed, or root';
+      }
+      return removals.refusal(ref);
     },
     arm: async (ref, id) => {
       await takeSnapshot(directories.of(ref), armedName(id));
     },
     check: (ref, id) => checkArmed(directories.of(ref), id, filesystems),
     adopt: (ref, id) => adoptArmed(directories.of(ref), id),
-    drop: (ref, id) => dropArmed(directories.of(ref), id),
+    drop(ref, id) {
+      const parentFd = openExisting(directories.of(ref));
+      const name = armedName(id);
+      // Whatever else may carry this name was not made here.
+      if (parentFd >= 0 && isSubvolumeRoot(parentFd, name)) removals.begin(ref, name);
+    },
     list: (ref) => listArmed(directories.of(ref)),
   };
 }
@@ -112,17 +118,6 @@ function adoptArmed(directory: WorkspaceDirectory, id: SnapshotId): void {
     if (errnoOf(error) === 'ENOENT' && isSubvolumeRoot(fd, id)) return;
     throw toGhostsnapError(error, { what: 'Adopting the snapshot', path: id });
   }
-}
-
-function dropArmed(directory: WorkspaceDirectory, id: SnapshotId): void {
-  const parentFd = openExisting(directory);
-  if (parentFd < 0) return;
-  const name = armedName(id);
-  // Whatever else may carry this name was not made here.
-  if (!isSubvolumeRoot(parentFd, name)) return;
-  if (removeSubvolumeAtOnce({ parentFd, name }) === 'removed') return;
-  // Not permitted any more: recovery empties what has a working name.
-  renameAt(parentFd, name, parentFd, `doomed_${name}`, RENAME_NOREPLACE);
 }
 
 function listArmed(directory: WorkspaceDirectory): SnapshotId[] {

@@ -67,6 +67,7 @@ import {
   SWAP_STEPS,
   swapInClone,
 } from './swap.ts';
+import { VainRemovals } from './vain-removals.ts';
 import { WorkspaceDirectories } from './workspace-directory.ts';
 import { readRecord } from './workspace-record.ts';
 
@@ -113,9 +114,10 @@ const NOTHING_UNCOVERED: CreateResult['uncovered'] = [];
 
 export function createBtrfsBackend(): BtrfsBackend {
   const directories = new WorkspaceDirectories();
+  const removals = new VainRemovals();
   return {
     properties: PROPERTIES,
-    arming: armingOf(directories),
+    arming: armingOf(directories, removals),
 
     async initWorkspace(ref, options) {
       assertPoolFits(ref);
@@ -250,6 +252,7 @@ export function createBtrfsBackend(): BtrfsBackend {
     },
 
     async [Symbol.asyncDispose]() {
+      await removals.settled();
       directories[Symbol.dispose]();
     },
   };

@@ -69,7 +69,7 @@ export async function cloneOnDisk(
   place(directory);
   onStep?.('clone:placed');
   // The caller reports success on return: a power loss may not take the name away again.
-  commitTransaction(directory.fd);
+  await directory.whileOpen(commitTransaction);
   onStep?.('clone:done');
 }
 

@@ -11,7 +11,7 @@ import type { WorkOptions } from '../backend.ts';
 import { errnoOf, interrupted, toGhostsnapError } from '../syscall-failure.ts';
 import { RENAME_NOREPLACE, renameAt } from '../syscalls-linux.ts';
 import { commitTransaction } from './ioctl.ts';
-import { removeSubvolume } from './remove-subvolume.ts';
+import { removeIn, removeSubvolume } from './remove-subvolume.ts';
 import { isSubvolumeRoot, openExisting } from './snapshots.ts';
 import { WORKING_NAMES, type WorkspaceDirectory } from './workspace-directory.ts';
 
@@ -47,7 +47,7 @@ export async function deleteSnapshotsOnDisk(
       options.onProgress?.(done, ids.length);
     }
     // The ioctl alone does not wait for its commit: a snapshot reported as deleted must not come back.
-    if (ids.length > 0) commitTransaction(parentFd);
+    if (ids.length > 0) await commitTransaction(parentFd);
     options.onStep?.('delete:committed');
   } finally {
     directory.users -= 1;
@@ -78,16 +78,11 @@ async function deleteOne(
 export async function sweepWorkingNames(directory: WorkspaceDirectory): Promise<number> {
   const parentFd = openExisting(directory);
   if (parentFd < 0) return 0;
-  const names = readdirSync(directory.path).filter((name) =>
-    WORKING_NAMES.some((prefix) => name.startsWith(prefix)),
-  );
-  let removed = 0;
-  for (const name of names) {
-    if (!isSubvolumeRoot(parentFd, name)) continue;
-    await removeSubvolume({ parentFd, name }, 'any-way');
-    removed += 1;
-  }
-  return removed;
+  const names = readdirSync(directory.path)
+    .filter((name) => WORKING_NAMES.some((prefix) => name.startsWith(prefix)))
+    .filter((name) => isSubvolumeRoot(parentFd, name));
+  for (const name of names) await removeIn(directory, name);
+  return names.length;
 }
 
 /** Removes the workspace's directory in the pool, snapshots, pins and record included. Idempotent. */
@@ -100,14 +95,14 @@ export async function removeWorkspaceDirectory(
   for (const name of readdirSync(directory.path)) {
     if (!isSubvolumeRoot(parentFd, name)) continue;
     onStep?.('release:removing-subvolume');
-    await removeSubvolume({ parentFd, name }, 'any-way');
+    await removeIn(directory, name);
   }
   // The record goes last but one: until then a second call knows what it was doing.
   rmSync(`${directory.path}/pins`, { recursive: true, force: true });
   for (const uuid of directory.announced()) rmSync(`${directory.path}/live_${uuid}`);
   rmSync(`${directory.path}/workspace.json.tmp`, { force: true });
   rmSync(`${directory.path}/workspace.json`, { force: true });
-  commitTransaction(parentFd);
+  await directory.whileOpen(commitTransaction);
   onStep?.('release:record-removed');
   removeEmptyDirectory(directory);
 }

@@ -40,7 +40,7 @@ import type { TreeEvidence } from '../tree-evidence.ts';
 import { changedPaths } from './changed-paths.ts';
 import { commitTransaction, createSubvolumeSnapshot } from './ioctl.ts';
 import { uuidAt } from './place.ts';
-import { removeSubvolume } from './remove-subvolume.ts';
+import { removeIn } from './remove-subvolume.ts';
 import { snapshotFailure, snapshotPath, takeSnapshot } from './snapshots.ts';
 import { familyEvidence } from './unchanged.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
@@ -102,7 +102,7 @@ async function candidatesFor(
     const pair = { from: from === 'live' ? name : from, to: to === 'live' ? name : to };
     return await changedPaths(directory, pair);
   } finally {
-    await removeSubvolume({ parentFd: directory.fd, name }, 'any-way');
+    await removeIn(directory, name);
   }
 }
 
@@ -197,7 +197,7 @@ async function openLiveOrRecreate(
 async function recreateLive(directory: WorkspaceDirectory, target: SnapshotId): Promise<void> {
   const { fd, record, ref } = directory;
   const name = `clone_${target}`;
-  if (uuidAt(fd, name) !== null) await removeSubvolume({ parentFd: fd, name }, 'any-way');
+  if (uuidAt(fd, name) !== null) await removeIn(directory, name);
   const sourceFd = openAt(fd, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
     await createSubvolumeSnapshot({ parentFd: fd, sourceFd, name, access: 'writable' });
@@ -217,5 +217,5 @@ async function recreateLive(directory: WorkspaceDirectory, target: SnapshotId): 
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Putting the tree back', path: ref.path });
   }
-  commitTransaction(fd);
+  await directory.whileOpen(commitTransaction);
 }

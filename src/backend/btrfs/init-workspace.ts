@@ -88,7 +88,7 @@ async function makeCopy(
   const subvolume = uuidAt(place.parentFd, name);
   // The copied data reaches the disk before the name does: after a power loss the path must not
   // hold a tree whose files are still empty.
-  syncFilesystem(place.parentFd);
+  await syncFilesystem(place.parentFd);
   directory.saveRecord(recordOf(directory, { subvolume, origin: 'directory' }, 'converting'));
   options.onStep?.('init:copy-recorded');
 }
@@ -120,7 +120,7 @@ export async function finishInit(
       await carryOverLateWrites({ fromPath, toPath: place.path, work: {} }, sinceNs);
     }
     // The exchange is on disk before the original loses its first file.
-    syncFilesystem(place.parentFd);
+    await syncFilesystem(place.parentFd);
     directory.saveRecord({ ...record, phase: 'emptying' });
     onStep?.('init:late-writes-carried');
   }

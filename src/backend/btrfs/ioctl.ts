@@ -8,7 +8,7 @@
  */
 import { assert } from '../../core/errors.ts';
 import { SyscallError } from '../syscall-error.ts';
-import { ioctlAsync, ioctlNumber, ioctlSync } from '../syscalls-linux.ts';
+import { ioctlAsync, ioctlSync } from '../syscalls-linux.ts';
 
 const IOC_SYNC = 0x9408;
 const IOC_SUBVOL_SETFLAGS = 0x4008941a;
@@ -70,10 +70,21 @@ const idleVolArgs: Buffer[] = [];
  * Both descriptors must stay open until it settles.
  */
 export async function createSubvolumeSnapshot(call: SnapshotCall): Promise<void> {
+  const { parentFd, sourceFd, name } = call;
+  const flags = call.access === 'read-only' ? SUBVOL_RDONLY : 0;
+  await withVolArgs({ name, sourceFd, flags }, (args) =>
+    ioctlAsync(parentFd, IOC_SNAP_CREATE_V2, args, 'BTRFS_IOC_SNAP_CREATE_V2'),
+  );
+}
+
+async function withVolArgs(
+  values: { readonly name: string; readonly sourceFd: number; readonly flags: number },
+  call: (args: Buffer) => Promise<number>,
+): Promise<void> {
   const args = idleVolArgs.pop() ?? Buffer.alloc(VOL_ARGS_BYTES);
-  fillVolArgs(args, call.name, call.sourceFd, call.access === 'read-only' ? SUBVOL_RDONLY : 0);
+  fillVolArgs(args, values.name, values.sourceFd, values.flags);
   try {
-    await ioctlAsync(call.parentFd, IOC_SNAP_CREATE_V2, args, 'BTRFS_IOC_SNAP_CREATE_V2');
+    await call(args);
   } finally {
     idleVolArgs.push(args);
   }
@@ -88,10 +99,12 @@ export function createSubvolume(parentFd: number, name: string): void {
 /**
  * Removes a subvolume whole; its blocks come back in the background. Without privilege it needs the
  * mount option user_subvol_rm_allowed and a writable subvolume. ENOTEMPTY: it holds another one.
+ * On a thread, as it waits for transactions of others; the descriptor must stay open until it settles.
  */
-export function destroySubvolume(parentFd: number, name: string): void {
-  fillVolArgs(volArgs, name, 0, 0);
-  ioctlSync(parentFd, IOC_SNAP_DESTROY_V2, volArgs, 'BTRFS_IOC_SNAP_DESTROY_V2');
+export async function destroySubvolume(parentFd: number, name: string): Promise<void> {
+  await withVolArgs({ name, sourceFd: 0, flags: 0 }, (args) =>
+    ioctlAsync(parentFd, IOC_SNAP_DESTROY_V2, args, 'BTRFS_IOC_SNAP_DESTROY_V2'),
+  );
 }
 
 const u64 = Buffer.alloc(8);
@@ -200,15 +213,19 @@ export function filesystemInfo(fd: number): { fsid: string; nodeSizeBytes: numbe
   return { fsid: info.toString('hex', 16, 32), nodeSizeBytes: info.readUInt32LE(32) };
 }
 
-/** Flushes dirty data of the whole filesystem and commits. */
-export function syncFilesystem(fd: number): void {
-  ioctlNumber(fd, IOC_SYNC, 0, 'BTRFS_IOC_SYNC');
+/** Flushes dirty data of the whole filesystem and commits. On a thread: `fd` stays open until it settles. */
+export async function syncFilesystem(fd: number): Promise<void> {
+  await ioctlAsync(fd, IOC_SYNC, Buffer.alloc(8), 'BTRFS_IOC_SYNC');
 }
 
-/** Commits the running transaction: directory entries made so far survive power loss. No data flush. */
-export function commitTransaction(fd: number): void {
-  ioctlSync(fd, IOC_START_SYNC, u64, 'BTRFS_IOC_START_SYNC');
-  ioctlSync(fd, IOC_WAIT_SYNC, u64, 'BTRFS_IOC_WAIT_SYNC');
+/**
+ * Commits the running transaction: directory entries made so far survive power loss. No data flush. On a
+ * thread, as it waits for the disk; the descriptor must stay open until it settles.
+ */
+export async function commitTransaction(fd: number): Promise<void> {
+  const transaction = Buffer.alloc(8);
+  await ioctlAsync(fd, IOC_START_SYNC, transaction, 'BTRFS_IOC_START_SYNC');
+  await ioctlAsync(fd, IOC_WAIT_SYNC, transaction, 'BTRFS_IOC_WAIT_SYNC');
 }
 
 /**

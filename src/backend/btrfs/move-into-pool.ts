@@ -116,7 +116,7 @@ async function copyIntoPool(
     const toPath = movedTreePath(ref);
     await makeProvenCopy({ fromPath: place.path, toPath, work: options });
     options.onStep?.('move:copied');
-    syncFilesystem(workFd);
+    await syncFilesystem(workFd);
     const uuid = uuidAt(workFd, ref.id);
     const subvolumes = uuid === null ? [] : [uuid];
     directory.saveRecord({ ...directory.record, anchor: uuid ?? '', subvolumes });
@@ -156,7 +156,7 @@ async function finishMove(
     if (record.phase === 'moving') {
       const job = { fromPath: `/proc/self/fd/${fd}`, toPath: movedTreePath(ref), work: {} };
       await carryOverLateWrites(job, ctimeOf(`${directory.path}/workspace.json`));
-      syncFilesystem(directory.fd);
+      await directory.whileOpen(syncFilesystem);
       directory.saveRecord({ ...record, phase: 'emptying' });
       options.onStep?.('move:late-writes-carried');
     }

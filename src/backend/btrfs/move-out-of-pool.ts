@@ -65,7 +65,7 @@ async function copyBelowMount(
     await makeProvenCopy({ fromPath, toPath, work: options });
     options.onStep?.('release:copied');
   });
-  syncFilesystem(directory.fd);
+  await directory.whileOpen(syncFilesystem);
   directory.saveRecord({ ...directory.record, phase: 'dissolving' });
 }
 
@@ -124,7 +124,7 @@ async function dissolveMoved(
   const { record, ref } = directory;
   if (record.phase === 'releasing') {
     await carryBack(directory, place.path);
-    syncFilesystem(directory.fd);
+    await directory.whileOpen(syncFilesystem);
     directory.saveRecord({ ...record, phase: 'dissolving' });
   }
   if (record.reachedBy === 'bind-mount' && isMountPoint(place.path)) {

@@ -21,7 +21,7 @@ import {
 } from '../syscalls-linux.ts';
 import { commitTransaction } from './ioctl.ts';
 import { entryKind, uuidAt } from './place.ts';
-import { removeSubvolume } from './remove-subvolume.ts';
+import { removeIn } from './remove-subvolume.ts';
 import { makeClone } from './swap.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 
@@ -49,14 +49,14 @@ export async function recreateFrom(
     }
     const clone = `clone_gone_${ulidOf(target)}`;
     if (entryKind(directory.fd, clone) === 'subvolume') {
-      await removeSubvolume({ parentFd: directory.fd, name: clone }, 'any-way');
+      await removeIn(directory, clone);
     }
     await makeClone(directory, target, clone);
     const uuid = uuidAt(directory.fd, clone);
     assert(uuid !== null, 'a clone that was just made is there');
     directory.saveRecord({ ...record, subvolumes: [uuid] });
     renameAt(directory.fd, clone, parentFd, name, RENAME_NOREPLACE);
-    commitTransaction(directory.fd);
+    await directory.whileOpen(commitTransaction);
   } finally {
     closeFd(parentFd);
   }

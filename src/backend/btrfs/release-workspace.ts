@@ -126,7 +126,7 @@ async function makePlainCopy(
   await makeProvenCopy({ fromPath: place.path, toPath, work: options });
   options.onStep?.('release:copied');
   // Files before the name, as in init. The record's ctime dates what is written from here on.
-  syncFilesystem(place.parentFd);
+  await syncFilesystem(place.parentFd);
   directory.saveRecord(directory.record);
 }
 
@@ -158,7 +158,7 @@ export async function dissolve(
     const fromPath = `${place.parentPath}/${name}`;
     const sinceNs = ctimeOf(`${directory.path}/workspace.json`);
     await carryOverLateWrites({ fromPath, toPath: place.path, work: {} }, sinceNs);
-    syncFilesystem(place.parentFd);
+    await syncFilesystem(place.parentFd);
     directory.saveRecord({ ...record, phase: 'dissolving' });
     onStep?.('release:late-writes-carried');
   }

@@ -22,6 +22,7 @@ import {
   unlinkAt,
 } from '../syscalls-linux.ts';
 import { destroySubvolume, setSubvolumeAccess } from './ioctl.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
 
 export interface SubvolumeName {
   readonly parentFd: number;
@@ -43,7 +44,7 @@ export async function removeSubvolume(
   how: 'at-once-only' | 'any-way',
 ): Promise<'removed' | 'needs-emptying'> {
   try {
-    if (destroyAtOnce(subvolume)) return 'removed';
+    if (await destroyAtOnce(subvolume)) return 'removed';
     if (how === 'at-once-only') return 'needs-emptying';
     await emptyAndRemove(subvolume);
     return 'removed';
@@ -52,34 +53,20 @@ export async function removeSubvolume(
   }
 }
 
-/**
- * The same without waiting, where one call is permitted or becomes so on a writable subvolume.
- * @throws GhostsnapError WORKSPACE_NESTED, NOT_PERMITTED, IO
- */
-export function removeSubvolumeAtOnce(
-  subvolume: Pick<SubvolumeName, 'parentFd' | 'name'>,
-): 'removed' | 'needs-emptying' {
-  const { parentFd, name } = subvolume;
-  try {
-    if (destroyAtOnce(subvolume)) return 'removed';
-    const fd = openAt(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    try {
-      setSubvolumeAccess(fd, 'writable');
-      return destroyAtOnce(subvolume) ? 'removed' : 'needs-emptying';
-    } finally {
-      closeFd(fd);
-    }
-  } catch (error) {
-    throw removalFailure(error, name);
-  }
+/** A subvolume of the workspace's own directory, by whatever way there is. One that is gone is removed. */
+export async function removeIn(directory: WorkspaceDirectory, name: string): Promise<void> {
+  await directory.whileOpen((parentFd) => removeSubvolume({ parentFd, name }, 'any-way'));
 }
 
 const TRY_ANOTHER_WAY: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'EROFS']);
 
 /** False: not permitted this way. */
-function destroyAtOnce({ parentFd, name }: Pick<SubvolumeName, 'parentFd' | 'name'>): boolean {
+async function destroyAtOnce({
+  parentFd,
+  name,
+}: Pick<SubvolumeName, 'parentFd' | 'name'>): Promise<boolean> {
   try {
-    destroySubvolume(parentFd, name);
+    await destroySubvolume(parentFd, name);
     return true;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return true;
@@ -95,7 +82,7 @@ async function emptyAndRemove(subvolume: SubvolumeName): Promise<void> {
     setSubvolumeAccess(fd, 'writable');
     makeRootWritable(fd);
     // With user_subvol_rm_allowed only the read-only flag was in the way.
-    if (destroyAtOnce(subvolume)) return;
+    if (await destroyAtOnce(subvolume)) return;
     for (const child of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' })) {
       await removeTree({
         parentFd: fd,

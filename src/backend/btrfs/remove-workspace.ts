@@ -52,7 +52,7 @@ export async function removeOnDisk(directory: WorkspaceDirectory, onStep: StepHo
     await removeWorkspaceDirectory(directory, onStep);
     return;
   }
-  if (isAtItsPath(directory)) setAside(directory);
+  if (isAtItsPath(directory)) await setAside(directory);
   onStep?.('remove:tree-aside');
   await abandonOnDisk(directory, onStep);
   onStep?.('remove:done');
@@ -71,12 +71,12 @@ function isAtItsPath(directory: WorkspaceDirectory): boolean {
   }
 }
 
-function setAside(directory: WorkspaceDirectory): void {
+async function setAside(directory: WorkspaceDirectory): Promise<void> {
   using place = openPlace(directory.ref.path);
   try {
     renameAt(place.parentFd, place.name, directory.fd, ASIDE_NAME, RENAME_NOREPLACE);
     // The name is gone from the path for good before anything in the tree is.
-    commitTransaction(directory.fd);
+    await directory.whileOpen(commitTransaction);
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Removing the workspace', path: place.name });
   }

@@ -6,7 +6,7 @@
  */
 import type { SnapshotId } from '../../core/ids.ts';
 import { sayStep } from '../labelled-step.ts';
-import { removeSubvolume } from './remove-subvolume.ts';
+import { removeIn } from './remove-subvolume.ts';
 import { isSubvolumeRoot, openExisting, snapshotPath } from './snapshots.ts';
 import { makeClone } from './swap.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
@@ -30,11 +30,6 @@ export async function removeScratchClone(directory: WorkspaceDirectory): Promise
   const parentFd = openExisting(directory);
   // Whatever else may carry this name was not made here, and is left alone.
   if (parentFd < 0 || !isSubvolumeRoot(parentFd, NAME)) return;
-  directory.users += 1;
-  try {
-    await removeSubvolume({ parentFd, name: NAME }, 'any-way');
-    sayStep('scratch:removed');
-  } finally {
-    directory.users -= 1;
-  }
+  await removeIn(directory, NAME);
+  sayStep('scratch:removed');
 }

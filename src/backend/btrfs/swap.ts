@@ -32,7 +32,7 @@ import {
   subvolumeInfo,
 } from './ioctl.ts';
 import { exchange, openPlace, uuidAt } from './place.ts';
-import { removeSubvolume } from './remove-subvolume.ts';
+import { removeIn } from './remove-subvolume.ts';
 import { isSubvolumeRoot, openExisting, snapshotFailure, snapshotPath } from './snapshots.ts';
 import { REPLACED_PREFIX, replaced, type WorkspaceDirectory } from './workspace-directory.ts';
 
@@ -127,7 +127,7 @@ export async function swapInClone(
   keepAside(directory, token);
   swap.onStep?.('swap:kept-aside');
   // The caller reports success on return: a power loss may not bring the old tree back.
-  commitTransaction(directory.fd);
+  await directory.whileOpen(commitTransaction);
   swap.onStep?.('swap:done');
 }
 
@@ -179,11 +179,11 @@ export async function finishSwapOf(
   if (uuidAt(place.parentFd, place.name) !== token.live) {
     // Proven above: what stands there is the other subvolume of the record, the clone.
     if (uuidAt(directory.fd, clone) === token.live) keepAside(directory, token);
-    commitTransaction(directory.fd);
+    await directory.whileOpen(commitTransaction);
     return 'done';
   }
   if (isSubvolumeRoot(directory.fd, clone)) {
-    await removeSubvolume({ parentFd: directory.fd, name: clone }, 'any-way');
+    await removeIn(directory, clone);
   }
   directory.narrowTo(token.live);
   return 'undone';
@@ -215,7 +215,7 @@ export async function removeReplacedTrees(directory: WorkspaceDirectory): Promis
   let removed = 0;
   for (const name of names) {
     if (!isSubvolumeRoot(fd, name) || isHeld(directory, name)) continue;
-    await removeSubvolume({ parentFd: fd, name }, 'any-way');
+    await removeIn(directory, name);
     removed += 1;
   }
   if (removed > 0 && removed === names.length) narrowRecord(directory);

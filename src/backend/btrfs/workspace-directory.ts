@@ -72,6 +72,17 @@ export class WorkspaceDirectory {
     return this.#fd;
   }
 
+  /** `work` gets the descriptor, which is not closed for want of room before it has settled. */
+  async whileOpen<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    const { fd } = this;
+    this.users += 1;
+    try {
+      return await work(fd);
+    } finally {
+      this.users -= 1;
+    }
+  }
+
   /** @throws GhostsnapError WORKSPACE_NOT_FOUND, FORMAT_TOO_NEW, FORMAT_UNKNOWN */
   get record(): WorkspaceRecord {
     this.#record ??= readRecord(this.path);
