@@ -69,12 +69,23 @@ const TEXTS: Readonly<Record<string, string>> = {
   'Interrupted system call': 'EINTR',
 };
 
+/** Errnos of Linux that Node has no name for: `Unknown system error -122`. */
+const UNNAMED: Readonly<Record<string, string>> = {
+  61: 'ENODATA',
+  116: 'ESTALE',
+  117: 'EUCLEAN',
+  122: 'EDQUOT',
+};
+
 /** The errno's name of a SyscallError or of one of Node's own errors; '' for anything else. */
 export function errnoOf(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return '';
   const code = error.code;
   if (code === '' && 'syscall' in error && error.syscall === 'rm') return errnoOfRemoval(error);
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : '';
+  if (typeof code !== 'string') return '';
+  const [, unnamed] = /^Unknown system error -([0-9]+)$/.exec(code) ?? [];
+  if (unnamed !== undefined) return UNNAMED[unnamed] ?? 'EIO';
+  return /^E[A-Z0-9]+$/.test(code) ? code : '';
 }
 
 /** Node 24's `rmSync` gives most errors no code: `, Unknown error: Too many open files '/path'`. */

@@ -101,6 +101,19 @@ export function btrfsFilesystemId(fd: number): string {
   return fsInfoScratch.toString('hex', 16, 32);
 }
 
+/** `_IOWR(0x94, 18, struct btrfs_ioctl_ino_lookup_args)`: treeid, objectid, then a name. */
+const BTRFS_IOC_INO_LOOKUP = 0xd0009412;
+const BTRFS_FIRST_FREE_OBJECTID = 256n;
+const inoLookupScratch = Buffer.alloc(4096);
+
+/** The id of the subvolume that a descriptor is in. Needs no privilege. */
+export function btrfsSubvolumeId(fd: number): bigint {
+  inoLookupScratch.fill(0, 0, 16);
+  inoLookupScratch.writeBigUInt64LE(BTRFS_FIRST_FREE_OBJECTID, 8);
+  if (c.ioctl(fd, BTRFS_IOC_INO_LOOKUP, inoLookupScratch) < 0) throw failed('INO_LOOKUP', `${fd}`);
+  return inoLookupScratch.readBigUInt64LE(0);
+}
+
 const XATTR_BYTES_MAX = 65_536;
 const listScratch = Buffer.alloc(XATTR_BYTES_MAX);
 const valueScratch = Buffer.alloc(XATTR_BYTES_MAX);

@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { errnoOf } from '../backend/syscall-failure.ts';
 import type { Event } from '../core/event.ts';
 
 /** A few hundred pages: the record of the largest deletion and the log's and index's growth around it. */
@@ -41,18 +42,26 @@ export class CatalogReserve {
   /** Frees all of its space. False: there was none to free. */
   giveUp(): boolean {
     if (this.#sizeBytes === 0 || this.#heldBytes() === 0) return false;
-    rmSync(this.#file, { force: true });
-    this.#isWhole = false;
-    return true;
+    return this.#free(() => rmSync(this.#file, { force: true }));
   }
 
   /** Frees what opening needs, and keeps the rest for a deletion. False: there was none to free. */
   giveUpForOpening(): boolean {
     const heldBytes = this.#heldBytes();
     if (this.#sizeBytes === 0 || heldBytes === 0) return false;
-    truncateSync(this.#file, Math.max(0, heldBytes - OPENING_BYTES));
-    this.#isWhole = false;
-    return true;
+    return this.#free(() => truncateSync(this.#file, Math.max(0, heldBytes - OPENING_BYTES)));
+  }
+
+  /** False: a quota that is used up may not even let go of what counts against it. */
+  #free(work: () => void): boolean {
+    try {
+      work();
+      this.#isWhole = false;
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'EDQUOT' || errnoOf(error) === 'ENOSPC') return false;
+      throw error;
+    }
   }
 
   #heldBytes(): number {

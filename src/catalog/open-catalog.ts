@@ -12,6 +12,7 @@ import { toGhostsnapError } from '../backend/syscall-failure.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { rawFromText } from '../core/raw-path.ts';
 import type { Catalog } from '../engine/ports.ts';
+import { type CatalogJournal, journalFor, journalOf, settleJournal } from './catalog-journal.ts';
 import { CatalogReserve, RESERVE_BYTES } from './catalog-reserve.ts';
 import { makeMappedIndex } from './mapped-index.ts';
 import { checkFormat, migrate } from './migrate.ts';
@@ -74,15 +75,17 @@ export function openDatabase(request: DatabaseRequest): DatabaseSync {
     throw corruptCatalog(file, 'The catalog is missing');
   }
   if (!existsSync(file)) makeEmptyFile(file);
-  makeMappedIndex(file);
   let database: DatabaseSync | null = null;
   try {
+    const [found, wanted] = [journalOf(file), journalFor(file)];
+    if (wanted === 'log') makeMappedIndex(file);
     database = new DatabaseSync(file, {
       readOnly: access === 'readonly',
       timeout: busyTimeoutMs,
       enableForeignKeyConstraints: false,
     });
-    prepareFormat(database, request);
+    if (access === 'writable') settleJournal(database, found ?? wanted, wanted);
+    prepareFormat(database, request, wanted);
     return database;
   } catch (error) {
     if (database?.isOpen === true) database.close();
@@ -99,7 +102,11 @@ function makeEmptyFile(file: string): void {
   }
 }
 
-function prepareFormat(database: DatabaseSync, request: DatabaseRequest): void {
+function prepareFormat(
+  database: DatabaseSync,
+  request: DatabaseRequest,
+  journal: CatalogJournal,
+): void {
   const { file, access } = request;
   const found = checkFormat(database, file);
   if (found === 'current') return;
@@ -107,7 +114,7 @@ function prepareFormat(database: DatabaseSync, request: DatabaseRequest): void {
     throw corruptCatalog(file, 'The catalog is empty or of an older format and was opened to read');
   }
   // WAL before the tables: a file that has tables has it, and opening need not ask.
-  if (found === 'empty') setWalMode(database, request.busyTimeoutMs);
+  if (found === 'empty' && journal === 'log') setWalMode(database, request.busyTimeoutMs);
   migrate(database);
   // Without this a power loss could keep the workspace and lose the name of its catalog.
   if (found === 'empty') syncDirectory(dirname(file));

@@ -97,6 +97,7 @@ export class SqliteCatalog implements Catalog {
   readonly #reserve: CatalogReserve;
   readonly #statements: Statements;
   #durability: Durability | null = null;
+  #hasLog: boolean | null = null;
   /** The state that was read or written last and its text: the same text is not parsed again. */
   #known: { readonly text: string; readonly state: WorkspaceState } | null = null;
 
@@ -338,14 +339,15 @@ export class SqliteCatalog implements Catalog {
 
   /**
    * In WAL mode NORMAL leaves a commit to the next sync, FULL syncs the log at the end of each. The log is
-   * one file and synced whole: a FULL commit makes every earlier one durable as well. The setting is
-   * the connection's and may not change inside a transaction.
+   * one file and synced whole: a FULL commit makes every earlier one durable as well. With a rollback journal
+   * (`catalog-journal.ts`) less than FULL could tear the file. The setting is the connection's and may not
+   * change inside a transaction.
    */
   #setDurability(durability: Durability): void {
     if (this.#durability === durability) return;
-    this.#statements.run(
-      durability === 'power-loss' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL',
-    );
+    this.#hasLog ??= this.#statements.get('PRAGMA journal_mode')?.journal_mode === 'wal';
+    const isFull = durability === 'power-loss' || !this.#hasLog;
+    this.#statements.run(`PRAGMA synchronous = ${isFull ? 'FULL' : 'NORMAL'}`);
     this.#durability = durability;
   }
 

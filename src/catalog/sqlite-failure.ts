@@ -2,11 +2,13 @@
  * From an SQLite result code to the error a person reads.
  *
  * One table says which code each result gets. SQLite reports a full disk in several ways (as FULL when a
- * page is written, as an I/O error or "can't open" when the shared index or the log is made), so the
- * vague ones ask the filesystem. Errors that are not SQLite's pass unchanged: they are bugs.
+ * page is written, as an I/O error or "can't open" when the shared index or the log is made) and a quota
+ * that is used up as an I/O error only, so the vague ones ask the filesystem. Errors that are not SQLite's
+ * pass unchanged: they are bugs.
  */
-import { statfsSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { errnoOf } from '../backend/syscall-failure.ts';
 import { type ErrorCode, GhostsnapError } from '../core/errors.ts';
 
 const SQLITE_ERROR = 1;
@@ -113,9 +115,27 @@ function meaningOf(primary: number, file: string): Meaning | null {
 function isDiskFull(file: string): boolean {
   try {
     const { bavail, bsize } = statfsSync(dirname(file));
-    return bavail * bsize < FREE_BYTES_MIN;
+    return bavail * bsize < FREE_BYTES_MIN || isQuotaUsedUp(dirname(file));
   } catch {
     // The directory itself is gone or closed to us: that is not a full disk.
     return false;
+  }
+}
+
+/** `O_TMPFILE`: a file that never has a name, and is gone when it is closed. */
+const NAMELESS = constants.O_DIRECTORY | 0o20000000;
+
+/** Only trying tells: no call says what is left of a quota to whoever writes under it. */
+function isQuotaUsedUp(directory: string): boolean {
+  let fd = -1;
+  try {
+    fd = openSync(directory, constants.O_WRONLY | NAMELESS, 0o600);
+    writeSync(fd, Buffer.alloc(FREE_BYTES_MIN, 1));
+    fsyncSync(fd);
+    return false;
+  } catch (error) {
+    return errnoOf(error) === 'EDQUOT';
+  } finally {
+    if (fd >= 0) closeSync(fd);
   }
 }

@@ -11,7 +11,7 @@ import type { SnapshotId } from '../core/ids.ts';
 import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TurnKind } from '../core/state.ts';
 import type { RollbackRequest, TurnResult } from './results.ts';
-import { takeBack, takePrecautionary, workOf } from './turn-tree.ts';
+import { recordTurned, takeBack, takePrecautionary, workOf } from './turn-tree.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export interface PlannedTurnRequest extends Omit<RollbackRequest, 'mode'> {
@@ -57,10 +57,7 @@ export async function turnPlanned(
       throw failure;
     });
   onStep?.('turn:tree-turned');
-  session.decide(
-    { type: 'complete-turn', changes: applied.changes, recovered: false },
-    'power-loss',
-  );
+  recordTurned(session, { kind, precautionary, changes: applied.changes });
   onStep?.('turn:completed');
   return {
     ...{ operation: turn.operation, kind, target, precautionary },

@@ -81,7 +81,7 @@ export async function turnTree(
   telemetry.count(METRIC.treeChanges, applied.changes);
   request.onStep?.('turn:tree-turned');
   const changes = chosen.mode === 'swap' ? null : applied.changes;
-  session.decide({ type: 'complete-turn', changes, recovered: false }, 'power-loss');
+  recordTurned(session, { kind: request.kind, precautionary, changes });
   request.onStep?.('turn:completed');
   return {
     operation: turn.operation,
@@ -94,6 +94,33 @@ export async function turnTree(
     durationMs: clock.monotonicMs() - startedMs,
     notes: applied.notes.map(({ path, what }) => ({ path: displayPath(path), what })),
   };
+}
+
+/**
+ * The tree is turned by now. A record that is refused, for want of room mostly, leaves the turn in flight;
+ * whoever comes next ends it.
+ * @throws GhostsnapError RESTORE_FAILED
+ */
+export function recordTurned(
+  session: WorkspaceSession,
+  turned: {
+    readonly kind: TurnKind;
+    readonly precautionary: SnapshotId;
+    readonly changes: number | null;
+  },
+): void {
+  const { kind, precautionary, changes } = turned;
+  try {
+    session.decide({ type: 'complete-turn', changes, recovered: false }, 'power-loss');
+  } catch (failure) {
+    const reason = failure instanceof Error ? failure.message : String(failure);
+    throw new GhostsnapError(
+      'RESTORE_FAILED',
+      `The ${kind} was carried out, but that could not be recorded (${reason}). ` +
+        `What was there before is ${precautionary}, whole.`,
+      { hint: 'Mend the cause, then run "ghostsnap recover".', cause: failure },
+    );
+  }
 }
 
 /** The tool call may have removed the workspace itself: a rollback then begins by making it again. */

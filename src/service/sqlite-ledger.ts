@@ -53,7 +53,10 @@ export function openLedger(file: string): Ledger {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(file);
   try {
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = 2;');
+    // Alone with it, so the log's index need not be mapped: a page of it that a full disk or a quota refuses
+    // would end the process.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;');
+    database.exec('PRAGMA synchronous = NORMAL; PRAGMA temp_store = 2;');
     prepareSchema(database, file);
     return new SqliteLedger(database);
   } catch (error) {

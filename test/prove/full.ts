@@ -31,12 +31,17 @@ interface FullGround {
   readonly name: string;
   readonly backend: 'btrfs' | 'store';
   readonly image: LoopImageOptions;
-  readonly runsOut: 'blocks' | 'inodes' | 'quota';
+  /** A quota on the workspace's subvolume, or on the one that holds ghostsnap's own files. */
+  readonly runsOut: 'blocks' | 'inodes' | 'quota' | 'home-quota';
 }
 
 const FEW_INODES = ['-q', '-F', '-N', '1200'];
 
 const GROUNDS: readonly FullGround[] = [
+  {
+    ...{ name: 'btrfs-home-quota', backend: 'btrfs', runsOut: 'home-quota' },
+    image: { fs: 'btrfs', sizeMiB: 160 },
+  },
   { name: 'btrfs-quota', backend: 'btrfs', image: { fs: 'btrfs', sizeMiB: 160 }, runsOut: 'quota' },
   { name: 'btrfs', backend: 'btrfs', image: { fs: 'btrfs', sizeMiB: 160 }, runsOut: 'blocks' },
   { name: 'store-ext4', backend: 'store', image: { fs: 'ext4', sizeMiB: 64 }, runsOut: 'blocks' },
@@ -52,6 +57,8 @@ const CODES = new Set(['POOL_FULL', 'RESTORE_FAILED']);
 /** Every so many-th step, from the seed on. */
 const STRIDE = { bounded: 6, long: 1 } as const;
 const FILES = 30;
+/** More than the files of a home ever take here. */
+const ROOMY = '64M';
 
 export const full: Prover = {
   name: 'full',
@@ -118,7 +125,11 @@ class FullStage {
   async prepare(): Promise<void> {
     mkdirSync(this.#path);
     const { backend } = this.#ground;
-    if (this.#ground.runsOut === 'quota') btrfs('quota', 'enable', this.#base);
+    if (this.#hasQuota) btrfs('quota', 'enable', this.#base);
+    if (this.#ground.runsOut === 'home-quota') {
+      btrfs('subvolume', 'create', this.#home);
+      this.#limit(ROOMY);
+    }
     await initWorkspace({ path: this.#path, environment: this.#environment(), backend });
     await using workspace = await this.#open();
     for (let state = 0; state < 2; state += 1) {
@@ -214,6 +225,9 @@ class FullStage {
       try {
         await workspace.prune({ specs: [id] });
       } catch (error) {
+        // Nothing can be recorded under the quota, not even that something is to go.
+        const isRefused = error instanceof GhostsnapError && CODES.has(error.code);
+        if (isRefused && this.#ground.runsOut === 'home-quota') return;
         this.failures.push(`${line}: deleting on the full disk: ${String(error)}`);
         return;
       }
@@ -292,8 +306,16 @@ class FullStage {
     return openWorkspace({ workspace: this.#path, environment: this.#environment() });
   }
 
+  get #hasQuota(): boolean {
+    return this.#ground.runsOut === 'quota' || this.#ground.runsOut === 'home-quota';
+  }
+
+  get #home(): string {
+    return join(this.#base, 'ghostsnap');
+  }
+
   #environment(): Environment {
-    const env = { GHOSTSNAP_HOME: join(this.#base, 'ghostsnap'), PATH: process.env.PATH };
+    const env = { GHOSTSNAP_HOME: this.#home, PATH: process.env.PATH };
     return { env, cwd: '/', homeDir: this.#base, uid: 0 };
   }
 
@@ -308,7 +330,7 @@ class FullStage {
 
   #fill(): void {
     // Below what is used already: whatever would take a new block there is refused.
-    if (this.#ground.runsOut === 'quota') {
+    if (this.#hasQuota) {
       this.#limit('4096');
       return;
     }
@@ -320,14 +342,15 @@ class FullStage {
 
   /** Through the top level: the limited subvolume itself has no room for being told of another limit. */
   #limit(size: string): void {
-    const id = execFileSync('btrfs', ['inspect-internal', 'rootid', this.#path], {
+    const limited = this.#ground.runsOut === 'quota' ? this.#path : this.#home;
+    const id = execFileSync('btrfs', ['inspect-internal', 'rootid', limited], {
       encoding: 'utf8',
     });
     btrfs('qgroup', 'limit', size, `0/${id.trim()}`, this.#base);
   }
 
   #free(): void {
-    if (this.#ground.runsOut === 'quota') this.#limit('none');
+    if (this.#hasQuota) this.#limit(this.#ground.runsOut === 'quota' ? 'none' : ROOMY);
     if (!existsSync(join(this.#base, 'filler'))) return;
     rmSync(join(this.#base, 'filler'), { recursive: true });
     execFileSync('sync', ['-f', this.#base]);
