@@ -26,9 +26,10 @@ import { createFileLocks } from '../locks/file-locks.ts';
 import type { ServiceHost } from '../service/host.ts';
 import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
 import type { Ledger } from '../service/ledger.ts';
-import { type Asked, EngineServiceHost } from '../service/service-host.ts';
+import { type Asked, EngineServiceHost, type HostLimits } from '../service/service-host.ts';
 import type { ServiceStep } from '../service/service-step.ts';
 import { openLedger } from '../service/sqlite-ledger.ts';
+import { changedConfig } from './changed-config.ts';
 import { type ProcessTelemetry, startProcessTelemetry } from './daemon-telemetry.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { readPool } from './registry.ts';
@@ -130,7 +131,7 @@ class Running {
     const audited = auditTurns(host, this.#audit, (error) => this.#lostAudit(error));
     const servers = await this.#listen(audited, telemetry.telemetry);
     this.#warnOfCertificate();
-    options.onReload(() => this.#reload());
+    options.onReload(() => this.#reload(host));
     using _watchdog = this.#feedWatchdog();
     this.#notifier.notify('READY=1', 'STATUS=serving');
     const { pools, policy } = this.#config;
@@ -184,18 +185,14 @@ class Running {
   #makeHost(ledger: Ledger, source: ServedWorkspaces): EngineServiceHost {
     const { log, options } = this.#parts;
     const { onStep } = options;
-    const { workspaces, idempotency, arming } = this.#config;
     return new EngineServiceHost({
-      ...{ ledger, source, arming },
+      ...{ ledger, source },
       monotonicMs: () => performance.now(),
       lanes: lanesOf(this.#config),
       templateTenants: () => this.#config.templateTenants,
       judging: () => judgingOf(this.#config.policy),
       policyTurn: (asked, turn) => this.#auditPolicyTurn(asked, turn),
-      openMax: workspaces.openMax,
-      openIdleMs: workspaces.idleMinutes * MINUTE_MS,
-      answersKeptMs: idempotency.keepMinutes * MINUTE_MS,
-      answersMax: idempotency.max,
+      limits: () => limitsOf(this.#config),
       onError: (error) => log.error('something failed in the background', error),
       ...(onStep === undefined ? {} : { onStep }),
     });
@@ -252,15 +249,20 @@ class Running {
   }
 
   /** What is wrong is said, and what was in force stays in force. */
-  #reload(): void {
+  #reload(host: EngineServiceHost): void {
     const { home, log, options } = this.#parts;
     const usec = process.hrtime.bigint() / 1000n;
     this.#notifier.notify(`RELOADING=1\nMONOTONIC_USEC=${usec}`);
     try {
-      const next = loadServiceConfig(home, options.configFile);
-      if (next.listen !== undefined) this.#tls?.reload(next.listen);
-      this.#config = next;
-      log.write('info', 'the configuration was read again');
+      const read = loadServiceConfig(home, options.configFile);
+      const { inForce, changed, needRestart } = changedConfig(this.#config, read);
+      if (read.listen !== undefined) this.#tls?.reload(read.listen);
+      this.#config = inForce;
+      host.resizeLanes(lanesOf(inForce));
+      log.write('info', 'the configuration was read again', { changed });
+      if (needRestart.length > 0) {
+        log.write('warn', 'what changed here counts from the next start', { needRestart });
+      }
       this.#warnOfCertificate();
     } catch (error) {
       if (!(error instanceof GhostsnapError)) throw error;
@@ -328,6 +330,16 @@ function lanesOf({ lanes }: ServiceConfig): LaneBounds {
     read: lanes.read ?? DEFAULT_LANES.read,
     turn: lanes.turn ?? DEFAULT_LANES.turn,
     bulk: lanes.bulk ?? DEFAULT_LANES.bulk,
+  };
+}
+
+function limitsOf({ workspaces, idempotency, arming }: ServiceConfig): HostLimits {
+  return {
+    arming,
+    openMax: workspaces.openMax,
+    openIdleMs: workspaces.idleMinutes * MINUTE_MS,
+    answersKeptMs: idempotency.keepMinutes * MINUTE_MS,
+    answersMax: idempotency.max,
   };
 }
 

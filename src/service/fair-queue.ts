@@ -36,7 +36,7 @@ const RETRY_AFTER_MIN_MS = 1000;
 const RETRY_AFTER_MAX_MS = 30_000;
 
 export class FairQueue {
-  readonly #bounds: FairQueueBounds;
+  #bounds: FairQueueBounds;
   readonly #monotonicMs: () => number;
   /** Tenants with somebody waiting, the next one first. */
   readonly #tenants = new Map<string, Waiting[]>();
@@ -74,6 +74,15 @@ export class FairQueue {
       this.#running -= 1;
       this.#startNext();
     }
+  }
+
+  /**
+   * Other bounds from now on. Who was let in stays, also beyond a lower bound: what waits is not thrown
+   * out, what is at work ends.
+   */
+  resize(bounds: FairQueueBounds): void {
+    this.#bounds = bounds;
+    while (this.#waiting > 0 && this.#running < bounds.concurrent) this.#startNext();
   }
 
   /** Nobody new is let in; who waits or is at work goes on. */

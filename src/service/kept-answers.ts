@@ -17,8 +17,8 @@ import type { ServiceStep } from './service-step.ts';
 export interface KeptAnswersOptions {
   readonly ledger: Ledger;
   readonly nowMs: () => number;
-  readonly keepMs: number;
-  readonly countMax: number;
+  /** As they are now. */
+  readonly bounds: () => { readonly keepMs: number; readonly countMax: number };
   /** An answer that could not be kept; it is given all the same. */
   readonly onError: (error: unknown) => void;
   readonly onStep: (step: ServiceStep) => void;
@@ -72,7 +72,7 @@ export class KeptAnswers {
       return (await underWay.answer) as T;
     }
     const kept = this.#options.ledger.answer(request);
-    if (kept !== null && kept.atMs >= this.#options.nowMs() - this.#options.keepMs) {
+    if (kept !== null && kept.atMs >= this.#options.nowMs() - this.#options.bounds().keepMs) {
       assertSame(kept, fingerprint);
       return answerAgain<T>(kept);
     }
@@ -119,7 +119,8 @@ export class KeptAnswers {
   }
 
   #commit(answers: readonly KeptAnswer[]): void {
-    const { ledger, nowMs, keepMs, countMax, onError } = this.#options;
+    const { ledger, nowMs, bounds, onError } = this.#options;
+    const { keepMs, countMax } = bounds();
     try {
       ledger.keepAnswers(answers);
       this.#groups += 1;

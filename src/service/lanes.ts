@@ -25,6 +25,8 @@ export const DEFAULT_LANES: LaneBounds = {
 
 const RETRY_AFTER_MS = 1000;
 
+const LANES: readonly Lane[] = ['call', 'read', 'turn', 'bulk'];
+
 export class Lanes {
   readonly #queues: Readonly<Record<Lane, FairQueue>>;
   readonly #busy = new Map<WorkspaceId, number>();
@@ -34,6 +36,11 @@ export class Lanes {
     this.#queues = {
       ...{ call: queue('call'), read: queue('read'), turn: queue('turn'), bulk: queue('bulk') },
     };
+  }
+
+  /** Takes effect at once; who waits or is at work stays. */
+  resize(bounds: LaneBounds): void {
+    for (const name of LANES) this.#queues[name].resize({ name, ...bounds[name] });
   }
 
   /** Requests that wait, and that are under way. */

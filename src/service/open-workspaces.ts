@@ -21,9 +21,8 @@ interface Entry {
 export interface OpenWorkspacesOptions {
   readonly source: WorkspaceSource;
   readonly monotonicMs: () => number;
-  /** Held open at most; more only while they are used. */
-  readonly max: number;
-  readonly idleMs: number;
+  /** Held open at most, more only while they are used; as it is now. */
+  readonly bounds: () => { readonly max: number; readonly idleMs: number };
   /** Told about one that could not be closed: nobody else would hear of it. */
   readonly onError: (error: unknown) => void;
 }
@@ -82,10 +81,11 @@ export class OpenWorkspaces implements AsyncDisposable {
 
   /** Closes what has been idle for long, and the least recently used beyond the bound. */
   sweep(): void {
-    const idleSinceMs = this.#options.monotonicMs() - this.#options.idleMs;
+    const { max, idleMs } = this.#options.bounds();
+    const idleSinceMs = this.#options.monotonicMs() - idleMs;
     let looked = 0;
     for (const [id, entry] of this.#entries) {
-      const isTooMany = this.#entries.size > this.#options.max;
+      const isTooMany = this.#entries.size > max;
       if (!isTooMany && entry.lastUsedMs > idleSinceMs) return;
       looked += 1;
       if (looked > SWEEP_MAX) return;
@@ -124,7 +124,7 @@ export class OpenWorkspaces implements AsyncDisposable {
         if (this.#entries.get(row.id) === entry) this.#entries.delete(row.id);
       },
     );
-    if (this.#entries.size > this.#options.max) this.sweep();
+    if (this.#entries.size > this.#options.bounds().max) this.sweep();
     return entry;
   }
 

@@ -49,14 +49,12 @@ export interface ServiceHostOptions {
   readonly ledger: Ledger;
   readonly source: WorkspaceSource;
   readonly monotonicMs: () => number;
+  /** To begin with; `resizeLanes` gives them others. */
   readonly lanes: LaneBounds;
+  /** What may change while it runs, as it is now. */
+  readonly limits: () => HostLimits;
   /** Tenants whose workspaces everybody may clone. */
   readonly templateTenants: () => readonly string[];
-  readonly openMax: number;
-  readonly openIdleMs: number;
-  readonly answersKeptMs: number;
-  readonly answersMax: number;
-  readonly arming: 'on' | 'off';
   /** Whether calls are judged by a policy when they end. */
   readonly judging: () => 'on' | 'off';
   /** What stands around a rollback that nobody asked for but the policy: the audit log. */
@@ -64,6 +62,14 @@ export interface ServiceHostOptions {
   /** What happened where nobody waits for an answer. */
   readonly onError: (error: unknown) => void;
   readonly onStep?: (step: ServiceStep) => void;
+}
+
+export interface HostLimits {
+  readonly openMax: number;
+  readonly openIdleMs: number;
+  readonly answersKeptMs: number;
+  readonly answersMax: number;
+  readonly arming: 'on' | 'off';
 }
 
 type Work<Name extends OperationName> = (
@@ -101,13 +107,16 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   constructor(options: ServiceHostOptions) {
     this.#options = options;
     const { ledger, source, monotonicMs, onError, onStep = ignoreStep } = options;
-    const { openMax: max, openIdleMs: idleMs } = options;
+    const { limits } = options;
     this.#lanes = new Lanes(options.lanes, monotonicMs);
     this.#answers = new KeptAnswers({
       ...{ ledger, nowMs: () => source.nowMs(), onError, onStep },
-      ...{ keepMs: options.answersKeptMs, countMax: options.answersMax },
+      bounds: () => ({ keepMs: limits().answersKeptMs, countMax: limits().answersMax }),
     });
-    this.#open = new OpenWorkspaces({ source, monotonicMs, max, idleMs, onError });
+    this.#open = new OpenWorkspaces({
+      ...{ source, monotonicMs, onError },
+      bounds: () => ({ max: limits().openMax, idleMs: limits().openIdleMs }),
+    });
     this.#arming = new BackgroundArming({ arm: (id) => this.#arm(id), onError });
     const { templateTenants } = options;
     this.#workspaces = new WorkspaceOperations({
@@ -126,6 +135,11 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   async lookAtInherited(signal: AbortSignal): Promise<readonly LookedAt[]> {
     const { ledger, source, onError } = this.#options;
     return await lookAtInherited({ ledger, source, open: this.#open, signal, onError });
+  }
+
+  /** Takes effect at once; what waits or is at work stays. */
+  resizeLanes(bounds: LaneBounds): void {
+    this.#lanes.resize(bounds);
   }
 
   /** For gauges. */
@@ -241,7 +255,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
         return { ...ended, judged: await this.#judge(asked) };
       } finally {
         // Not before the judgement: it may turn the tree.
-        if (this.#options.arming === 'on') this.#arming.add(input.workspace);
+        if (this.#options.limits().arming === 'on') this.#arming.add(input.workspace);
       }
     });
   };

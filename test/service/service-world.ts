@@ -8,6 +8,8 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { resolveHome } from '../../src/daemon/home.ts';
+import { closePool, openPool, requirePool } from '../../src/daemon/open-pool.ts';
 import { serve } from '../../src/daemon/serve.ts';
 import { createPool, destroyPool, type Environment, initWorkspace } from '../../src/index.ts';
 
@@ -200,6 +202,23 @@ export class ServiceWorld implements AsyncDisposable {
     });
     request.end(text);
     return await promise;
+  }
+
+  /**
+   * Keeps a workspace busy, as a long operation of its own would: whoever comes waits, in its place of its
+   * lane, until it is let go.
+   */
+  async hold(id: string): Promise<{ letGo(): Promise<void> }> {
+    const home = resolveHome(this.environment);
+    // Of this process, so that it joins what the service holds.
+    const pool = await openPool({ home, pool: requirePool(home, POOL), watch: 'on' });
+    const lock = await pool.locks.acquire(id, { waitMs: 0, purpose: 'test' });
+    return {
+      letGo: async () => {
+        lock[Symbol.dispose]();
+        await closePool(pool);
+      },
+    };
   }
 
   /** A workspace from the template. @returns its id and path */
