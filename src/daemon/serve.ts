@@ -23,12 +23,20 @@ import { GhostsnapError } from '../core/errors.ts';
 import { METRIC } from '../core/telemetry-names.ts';
 import type { Telemetry } from '../engine/ports.ts';
 import { createFileLocks } from '../locks/file-locks.ts';
+import type { AnswerStore } from '../service/answer-store.ts';
 import type { ServiceHost } from '../service/host.ts';
 import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
 import type { Ledger } from '../service/ledger.ts';
-import { type Asked, EngineServiceHost, type HostLimits } from '../service/service-host.ts';
+import {
+  type Asked,
+  EngineServiceHost,
+  type HostLimits,
+  type ServiceHostOptions,
+} from '../service/service-host.ts';
 import type { ServiceStep } from '../service/service-step.ts';
+import { openAnswers } from '../service/sqlite-answers.ts';
 import { openLedger } from '../service/sqlite-ledger.ts';
+import { readBootId } from './boot-id-linux.ts';
 import { changedConfig } from './changed-config.ts';
 import { type ProcessTelemetry, startProcessTelemetry } from './daemon-telemetry.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
@@ -124,7 +132,7 @@ class Running {
       policy: () => this.#config.policy,
     });
     const ledger = openLedger(path.join(home.data, 'service', 'ledger.db'));
-    await using host = this.#makeHost(ledger, source);
+    await using host = this.#makeHost({ ledger, answers: this.#openAnswers(), source });
     this.#load = () => host.load();
     await host.recover();
     welcomeRegistered(ledger, source);
@@ -182,11 +190,19 @@ class Running {
     this.#parts.log.error('a line of the audit log was lost', error);
   }
 
-  #makeHost(ledger: Ledger, source: ServedWorkspaces): EngineServiceHost {
+  #openAnswers(): AnswerStore {
+    const { home, log } = this.#parts;
+    const file = path.join(home.data, 'service', 'answers.db');
+    const { answers, forgotten } = openAnswers({ file, bootId: readBootId() });
+    if (forgotten !== null) log.write('warn', `answers of before are forgotten: ${forgotten}`);
+    return answers;
+  }
+
+  #makeHost(kept: Pick<ServiceHostOptions, 'ledger' | 'answers' | 'source'>): EngineServiceHost {
     const { log, options } = this.#parts;
     const { onStep } = options;
     return new EngineServiceHost({
-      ...{ ledger, source },
+      ...kept,
       monotonicMs: () => performance.now(),
       lanes: lanesOf(this.#config),
       templateTenants: () => this.#config.templateTenants,

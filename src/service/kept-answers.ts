@@ -2,7 +2,7 @@
  * Idempotency: a mutation that is asked twice under one key happens once, and both get the first answer.
  *
  * The key is the caller's: two principals never share one. A repetition while the first is under way waits
- * for it; one that comes later is answered from the ledger, from before a restart too. The same key with
+ * for it; one that comes later is answered from the store, from before a restart too. The same key with
  * another request is a conflict. An answer is kept before it is given, in groups: a reply waits for its
  * commit. What may succeed on a later try (a transient error, a full queue) is no answer and is not kept.
  * Kept for a time and up to a number; a client repeats itself within minutes.
@@ -11,11 +11,11 @@ import { createHash } from 'node:crypto';
 import type { Principal } from '../api/principal.ts';
 import { ERROR_KINDS, type ErrorCode, type ErrorData, GhostsnapError } from '../core/errors.ts';
 import { IDEMPOTENCY_KEY_LENGTH_MAX } from '../core/limits.ts';
-import type { KeptAnswer, Ledger } from './ledger.ts';
+import type { AnswerStore, KeptAnswer } from './answer-store.ts';
 import type { ServiceStep } from './service-step.ts';
 
 export interface KeptAnswersOptions {
-  readonly ledger: Ledger;
+  readonly store: AnswerStore;
   readonly nowMs: () => number;
   /** As they are now. */
   readonly bounds: () => { readonly keepMs: number; readonly countMax: number };
@@ -71,7 +71,7 @@ export class KeptAnswers {
       assertSame(underWay, fingerprint);
       return (await underWay.answer) as T;
     }
-    const kept = this.#options.ledger.answer(request);
+    const kept = this.#options.store.answer(request);
     if (kept !== null && kept.atMs >= this.#options.nowMs() - this.#options.bounds().keepMs) {
       assertSame(kept, fingerprint);
       return answerAgain<T>(kept);
@@ -119,12 +119,12 @@ export class KeptAnswers {
   }
 
   #commit(answers: readonly KeptAnswer[]): void {
-    const { ledger, nowMs, bounds, onError } = this.#options;
+    const { store, nowMs, bounds, onError } = this.#options;
     const { keepMs, countMax } = bounds();
     try {
-      ledger.keepAnswers(answers);
+      store.keepAnswers(answers);
       this.#groups += 1;
-      if (this.#groups % GROUPS_PER_SWEEP === 0) ledger.forgetAnswers(nowMs() - keepMs, countMax);
+      if (this.#groups % GROUPS_PER_SWEEP === 0) store.forgetAnswers(nowMs() - keepMs, countMax);
     } catch (error) {
       onError(error);
     }

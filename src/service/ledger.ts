@@ -1,5 +1,5 @@
 /**
- * What the service keeps beside the engine: whose each workspace is, and answers that were given.
+ * What the service keeps beside the engine: whose each workspace is.
  *
  * Nothing here decides about snapshots or trees. A workspace is in the ledger before it is made and until
  * it is gone, so that whatever a crash cut off is found at the next start.
@@ -19,17 +19,6 @@ export interface HostedWorkspace {
   readonly createdAtMs: number;
   /** What made it, so that the same request finds it again: '' for what no request made. */
   readonly request: string;
-}
-
-/** An answer that a repeated request is given again. */
-export interface KeptAnswer {
-  /** Who asked and by which key. */
-  readonly request: string;
-  /** Of the operation and its input: another request under the same key is told apart by it. */
-  readonly fingerprint: string;
-  /** JSON: `{"ok": output}` or `{"error": {...}}`. */
-  readonly body: string;
-  readonly atMs: number;
 }
 
 export interface Ledger extends Disposable {
@@ -53,11 +42,4 @@ export interface Ledger extends Disposable {
   setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void;
   /** Durable on return. One that is gone counts as removed. */
   remove(id: WorkspaceId): void;
-
-  /** null: none is kept any more. */
-  answer(request: string): KeptAnswer | null;
-  /** In one transaction. Survives the process; the last ones may be lost with the power. */
-  keepAnswers(answers: readonly KeptAnswer[]): void;
-  /** Forgets answers from before `beforeMs`, and the oldest beyond `countMax`; a bounded number a call. */
-  forgetAnswers(beforeMs: number, countMax: number): void;
 }

@@ -20,6 +20,7 @@ import type {
 import { GhostsnapError } from '../core/errors.ts';
 import type { WorkspaceId } from '../core/ids.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
+import type { AnswerStore } from './answer-store.ts';
 import { BackgroundArming } from './background-arming.ts';
 import type { CallContext } from './call-context.ts';
 import { beginCall, endCall, getCall, listCalls } from './call-operations.ts';
@@ -47,6 +48,7 @@ import type { WorkspaceSource } from './workspace-source.ts';
 
 export interface ServiceHostOptions {
   readonly ledger: Ledger;
+  readonly answers: AnswerStore;
   readonly source: WorkspaceSource;
   readonly monotonicMs: () => number;
   /** To begin with; `resizeLanes` gives them others. */
@@ -106,11 +108,11 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
 
   constructor(options: ServiceHostOptions) {
     this.#options = options;
-    const { ledger, source, monotonicMs, onError, onStep = ignoreStep } = options;
+    const { ledger, answers, source, monotonicMs, onError, onStep = ignoreStep } = options;
     const { limits } = options;
     this.#lanes = new Lanes(options.lanes, monotonicMs);
     this.#answers = new KeptAnswers({
-      ...{ ledger, nowMs: () => source.nowMs(), onError, onStep },
+      ...{ store: answers, nowMs: () => source.nowMs(), onError, onStep },
       bounds: () => ({ keepMs: limits().answersKeptMs, countMax: limits().answersMax }),
     });
     this.#open = new OpenWorkspaces({
@@ -172,6 +174,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     this.#lanes.close();
     await this.#arming.close();
     await this.#open[Symbol.asyncDispose]();
+    this.#options.answers[Symbol.dispose]();
     this.#options.ledger[Symbol.dispose]();
   }
 

@@ -1,17 +1,15 @@
 /**
  * The ledger in a SQLite file of its own.
  *
- * Workspaces are committed with a sync: one that a platform was told of must not be forgotten. Answers are
- * committed without: they survive the process, and one that is lost with the power costs a client that
- * repeats itself at that very moment a second look. A table of answers is bounded by whoever calls
- * `forgetAnswers`.
+ * Each write is committed with a sync: a workspace that a platform was told of must not be forgotten. There
+ * is one a workspace's life or two, and reading asks the kernel for no locks: nobody else has the file open.
  */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
-import type { HostedWorkspace, KeptAnswer, Ledger } from './ledger.ts';
+import type { HostedWorkspace, Ledger } from './ledger.ts';
 
 const FORMAT = 1;
 /** 'gsld' */
@@ -35,18 +33,7 @@ CREATE INDEX workspaces_by_tenant ON workspaces (tenant, id);
 CREATE UNIQUE INDEX workspaces_by_name ON workspaces (tenant, name) WHERE name IS NOT NULL;
 CREATE INDEX workspaces_by_request ON workspaces (request) WHERE request <> '';
 CREATE INDEX workspaces_unfinished ON workspaces (status) WHERE status <> 'active';
-
-CREATE TABLE answers (
-  number INTEGER PRIMARY KEY,
-  request TEXT NOT NULL UNIQUE,
-  fingerprint TEXT NOT NULL,
-  body TEXT NOT NULL,
-  at_ms INTEGER NOT NULL
-) STRICT;
 `;
-
-/** Answers that one call forgets: well below a millisecond's work. */
-const FORGET_BATCH = 512;
 
 /** @throws GhostsnapError FORMAT_TOO_NEW, FORMAT_UNKNOWN, IO */
 export function openLedger(file: string): Ledger {
@@ -130,56 +117,21 @@ class SqliteLedger implements Ledger {
   }
 
   insert(row: HostedWorkspace): void {
-    this.#durably(() => this.#insert(row));
+    this.#insert(row);
   }
 
   insertAll(rows: readonly HostedWorkspace[]): void {
-    this.#durably(() =>
-      this.#inTransaction(() => {
-        for (const row of rows) this.#insert(row);
-      }),
-    );
-  }
-
-  setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void {
-    const update = this.#prepare('UPDATE workspaces SET status = ? WHERE id = ?');
-    this.#durably(() => update.run(status, id));
-  }
-
-  remove(id: WorkspaceId): void {
-    const remove = this.#prepare('DELETE FROM workspaces WHERE id = ?');
-    this.#durably(() => remove.run(id));
-  }
-
-  answer(request: string): KeptAnswer | null {
-    const row = this.#get('SELECT * FROM answers WHERE request = ?', request);
-    if (row === undefined) return null;
-    const { fingerprint, body, at_ms: atMs } = row;
-    return {
-      ...{ request, fingerprint: String(fingerprint), body: String(body), atMs: Number(atMs) },
-    };
-  }
-
-  keepAnswers(answers: readonly KeptAnswer[]): void {
-    const keep = this.#prepare(
-      `INSERT INTO answers (request, fingerprint, body, at_ms) VALUES (?, ?, ?, ?)
-       ON CONFLICT (request) DO NOTHING`,
-    );
     this.#inTransaction(() => {
-      for (const { request, fingerprint, body, atMs } of answers) {
-        keep.run(request, fingerprint, body, atMs);
-      }
+      for (const row of rows) this.#insert(row);
     });
   }
 
-  forgetAnswers(beforeMs: number, countMax: number): void {
-    // Numbers are given in the order of time: what is beyond the count is below a number.
-    const newest = Number(this.#get('SELECT max(number) AS n FROM answers')?.n ?? 0);
-    this.#prepare(
-      `DELETE FROM answers WHERE number IN (
-         SELECT number FROM answers ORDER BY number LIMIT ${FORGET_BATCH}
-       ) AND (at_ms < ? OR number <= ?)`,
-    ).run(beforeMs, newest - countMax);
+  setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void {
+    this.#prepare('UPDATE workspaces SET status = ? WHERE id = ?').run(status, id);
+  }
+
+  remove(id: WorkspaceId): void {
+    this.#prepare('DELETE FROM workspaces WHERE id = ?').run(id);
   }
 
   [Symbol.dispose](): void {
@@ -206,16 +158,6 @@ class SqliteLedger implements Ledger {
       row.createdAtMs,
       row.request,
     );
-  }
-
-  /** With a sync: the pragma is the connection's, and this is its only user. */
-  #durably(write: () => void): void {
-    this.#database.exec('PRAGMA synchronous = FULL');
-    try {
-      write();
-    } finally {
-      this.#database.exec('PRAGMA synchronous = NORMAL');
-    }
   }
 
   #inTransaction(write: () => void): void {

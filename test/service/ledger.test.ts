@@ -30,8 +30,6 @@ function row(last: string, more: Partial<HostedWorkspace> = {}): HostedWorkspace
   };
 }
 
-const answer = (request: string, atMs: number) => ({ request, fingerprint: 'f', body: '{}', atMs });
-
 describe('the ledger', () => {
   it('keeps rows through a restart, and tells tenants apart', () => {
     const creating = row('3', { status: 'creating', request: 'acme\nme\nk', name: 'n' });
@@ -68,17 +66,5 @@ describe('the ledger', () => {
       expect.objectContaining({ code: 'WORKSPACE_EXISTS' }),
     );
     expect(ledger.list('acme', { after: null, limit: 9 })).toEqual(three);
-  });
-
-  it('keeps the first answer, and forgets old ones and those beyond the bound', () => {
-    ledger.keepAnswers([answer('a', 10), answer('b', 20), answer('a', 30)]);
-    expect(ledger.answer('a')?.atMs).toBe(10);
-    ledger.forgetAnswers(15, 100);
-    expect([ledger.answer('a'), ledger.answer('b')?.atMs]).toEqual([null, 20]);
-    ledger.keepAnswers(['c', 'd', 'e'].map((name) => answer(name, 40)));
-    ledger.forgetAnswers(0, 2);
-    expect(['b', 'c', 'd', 'e'].map((name) => ledger.answer(name) !== null)).toEqual([
-      ...[false, false, true, true],
-    ]);
   });
 });
