@@ -220,6 +220,13 @@ export interface Backend extends AsyncDisposable {
   identify(ref: WorkspaceRef): WorkspaceIdentity;
 
   /**
+   * A tree that is elsewhere, and was shown at its directory by a mount that is gone: whether the directory at
+   * `ref.path` is that one, proven. 'apply' shows the tree there again, 'plan' changes nothing. Idempotent.
+   * @throws GhostsnapError NEEDS_ROOT
+   */
+  showAgain(ref: WorkspaceRef, act: 'plan' | 'apply'): boolean;
+
+  /**
    * Notes that the workspace is at `ref.path` from now on, where it was moved by a rename. The caller
    * has identified it there. Idempotent, durable on return.
    */

@@ -17,6 +17,7 @@ const WHAT = {
   isLeftHalfWay: 'Looking at the workspace',
   recreateWorkspace: 'Bringing the workspace back',
   identify: 'Looking at the workspace',
+  showAgain: 'Showing the workspace at its path',
   rebindWorkspace: 'Binding the workspace to its path',
   abandonWorkspace: 'Removing what is left of the workspace',
   createSnapshot: 'Taking the snapshot',

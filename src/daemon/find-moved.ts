@@ -1,13 +1,13 @@
 /**
  * Finding a workspace whose directory was moved by a rename: which one is this directory?
  *
- * Identity is proven by the backend (the subvolume's UUID; device, inode and birth time), never guessed
- * from a name. A copy is another directory. A workspace that is still reached at its own path was not
- * moved, whatever else leads to it.
+ * Identity is proven by the backend (the subvolume's UUID; device, inode and birth time; of a directory whose
+ * mount is gone its own inode and birth time), never guessed from a name. A copy is another directory. A
+ * workspace that is still reached at its own path was not moved, whatever else leads to it.
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Backend } from '../backend/backend.ts';
+import type { Backend, WorkspaceRef } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Home } from './home.ts';
 import { assertReachable, makeBackend } from './open-pool.ts';
@@ -26,7 +26,8 @@ export async function findMoved(home: Home, asked: string): Promise<MovedWorkspa
   await using prover = new IdentityProver(home);
   for (const at of directoriesAround(asked)) {
     for (const record of records) {
-      if (at === record.path || !(await prover.isAt(record, at))) continue;
+      if (at === record.path) continue;
+      if (!(await prover.isAt(record, at)) && !(await prover.isEmptied(record, at))) continue;
       const isForgotten = !listWorkspaceRecords(home).some(({ id }) => id === record.id);
       if (!isForgotten && (await prover.isAt(record, record.path))) return null;
       return { record, path: at };
@@ -72,14 +73,30 @@ class IdentityProver implements AsyncDisposable {
   }
 
   async isAt(record: WorkspaceRecord, at: string): Promise<boolean> {
+    return await this.#prove(record, at, (backend, ref) => {
+      backend.identify(ref);
+      return true;
+    });
+  }
+
+  /** Its tree was mounted over this directory, and is not now. */
+  async isEmptied(record: WorkspaceRecord, at: string): Promise<boolean> {
+    if (record.movedTo === null) return false;
+    return await this.#prove(record, at, (backend, ref) => backend.showAgain(ref, 'plan'));
+  }
+
+  async #prove(
+    record: WorkspaceRecord,
+    at: string,
+    prove: (backend: Backend, ref: WorkspaceRef) => boolean,
+  ): Promise<boolean> {
     const pool = readPool(this.#home, record.pool);
     if (pool === null) return false;
     try {
       assertReachable(pool);
       const backend = this.#backends.get(record.backend) ?? (await makeBackend(pool, 'off'));
       this.#backends.set(record.backend, backend);
-      backend.identify({ id: record.id, path: at, poolRoot: pool.root });
-      return true;
+      return prove(backend, { id: record.id, path: at, poolRoot: pool.root });
     } catch (error) {
       // A pool that is away, a record that is broken, a directory that is another: none is a proof.
       if (error instanceof GhostsnapError) return false;

@@ -11,6 +11,7 @@
  */
 import path from 'node:path';
 import type { DamagedPath } from '../backend/backend.ts';
+import { namesIfThere } from '../backend/if-there.ts';
 import { mendCatalog } from '../catalog/mend-catalog.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { EngineWorkspace } from '../engine/engine-workspace.ts';
@@ -82,6 +83,7 @@ async function recover(options: RecoverWorkspaceOptions): Promise<RecoverWorkspa
   removeOldEntries(home, record);
   const damaged = await verified(record, options);
   const isNowThere = isThere || (await isInPlace(home, record));
+  if (!isNowThere) assertNothingInTheWay(record);
   return { ...report, damaged, rebound: null, isThere: isNowThere };
 }
 
@@ -144,6 +146,18 @@ async function verified(
   return await opened.verify({
     ...(onProgress === undefined ? {} : { onProgress }),
     ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+/** A tree in a pool is never shown over files. @throws GhostsnapError WORKSPACE_REPLACED */
+function assertNothingInTheWay({ path: at, movedTo, id }: WorkspaceRecord): void {
+  const inTheWay = movedTo === null ? [] : namesIfThere(at);
+  if (inTheWay.length === 0) return;
+  throw new GhostsnapError('WORKSPACE_REPLACED', `Files stand where the workspace belongs: ${at}`, {
+    hint:
+      `Move them away, so that ${at} is empty, and run "ghostsnap recover" again. ` +
+      `The workspace itself is whole, in ${movedTo}.`,
+    data: { path: at, workspace: id },
   });
 }
 

@@ -45,7 +45,7 @@ import type { Judgement, JudgeOptions } from './judge-call.ts';
 import { boundedText, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
-import { abandonSession, assertMade, rebindSession, type StepHook } from './rebind.ts';
+import { abandonSession, assertMade, rebindSession, SHOWN_STEP, type StepHook } from './rebind.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverAsFarAsPossible, recoverSession } from './recover.ts';
 import { requireSnapshot } from './require-snapshot.ts';
@@ -461,7 +461,9 @@ export class EngineWorkspace implements Workspace {
   /** As `rebindSession`: the workspace was found at the path it was opened with. */
   async rebind(onStep?: StepHook): Promise<RecoveryReport> {
     return await this.#session.run({ purpose: 'rebind' }, async () => {
-      this.#session.ports.backend.identify(this.#session.ref);
+      const { backend } = this.#session.ports;
+      if (backend.showAgain(this.#session.ref, 'apply')) onStep?.(SHOWN_STEP);
+      backend.identify(this.#session.ref);
       this.#openReport = await this.#recoverIfNeeded();
       rebindSession(this.#session, onStep);
       return this.#openReport;

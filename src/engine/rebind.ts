@@ -16,6 +16,8 @@ export type StepHook = (label: string) => void;
 
 /** Labels of `onStep`; tests kill the process there. */
 export const REBIND_STEPS = ['rebind:pool-written', 'rebind:recorded'] as const;
+/** Before the others, where a tree had to be shown at its directory again. */
+export const SHOWN_STEP = 'rebind:shown';
 export const ABANDON_STEPS = ['abandon:intent-written', 'abandon:recorded'] as const;
 
 /**

@@ -164,6 +164,10 @@ export class MemoryBackend implements Backend {
     return false;
   }
 
+  showAgain(): boolean {
+    return false;
+  }
+
   snapshotsStamp(ref: WorkspaceRef): string {
     return String(this.#keptOf(ref).stamp);
   }

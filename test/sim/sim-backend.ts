@@ -190,6 +190,10 @@ export class SimBackend implements Backend {
     return false;
   }
 
+  showAgain(): boolean {
+    return false;
+  }
+
   snapshotsStamp(ref: WorkspaceRef): string {
     return String(this.#disk.volume(ref.id).stamp);
   }

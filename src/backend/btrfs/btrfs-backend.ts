@@ -34,6 +34,7 @@ import { extractTree } from '../tree-extract.ts';
 import { armingOf } from './arming.ts';
 import { CLONE_STEPS, cloneOnDisk } from './clone-workspace.ts';
 import { DELETE_STEPS, deleteSnapshotsOnDisk, type StepHook } from './delete-snapshots.ts';
+import { showAgain } from './emptied-place.ts';
 import {
   applyPlannedToLive,
   applySnapshotInPlace,
@@ -156,6 +157,8 @@ export function createBtrfsBackend(): BtrfsBackend {
       closeFd(directory.openLive());
       return { token: directory.record.anchor };
     },
+
+    showAgain: (ref, act) => isKnown(directories, ref) && showAgain(directories.of(ref), act),
 
     rebindWorkspace(ref) {
       const directory = directories.of(ref);

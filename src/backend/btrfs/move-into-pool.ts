@@ -25,8 +25,9 @@ import {
   openAt,
   symlinkAt,
 } from '../syscalls-linux.ts';
-import { bindMount, isMountPoint, removeLeftViews, withCovered } from './bind-mount.ts';
+import { isMountPoint, removeLeftViews, withCovered } from './bind-mount.ts';
 import { removeWorkspaceDirectory } from './delete-snapshots.ts';
+import { mountTree } from './emptied-place.ts';
 import type { InitOptions } from './init-workspace.ts';
 import { createSubvolume, syncFilesystem } from './ioctl.ts';
 import { continueMoveOut } from './move-out-of-pool.ts';
@@ -133,7 +134,7 @@ async function copyIntoPool(
 function switchPath(directory: WorkspaceDirectory, place: Place): void {
   const target = movedTreePath(directory.ref);
   if (directory.record.reachedBy === 'bind-mount') {
-    bindMount(target, place.path);
+    mountTree(directory, place.path);
     return;
   }
   const name = moveNameOf(directory.ref);
@@ -204,7 +205,7 @@ async function takeBackMove(directory: WorkspaceDirectory, place: Place): Promis
 /** Finishes or takes back, whatever the phase; mounts the tree again after a reboot. Idempotent. */
 export async function recoverMove(directory: WorkspaceDirectory): Promise<void> {
   const { record } = directory;
-  using place = openEntry(record.path);
+  using place = openEntry(pathOfTree(directory));
   if (process.geteuid?.() === 0) removeLeftViews(directory.path);
   switch (record.phase) {
     case 'moving':
@@ -222,6 +223,19 @@ export async function recoverMove(directory: WorkspaceDirectory): Promise<void> 
       // After a reboot in the middle of the copy back, the tree in the pool is the whole one.
       if (record.phase === 'releasing') remount(directory, place);
       await continueMoveOut(directory, place);
+  }
+}
+
+/** The record learns last that it was moved. */
+function pathOfTree(directory: WorkspaceDirectory): string {
+  const { record, ref } = directory;
+  if (ref.path === record.path) return ref.path;
+  try {
+    closeFd(directory.openLive());
+    return ref.path;
+  } catch (error) {
+    if (!(error instanceof GhostsnapError)) throw error;
+    return record.path;
   }
 }
 
@@ -252,5 +266,5 @@ function remount(directory: WorkspaceDirectory, place: Place): void {
   if (isMountPoint(place.path)) return;
   if (isMissing) mkdirSync(place.path, { mode: 0o700 });
   if (record.phase === 'active' && readdirSync(place.path).length > 0) return;
-  bindMount(movedTreePath(ref), place.path);
+  mountTree(directory, place.path);
 }

@@ -43,6 +43,8 @@ export interface WorkspaceRecord {
   readonly origin: 'directory' | 'subvolume';
   /** How the path leads to the subvolume: it is there, it is mounted there, or a symlink names it. */
   readonly reachedBy: 'place' | 'bind-mount' | 'symlink';
+  /** Of the directory that the tree is mounted over: inode and birth time (ns). Absent: not known. */
+  readonly emptied?: string;
 }
 
 /**
@@ -137,7 +139,8 @@ function isRecord(
     Array.isArray(subvolumes) &&
     subvolumes.every((uuid) => typeof uuid === 'string' && /^[0-9a-f]{32}$/.test(uuid)) &&
     (value.origin === 'directory' || value.origin === 'subvolume') &&
-    ['place', 'bind-mount', 'symlink'].includes(String(value.reachedBy))
+    ['place', 'bind-mount', 'symlink'].includes(String(value.reachedBy)) &&
+    ['string', 'undefined'].includes(typeof value.emptied)
   );
 }
 

@@ -96,6 +96,7 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
     recreateWorkspace: async (ref, target) => recreateStoreWorkspace(ref, target),
     identify: (ref) => ({ token: requireWorkspace(ref).anchor }),
 
+    showAgain: () => false,
     rebindWorkspace: (ref) => rebindStoreWorkspace(ref),
     // A release touches nothing at the path either.
     abandonWorkspace: async (ref, work = {}) => {
