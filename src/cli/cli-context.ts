@@ -46,12 +46,13 @@ export function jsonOption(command: Command): Command {
 
 /** Options of a command that a service carries out as well. */
 export function targetOptions(command: Command): Command {
-  return serverOption(workspaceOption(jsonOption(command)));
+  return workspaceOption(jsonOption(command)).option(...SERVER_OPTION);
 }
 
-export function serverOption(command: Command): Command {
-  return command.option('--server <url>', 'ask the service at URL, where -w is a name or an id');
-}
+export const SERVER_OPTION = [
+  '--server <url>',
+  'ask the service at URL, where -w is a name or an id',
+] as const;
 
 /** The service that is to be asked; null: this machine. */
 export function askedServer(

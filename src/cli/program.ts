@@ -12,7 +12,7 @@ import { PACKAGE_ROOT } from '../daemon/own-files.ts';
 import {
   askedServer,
   type CliContext,
-  serverOption,
+  SERVER_OPTION,
   type WorkspaceOptions,
 } from './cli-context.ts';
 import { COMMANDS } from './command-table.ts';
@@ -42,10 +42,11 @@ export async function buildProgram(
   context: CliContext,
   verbs: ReadonlySet<string>,
 ): Promise<Command> {
-  const program = serverOption(new Command('ghostsnap'))
+  const program = new Command('ghostsnap')
     .usage('[-w DIR] COMMAND [ARGUMENT...]')
     .description('Snapshots of a workspace before every step, and the way back to each of them.')
     .option('-w, --workspace <dir>', 'use the workspace at or around DIR')
+    .option(...SERVER_OPTION)
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .enablePositionalOptions()

@@ -22,7 +22,8 @@ export function requestContext(headers: IncomingHttpHeaders, reply: FastifyReply
   const timeoutMs = parseTimeout(headers[TIMEOUT_HEADER]);
   const abort = new AbortController();
   const onClose = (): void => {
-    if (!reply.raw.writableFinished) abort.abort();
+    // Whether it was answered, not whether that has left: a stream of HTTP/2 that was reset has "finished".
+    if (!reply.raw.writableEnded) abort.abort();
   };
   reply.raw.once('close', onClose);
   const timer =
