@@ -154,6 +154,16 @@ async function work(port: number, template: string): Promise<void> {
     text === 'export const n = 7;\n',
     `${turn.mode}, ${turn.durationMs} ms`,
   );
+  const tls = { certFile: `${ca}/agent.crt`, keyFile: `${ca}/agent.key`, caFile: `${ca}/ca.crt` };
+  const endpoints = [`https://localhost:${port}`];
+  writeFileSync(join(base, 'home', 'client.json'), JSON.stringify({ endpoints, tls }));
+  const there = ['--server', 'config', '-w', first.workspace];
+  const told = JSON.parse(ghostsnap(...there, 'undo', '--json')) as { kind: string };
+  shown(
+    'the command line takes that back by --server',
+    told.kind === 'undo' && !existsSync(join(first.path, 'src')),
+    ghostsnap(...there, 'log', '-n', '1').trim(),
+  );
   const refused = await agent
     .deleteWorkspace({ workspace: first.workspace, keep: 'nothing' })
     .catch((error: unknown) =>

@@ -52,6 +52,7 @@ export class LiveConnections {
   readonly #options: LiveConnectionsOptions;
   readonly #live = new Set<Live>();
   readonly #perPeer = new Map<string, number>();
+  #isEnding = false;
 
   constructor(server: Http2SecureServer, options: LiveConnectionsOptions) {
     this.#server = server;
@@ -74,8 +75,9 @@ export class LiveConnections {
     }
   }
 
-  /** Asks all to go, now: the listener ends. */
+  /** Asks all to go, now, and those that still come: the listener ends. */
   drain(): void {
+    this.#isEnding = true;
     for (const live of this.#live) {
       live.cancel();
       this.#leave(live);
@@ -104,6 +106,8 @@ export class LiveConnections {
       if (live.streams === 0) this.#leave(live);
     });
     session.once('close', () => this.#remove(live));
+    // It came between the order to end and the end of listening: nobody else would ask it to go.
+    if (this.#isEnding) this.#leave(live);
   }
 
   /** Until it is old, or its certificate ends. Spread, so that a fleet does not come back at once. */

@@ -201,6 +201,15 @@ describe('certificates exchanged under load', () => {
   });
 });
 
+describe('a listener that ends', () => {
+  it('asks to go whoever comes between the order and the end of listening', async () => {
+    const { port, connections } = await world.listen((_, response) => void response.end());
+    connections.drain();
+    const late = world.connect(port, 'agent');
+    await once(late, 'close');
+  });
+});
+
 describe('readTlsMaterial()', () => {
   it('names everything that is wrong with the files', async () => {
     const files = world.files();
