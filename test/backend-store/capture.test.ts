@@ -1,5 +1,5 @@
 /** What a snapshot of the store sees: every change, however well it hides. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -24,6 +24,7 @@ import type { Backend } from '../../src/backend/backend.ts';
 import type { RawPath } from '../../src/core/raw-path.ts';
 import { assertSameDigest, digestTree } from '../checker/tree-digest.ts';
 import { makeLoopImage } from '../platform/loop-image.ts';
+import { MappingHolder } from './mapping-holder.ts';
 import { StoreStage } from './store-stage.ts';
 
 let stage: StoreStage;
@@ -77,16 +78,10 @@ describe('without reflinks', () => {
     // A clock that runs ahead, so that no file is read again merely for being young.
     await using backend = await stage.open({ nowMs: () => Date.now() + 10_000 });
     writeFileSync(inLive('mapped'), 'x'.repeat(8192));
-    const mapper = await startMapper(inLive('mapped'));
-    try {
-      await mapper.store('1');
-      const first = stage.take(backend);
-      await mapper.store('2');
-      const second = stage.take(backend);
-      expect((await contentOf(backend, first, 'mapped'))[0]).toBe('1');
-      expect((await contentOf(backend, second, 'mapped'))[0]).toBe('2');
-    } finally {
-      await mapper.stop();
+    await using holder = new MappingHolder(inLive('mapped'));
+    for (const text of ['1', '2']) {
+      await holder.store(text);
+      expect((await contentOf(backend, stage.take(backend), 'mapped'))[0]).toBe(text);
     }
   });
 
@@ -232,35 +227,4 @@ function withCtimeOf(index: Buffer, ino: number, path: string): Buffer {
 function crcOf(bytes: Buffer): number {
   const { crc32 } = process.getBuiltinModule('node:zlib');
   return crc32(bytes);
-}
-
-interface Mapper {
-  store(character: string): Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** A process that maps a file once, closes it, and stores through the mapping when told. */
-async function startMapper(path: string): Promise<Mapper> {
-  const script = [
-    'import mmap,sys',
-    "f=open(sys.argv[1],'r+b'); m=mmap.mmap(f.fileno(),0); f.close()",
-    "print('ready',flush=True)",
-    'for line in sys.stdin:',
-    " m[0]=ord(line[0]); print('stored',flush=True)",
-  ].join('\n');
-  const child = spawn('/usr/bin/python3', ['-c', script, path]);
-  const answered = (): Promise<unknown> =>
-    new Promise((resolve) => child.stdout.once('data', resolve));
-  await answered();
-  return {
-    async store(character) {
-      const answer = answered();
-      child.stdin.write(`${character}\n`);
-      await answer;
-    },
-    async stop() {
-      child.kill('SIGKILL');
-      await new Promise((resolve) => child.once('exit', resolve));
-    },
-  };
 }
