@@ -40,8 +40,13 @@ export type PathStep =
   | { readonly type: 'remove'; readonly path: RawPath; readonly pairedWith?: RawPath }
   /** Content and kind from before the call, attributes as in `entry`. */
   | { readonly type: 'restore'; readonly path: RawPath; readonly entry: TreeEntry }
-  /** Content as it is now, attributes as in `entry`. */
-  | { readonly type: 'attributes'; readonly path: RawPath; readonly entry: TreeEntry }
+  /** Content as it is now, attributes as in `entry`; extended ones as they were before, or are now. */
+  | {
+      readonly type: 'attributes';
+      readonly path: RawPath;
+      readonly entry: TreeEntry;
+      readonly xattrs: 'before' | 'now';
+    }
   /** Lines merged: before at `path`, after and now at `from`. Attributes as in `entry`. */
   | {
       readonly type: 'merge';
@@ -140,7 +145,7 @@ function planBoth(both: {
   const hasContent = change.kind === 'modified';
   const after = change.to ?? before;
   if (later === null) {
-    if (before.type === 'dir') return { type: 'attributes', path, entry: before };
+    if (before.type === 'dir') return { type: 'attributes', path, entry: before, xattrs: 'before' };
     return { type: 'restore', path, entry: before };
   }
   const reason = conflictOf(later);
@@ -154,7 +159,8 @@ function planBoth(both: {
   if (attributes === null) {
     return { type: 'conflict', path, reason: 'its permissions or owner changed since as well' };
   }
-  if (!hasContent) return { type: 'attributes', path, entry: attributes };
+  // Had the call changed the extended ones, it would be a conflict by now.
+  if (!hasContent) return { type: 'attributes', path, entry: attributes, xattrs: 'now' };
   const { sizeBytes, mtimeNs } = before;
   if (later.kind === 'metadata') {
     return { type: 'restore', path, entry: { ...attributes, sizeBytes, mtimeNs } };

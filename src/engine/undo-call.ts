@@ -395,8 +395,10 @@ function plannedPath(
       return [{ path, entry: null, content: 'live', xattrs: { of: 'live', path } }];
     case 'restore':
       return [{ path, entry: step.entry, content: 'snapshot', xattrs: { of: 'snapshot', path } }];
-    case 'attributes':
-      return [{ path, entry: step.entry, content: 'live', xattrs: { of: 'live', path } }];
+    case 'attributes': {
+      const of = step.xattrs === 'before' ? 'snapshot' : 'live';
+      return [{ path, entry: step.entry, content: 'live', xattrs: { of, path } }];
+    }
     case 'merge': {
       const content = contents.get(path);
       assert(content !== undefined, 'a merge that is carried out has its content');

@@ -55,6 +55,16 @@ describe.each(['store', 'btrfs'] as const)('undoCall() on a %s workspace', (kind
     expect(tree()).toEqual(before);
   });
 
+  it('takes back extended attributes and access control lists, of directories too', async () => {
+    const before = tree();
+    const id = await call(
+      'for p in src text; do setfattr -n user.tag -v x $p; setfacl -m u:1000:rwx $p; done',
+    );
+    expect(tree()).not.toEqual(before);
+    await workspace.undoCall(id);
+    expect(tree()).toEqual(before);
+  });
+
   it('keeps what came later, merged line by line, and undo takes it back', async () => {
     const id = await call('sed -i "s/line 3$/CALL/" text; rm src/old; echo made > src/made');
     await call('sed -i "s/line 15$/LATER/" text; echo more > src/later');

@@ -51,7 +51,8 @@ export const crash: Prover = {
       return report(tallies, await tryAll(boundedBeds(options), someKills));
     }
     const failures = await tryAll(LONG_BEDS, everyStep);
-    options.say(`every labelled step was tried: ${effort.done} tries`);
+    const reach = effort.isSpent ? 'labelled steps were tried' : 'every labelled step was tried';
+    options.say(`${reach}: ${effort.done} tries`);
     if (failures.length === 0) failures.push(...(await tryAll(LONG_BEDS, everyCall)));
     return report(tallies, failures);
   },

@@ -51,6 +51,8 @@ async function judgeOpened(
   tried: Tried,
 ): Promise<string[]> {
   const wrong = wrongOutcome(tried);
+  const { unfinished } = workspace.openReport;
+  if (unfinished !== null) wrong.push(`the turn can't be ended: ${unfinished.reason}`);
   const lines = await ground.liveLines();
   const live = liveAfter(tried, lines);
   if (live === null) {
