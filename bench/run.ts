@@ -84,8 +84,20 @@ const command = flags.length === 0 ? 'npm run bench' : `npm run bench -- ${flags
 const machine = describeMachine();
 const isRoot = process.getuid?.() === 0;
 const rows: Row[] = [];
-const records: CaseRecord[] = [];
 const leftOut: string[] = [];
+const raw = join(ROOT, '.bench', `${at.replaceAll(':', '-')}.json`);
+
+/** After each case: a run takes an hour, and what it has found must not depend on its end. */
+function keep(record: CaseRecord): void {
+  writeFileSync(raw, `${JSON.stringify({ at, command, machine, rows, leftOut }, null, 1)}\n`);
+  if (values.quick) return;
+  const file = join(ROOT, 'docs', 'benchmarks.json');
+  const order = CASES.map(({ name }) => name);
+  const merged = mergeRecords(readRecords(file), [record], order);
+  writeRecords(file, merged);
+  writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), renderDocument(merged));
+}
+
 for (const { name, needs, run } of CASES) {
   if (values.only.length > 0 && !values.only.includes(name)) continue;
   if (needs === 'root' && !isRoot) {
@@ -97,8 +109,7 @@ for (const { name, needs, run } of CASES) {
     const loadBefore = currentLoad();
     const measured = await run(context);
     rows.push(...measured);
-    const kept = measured.map(withoutSamples);
-    records.push({ name, at, command, machine, loadBefore, rows: kept });
+    keep({ name, at, command, machine, loadBefore, rows: measured.map(withoutSamples) });
   } catch (error) {
     // The other cases still count; this one is shown as what it is.
     console.error(error);
@@ -109,14 +120,5 @@ for (const { name, needs, run } of CASES) {
   }
 }
 
-const raw = join(ROOT, '.bench', `${at.replaceAll(':', '-')}.json`);
-writeFileSync(raw, `${JSON.stringify({ at, command, machine, rows, leftOut }, null, 1)}\n`);
 console.log(renderTable(rows));
 for (const line of leftOut) console.log(`left out: ${line}`);
-if (!values.quick) {
-  const file = join(ROOT, 'docs', 'benchmarks.json');
-  const order = CASES.map(({ name }) => name);
-  const merged = mergeRecords(readRecords(file), records, order);
-  writeRecords(file, merged);
-  writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), renderDocument(merged));
-}
