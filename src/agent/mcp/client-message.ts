@@ -25,6 +25,8 @@ export interface TracePlace {
   /** Whether the `_meta` object has to be made as well. */
   readonly into: 'meta' | 'params';
   readonly isEmpty: boolean;
+  /** Other fields of a trace that are there already: what the client wrote stays, and is not repeated. */
+  readonly carried: readonly string[];
 }
 
 export type ClientMessage =
@@ -61,6 +63,7 @@ interface Parts {
   readonly inputs: Span[];
   readonly metas: Span[];
   readonly traceparents: Span[];
+  readonly carried: string[];
 }
 
 export function readClientMessage(bytes: Buffer): ClientMessage {
@@ -89,7 +92,10 @@ export function readClientMessage(bytes: Buffer): ClientMessage {
 }
 
 function emptyParts(): Parts {
-  return { ids: [], methods: [], params: [], names: [], inputs: [], metas: [], traceparents: [] };
+  return {
+    ...{ ids: [], methods: [], params: [], names: [], inputs: [], metas: [] },
+    ...{ traceparents: [], carried: [] },
+  };
 }
 
 function note(parts: Parts, path: ScanPath, span: Span): void {
@@ -104,6 +110,7 @@ function note(parts: Parts, path: ScanPath, span: Span): void {
     else if (second === '_meta') parts.metas.push(span);
   } else if (first === 'params' && second === '_meta' && path.length === 3) {
     if (third === 'traceparent') parts.traceparents.push(span);
+    else if (third === 'tracestate' || third === 'baggage') parts.carried.push(third);
   }
 }
 
@@ -142,7 +149,8 @@ function tracePlaceOf(bytes: Buffer, parts: Parts): TracePlace | null {
   const holder = meta ?? params;
   if (!isObject(bytes, holder)) return null;
   const isEmpty = bytes.toString('latin1', holder.start + 1, holder.end - 1).trim() === '';
-  return { at: holder.start + 1, into: meta === undefined ? 'params' : 'meta', isEmpty };
+  const into = meta === undefined ? 'params' : 'meta';
+  return { at: holder.start + 1, into, isEmpty, carried: parts.carried };
 }
 
 /** For the log alone, which keeps a line of it: a large file in a call is not parsed for that. */
@@ -156,10 +164,19 @@ function inputOf(bytes: Buffer, span: Span | null): unknown {
   }
 }
 
-/** What to insert at `place.at`; every other byte of the message stays as it is. */
-export function traceInsertion(place: TracePlace, traceparent: string): string {
-  const member = `"traceparent":"${traceparent}"`;
-  return `${place.into === 'meta' ? member : `"_meta":{${member}}`}${place.isEmpty ? '' : ','}`;
+/**
+ * What to insert at `place.at`; every other byte of the message stays as it is.
+ * @param fields `traceparent`, and what else belongs to the trace
+ */
+export function traceInsertion(
+  place: TracePlace,
+  fields: Readonly<Record<string, string>>,
+): string {
+  const members = Object.entries(fields)
+    .filter(([name]) => !place.carried.includes(name))
+    .map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`)
+    .join(',');
+  return `${place.into === 'meta' ? members : `"_meta":{${members}}`}${place.isEmpty ? '' : ','}`;
 }
 
 /**

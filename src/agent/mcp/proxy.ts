@@ -2,7 +2,7 @@
  * A transparent proxy between an MCP client and a server, over two byte streams.
  *
  * Every byte passes in order and unchanged, in both directions, but for four things: a call of a tool
- * waits for its snapshot; it gets a `traceparent` when it has none; where its snapshot failed it is
+ * waits for its snapshot; it gets a trace when it has none; where its snapshot failed it is
  * answered here and not passed on; and its answer waits until the policy has judged the call, and carries
  * what the policy has to say. What follows a waiting call waits behind it, so that nothing overtakes
  * anything. Neither direction is read faster than the other side takes it.
@@ -13,7 +13,7 @@ import type { TraceContext } from '../../core/trace-context.ts';
 import type { BegunCall, CallGuard } from '../call-guard.ts';
 import { type CallRequest, idKey, readClientMessage, traceInsertion } from './client-message.ts';
 import { splitLines } from './line-split.ts';
-import { newTraceparent } from './new-traceparent.ts';
+import { newTraceFields } from './new-trace-fields.ts';
 import { refuseMessage, refuseTooLong, refuseUnclear } from './refusal.ts';
 import { logNotification, withMessages } from './result-message.ts';
 import { ServerObserver } from './server-observer.ts';
@@ -226,9 +226,9 @@ export class McpProxy {
     let from = 0;
     for (const { tracePlace } of calls) {
       if (tracePlace === null) continue;
-      const traceparent = newTraceparent(this.#options.traceParent);
+      const fields = newTraceFields(this.#options.traceParent);
       parts.push(bytes.subarray(from, tracePlace.at));
-      parts.push(Buffer.from(traceInsertion(tracePlace, traceparent)));
+      parts.push(Buffer.from(traceInsertion(tracePlace, fields)));
       from = tracePlace.at;
     }
     return parts.length === 0 ? bytes : Buffer.concat([...parts, bytes.subarray(from)]);

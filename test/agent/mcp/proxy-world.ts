@@ -12,7 +12,8 @@ export interface ProxyWorld {
   readonly ended: readonly string[];
 }
 
-export interface WorldOptions extends Partial<Pick<ProxyOptions, 'trace' | 'readOnlyHint'>> {
+export interface WorldOptions
+  extends Partial<Pick<ProxyOptions, 'trace' | 'traceParent' | 'readOnlyHint'>> {
   readonly fromClient: readonly Buffer[];
   /** What the server says, all of it before the client speaks when `serverFirst`. */
   readonly fromServer?: readonly Buffer[];
@@ -76,7 +77,7 @@ export async function runWorld(options: WorldOptions): Promise<ProxyWorld> {
     guard,
     readOnlyHint: options.readOnlyHint ?? 'trust',
     trace: options.trace ?? 'off',
-    traceParent: null,
+    traceParent: options.traceParent ?? null,
     ...(options.messageBytesMax === undefined ? {} : { messageBytesMax: options.messageBytesMax }),
   });
   await proxy.run();

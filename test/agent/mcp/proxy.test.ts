@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { McpProxy } from '../../../src/agent/mcp/proxy.ts';
 import { GhostsnapError } from '../../../src/core/errors.ts';
+import { parseTraceContext } from '../../../src/core/trace-context.ts';
 import { lines, runWorld } from './proxy-world.ts';
 
 const call = (id: unknown, name: string, more = {}): unknown => ({
@@ -81,6 +82,27 @@ describe('McpProxy', () => {
     const [first, second] = toServer.toString().split('\n');
     expect(first).toBe(JSON.stringify(kept));
     expect(second).toMatch(/"_meta":\{"traceparent":"00-[0-9a-f]{32}-[0-9a-f]{16}-0[13]","progr/);
+  });
+
+  it('passes on the state and the baggage of its own trace, and not over what is there', async () => {
+    const traceParent = parseTraceContext({
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      tracestate: 'vendor=1',
+      baggage: 'tenant=a%22b',
+    });
+    const own = call(2, 'b', { _meta: { baggage: 'mine=1' } });
+    const { toServer } = await runWorld({
+      fromClient: [lines(call(1, 'a', {}), own)],
+      ...{ trace: 'on', traceParent },
+    });
+    const [first, second] = toServer
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).params._meta);
+    const traceparent = expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-/);
+    expect(first).toEqual({ traceparent, tracestate: 'vendor=1', baggage: 'tenant=a%22b' });
+    expect(second).toEqual({ traceparent, tracestate: 'vendor=1', baggage: 'mine=1' });
   });
 
   it('answers a message over the bound, forgets it, and goes on', async () => {
