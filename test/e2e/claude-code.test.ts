@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { makeHookWorld } from '../daemon/hook-world.ts';
 import { installedHarnesses, runHarness } from './run-harness.ts';
 import { startAnthropic } from './scripted-model.ts';
-import { expectStory, fillProject } from './session-expectations.ts';
+import { expectStory, fillProject, storyCommands } from './session-expectations.ts';
 
 const shell = (command: string) => ({ tool: 'Bash', input: { command, description: 'a step' } });
 
@@ -12,11 +12,11 @@ it('Claude Code: each call is preceded by its snapshot, and one command goes bac
   await using world = await makeHookWorld();
   const before = fillProject(world.path);
   const file = join(world.path, 'new.txt');
-  const removed = ['src', 'ignored', '.env'].map((name) => join(world.path, name)).join(' ');
+  const { remove } = storyCommands(world);
   await using model = await startAnthropic({
     subagentWord: 'SUBAGENT-WORK',
     main: [
-      [shell(`rm -rf ${removed}`)],
+      [shell(remove)],
       [{ tool: 'Write', input: { file_path: file, content: 'hello\n' } }],
       [shell('exit 3')],
       // One after the other: Claude Code runs nothing beside a tool that may change something.

@@ -6,7 +6,7 @@ import { type HookWorld, makeHookWorld } from '../daemon/hook-world.ts';
 import { listCodexHooks, trustCodexHooks } from './codex-app-server.ts';
 import { installedHarnesses, runHarness } from './run-harness.ts';
 import { type Script, startResponses, type ToolRequest } from './scripted-model.ts';
-import { expectStory, fillProject, meetingCommands } from './session-expectations.ts';
+import { expectStory, fillProject, storyCommands } from './session-expectations.ts';
 
 const PICTURE = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
@@ -102,12 +102,10 @@ it.each([
   300_000,
 );
 
-function storyOf({ base, path }: HookWorld, how: Manner, picture: string): Script {
-  const [one, two] = meetingCommands(base, `echo 1 > ${path}/p1`, `echo 2 > ${path}/p2`);
-  // Absolute: whatever directory a harness takes for the project, nothing but the sample goes.
-  const removed = ['src', 'ignored', '.env'].map((name) => join(path, name)).join(' ');
+function storyOf(world: HookWorld, how: Manner, picture: string): Script {
+  const { remove, one, two } = storyCommands(world);
   return [
-    how.shells(`rm -rf ${removed}`),
+    how.shells(remove),
     [how.patch(PATCH)],
     [how.patch(WRONG_PATCH)],
     how.shells('exit 3'),

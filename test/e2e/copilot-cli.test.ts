@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { makeHookWorld } from '../daemon/hook-world.ts';
 import { installedHarnesses, runHarness } from './run-harness.ts';
 import { startOpenAi } from './scripted-model.ts';
-import { expectStory, fillProject, meetingCommands } from './session-expectations.ts';
+import { expectStory, fillProject, storyCommands } from './session-expectations.ts';
 
 const shell = (command: string) => ({ tool: 'bash', input: { command, description: 'a step' } });
 
@@ -12,18 +12,12 @@ it('Copilot CLI: each call is preceded by its snapshot, and one command goes bac
   await using world = await makeHookWorld();
   const before = fillProject(world.path);
   const file = join(world.path, 'new.txt');
-  // Absolute: whatever directory a harness takes for the project, nothing but the sample goes.
-  const removed = ['src', 'ignored', '.env'].map((name) => join(world.path, name)).join(' ');
   const missing = join(world.path, 'none.txt');
-  const [one, two] = meetingCommands(
-    world.base,
-    `echo 1 > ${world.path}/p1`,
-    `echo 2 > ${world.path}/p2`,
-  );
+  const { remove, one, two } = storyCommands(world);
   await using model = await startOpenAi({
     subagentWord: 'SUBAGENT-WORK',
     main: [
-      [shell(`rm -rf ${removed}`)],
+      [shell(remove)],
       [{ tool: 'create', input: { path: file, file_text: 'hello\n' } }],
       [shell('exit 3')],
       [{ tool: 'edit', input: { path: missing, old_str: 'a', new_str: 'b' } }],

@@ -8,7 +8,7 @@ import {
   expectOneWarning,
   expectStory,
   fillProject,
-  meetingCommands,
+  storyCommands,
 } from './session-expectations.ts';
 
 const shell = (command: string) => ({
@@ -20,17 +20,11 @@ it('Gemini CLI: each call is preceded by its snapshot, and one command goes back
   await using world = await makeHookWorld();
   const before = fillProject(world.path);
   const file = join(world.path, 'new.txt');
-  // Absolute: whatever directory a harness takes for the project, nothing but the sample goes.
-  const removed = ['src', 'ignored', '.env'].map((name) => join(world.path, name)).join(' ');
-  const [one, two] = meetingCommands(
-    world.base,
-    `echo 1 > ${world.path}/p1`,
-    `echo 2 > ${world.path}/p2`,
-  );
+  const { remove, one, two } = storyCommands(world);
   await using model = await startGemini({
     subagentWord: 'SUBAGENT-WORK',
     main: [
-      [shell(`rm -rf ${removed}`)],
+      [shell(remove)],
       [{ tool: 'write_file', input: { file_path: file, content: 'hello\n' } }],
       [shell('exit 3')],
       [shell(one), shell(two)],

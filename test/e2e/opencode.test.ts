@@ -8,7 +8,7 @@ import {
   expectOneWarning,
   expectStory,
   fillProject,
-  meetingCommands,
+  storyCommands,
 } from './session-expectations.ts';
 
 const shell = (command: string) => ({ tool: 'bash', input: { command, description: 'a step' } });
@@ -17,18 +17,12 @@ it('OpenCode: each call is preceded by its snapshot, and one command goes back',
   await using world = await makeHookWorld();
   const before = fillProject(world.path);
   const file = join(world.path, 'new.txt');
-  // Absolute: whatever directory a harness takes for the project, nothing but the sample goes.
-  const removed = ['src', 'ignored', '.env'].map((name) => join(world.path, name)).join(' ');
   const missing = join(world.path, 'none.txt');
-  const [one, two] = meetingCommands(
-    world.base,
-    `echo 1 > ${world.path}/p1`,
-    `echo 2 > ${world.path}/p2`,
-  );
+  const { remove, one, two } = storyCommands(world);
   await using model = await startOpenAi({
     subagentWord: 'SUBAGENT-WORK',
     main: [
-      [shell(`rm -rf ${removed}`)],
+      [shell(remove)],
       [{ tool: 'write', input: { filePath: file, content: 'hello\n' } }],
       [shell('exit 3')],
       [{ tool: 'edit', input: { filePath: missing, oldString: 'a', newString: 'b' } }],

@@ -22,13 +22,18 @@ export function fillProject(path: string): TreeDigest {
 }
 
 /**
- * Two shell commands, each of which ends only when both are running: the one waits for the other at a FIFO.
- * @param folder outside of the workspace
+ * Shell commands of the story. Paths are absolute: whatever directory a harness takes for the project, nothing but
+ * the sample goes. `one` and `two` end only when both are running: they meet at a FIFO outside of the workspace.
  */
-export function meetingCommands(folder: string, first: string, second: string): [string, string] {
-  const fifo = join(folder, 'meeting');
+export function storyCommands({ base, path }: HookWorld): Record<'remove' | 'one' | 'two', string> {
+  const removed = ['src', 'ignored', '.env'].map((name) => join(path, name));
+  const fifo = join(base, 'meeting');
   execFileSync('mkfifo', [fifo]);
-  return [`cat ${fifo} && ${first}`, `echo > ${fifo} && ${second}`];
+  return {
+    remove: `rm -rf ${removed.join(' ')}`,
+    one: `cat ${fifo} && echo 1 > ${path}/p1`,
+    two: `echo > ${fifo} && echo 2 > ${path}/p2`,
+  };
 }
 
 export interface Story {

@@ -14,22 +14,17 @@ import {
   directoryField,
   idField,
   parseFields,
-  promptField,
+  sharedFields,
   subSession,
-  toolField,
   toolNamed,
 } from './payload-fields.ts';
 
 const SCHEMA = z.looseObject({
+  ...sharedFields,
   session_id: idField,
   cwd: directoryField,
-  hook_event_name: z.string().max(64),
   agent_id: idField.optional(),
-  tool_name: toolField.optional(),
-  tool_input: z.unknown().optional(),
   tool_use_id: idField.optional(),
-  tool_response: z.unknown().optional(),
-  prompt: promptField.optional(),
 });
 
 export interface ClaudeShapeOptions {

@@ -16,22 +16,18 @@ import {
   directoryField,
   idField,
   parseFields,
-  promptField,
-  toolField,
+  sharedFields,
   toolNamed,
 } from './payload-fields.ts';
 
 const SCHEMA = z.looseObject({
+  ...sharedFields,
   conversation_id: idField,
   generation_id: idField.optional(),
-  hook_event_name: z.string().max(64),
   workspace_roots: z.array(directoryField).max(64).optional(),
   cwd: z.union([directoryField, z.literal('')]).optional(),
-  tool_name: toolField.optional(),
-  tool_input: z.unknown().optional(),
   tool_use_id: idField.optional(),
   command: z.string().optional(),
-  prompt: promptField.optional(),
 });
 
 type Fields = z.infer<typeof SCHEMA>;

@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import type { HookAction, HookOutcome, HookReply } from '../hook-action.ts';
-import { json, probeClaudeShape } from './claude-shape.ts';
+import { json, probeClaudeShape, replyClaudeShape } from './claude-shape.ts';
 import { actionOf, type EventMeaning, meaningOf } from './event-meaning.ts';
 import type { Harness } from './harness.ts';
 import {
@@ -14,19 +14,10 @@ import {
   directoryField,
   idField,
   parseFields,
-  promptField,
-  toolField,
+  sharedFields,
 } from './payload-fields.ts';
 
-const SCHEMA = z.looseObject({
-  session_id: idField,
-  cwd: directoryField,
-  hook_event_name: z.string().max(64),
-  tool_name: toolField.optional(),
-  tool_input: z.unknown().optional(),
-  tool_response: z.unknown().optional(),
-  prompt: promptField.optional(),
-});
+const SCHEMA = z.looseObject({ ...sharedFields, session_id: idField, cwd: directoryField });
 
 const readOnlyTools: ReadonlySet<string> = new Set([
   ...['read_file', 'read_many_files', 'list_directory', 'glob', 'grep_search'],
@@ -69,27 +60,16 @@ function parse(payload: unknown): HookAction {
 
 function reply(event: string, outcome: HookOutcome): HookReply {
   switch (outcome.type) {
-    case 'ok':
-    // Before a tool nothing but the person is reached, and nobody asked for it there.
     case 'advice':
+      // Before a tool nothing but the person is reached, and nobody asked for it there.
       return json({});
-    case 'notice':
-      return json({ systemMessage: outcome.message });
-    case 'feedback':
-      // Appended to the tool's result.
-      return json({
-        systemMessage: outcome.message,
-        hookSpecificOutput: {
-          hookEventName: event === '' ? 'AfterTool' : event,
-          additionalContext: outcome.message,
-        },
-      });
     case 'ask':
       return json({ decision: 'ask', reason: outcome.reason, systemMessage: outcome.reason });
     case 'block':
       return json({ decision: 'deny', reason: outcome.reason });
-    case 'error':
-      return json({ systemMessage: outcome.reason });
+    default:
+      // Feedback is appended to the tool's result.
+      return replyClaudeShape(event === '' ? 'AfterTool' : event, outcome);
   }
 }
 

@@ -23,6 +23,15 @@ export const directoryField = z
   .refine((text) => path.isAbsolute(text) && !text.includes('\0'), 'an absolute path');
 export const promptField = z.string();
 
+/** What several harnesses call by the same names. */
+export const sharedFields = {
+  hook_event_name: z.string().max(64),
+  tool_name: toolField.optional(),
+  tool_input: z.unknown().optional(),
+  tool_response: z.unknown().optional(),
+  prompt: promptField.optional(),
+};
+
 /** @throws GhostsnapError BAD_ARGUMENT naming what does not fit */
 export function parseFields<T>(schema: z.ZodType<T>, payload: unknown, title: string): T {
   const result = schema.safeParse(payload);

@@ -1,24 +1,16 @@
 /**
  * The tools of the MCP server: look, take a snapshot, go back.
  *
- * Each does what the command of the same name does, through the same `Workspace`. Expected failures
- * come back as results with `isError`, so that the model reads what happened and what to do; what is no
- * expected failure is a defect; the SDK reports it to the client.
+ * Each does what the command of the same name does, through the same `Workspace`.
  */
-import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import type { CallToolResult, ToolAnnotations } from '@modelcontextprotocol/sdk/types.js';
-import type { z } from 'zod';
-import { GhostsnapError } from '../../core/errors.ts';
+import type { ToolAnnotations } from '@modelcontextprotocol/sdk/types.js';
 import type { SnapshotId } from '../../core/ids.ts';
 import type { Verdict } from '../../core/policy/policy-rule.ts';
 import { findingLine } from '../../core/policy/verdict-text.ts';
-import { parseTraceFields, type TraceContext } from '../../core/trace-context.ts';
 import type { TurnResult } from '../../engine/results.ts';
-import type { RollbackPlan, Workspace } from '../../engine/workspace-api.ts';
-import { assertMayRun, type ToolExtra } from './confirmation.ts';
+import type { RollbackPlan } from '../../engine/workspace-api.ts';
+import { type Answer, addTool, type ToolParts } from './add-tool.ts';
 import { listChanges } from './listed-changes.ts';
-import type { McpPolicy, McpToolName } from './mcp-policy.ts';
-import { progressOf } from './progress.ts';
 import {
   diffInput,
   diffOutput,
@@ -31,12 +23,6 @@ import {
   turnOutput,
   undoInput,
 } from './tool-schemas.ts';
-
-export interface ToolParts {
-  readonly server: McpServer;
-  readonly workspace: Workspace;
-  readonly policy: McpPolicy;
-}
 
 const LOOKING: ToolAnnotations = {
   readOnlyHint: true,
@@ -63,8 +49,10 @@ export function registerTools(parts: ToolParts): void {
   registerUndo(parts);
 }
 
-function registerLooking({ server, workspace, policy }: ToolParts): void {
-  server.registerTool(
+function registerLooking(parts: ToolParts): void {
+  const { workspace } = parts;
+  addTool(
+    parts,
     'list',
     {
       title: 'List snapshots',
@@ -72,13 +60,13 @@ function registerLooking({ server, workspace, policy }: ToolParts): void {
         'Lists the snapshots of the workspace, newest first, with the tool that ran after each.',
       ...{ inputSchema: listInput, outputSchema: listOutput, annotations: LOOKING },
     },
-    (given: z.infer<typeof listInput>, extra) =>
-      answered(async () => {
-        await ask({ server, policy, extra }, 'list', 'ghostsnap log');
-        return { snapshots: [...workspace.list({ limit: given.limit })] };
-      }),
+    async (given, { ask }) => {
+      await ask('ghostsnap log');
+      return { snapshots: [...workspace.list({ limit: given.limit })] };
+    },
   );
-  server.registerTool(
+  addTool(
+    parts,
     'diff',
     {
       title: 'Show what changed',
@@ -86,39 +74,39 @@ function registerLooking({ server, workspace, policy }: ToolParts): void {
         'Lists which paths differ between two snapshots, or between one and the tree as it is now.',
       ...{ inputSchema: diffInput, outputSchema: diffOutput, annotations: LOOKING },
     },
-    (given: z.infer<typeof diffInput>, extra) =>
-      answered(async () => {
-        await ask({ server, policy, extra }, 'diff', `ghostsnap diff ${given.from}`);
-        const options = given.paths === undefined ? {} : { paths: given.paths };
-        const { signal } = extra;
-        const found = workspace.diff(given.from, given.to, { ...options, mtimes: false, signal });
-        return { ...(await listChanges(found, given.limit)) };
-      }),
+    async (given, { ask, signal }) => {
+      await ask(`ghostsnap diff ${given.from}`);
+      const options = given.paths === undefined ? {} : { paths: given.paths };
+      const found = workspace.diff(given.from, given.to, { ...options, mtimes: false, signal });
+      return { ...(await listChanges(found, given.limit)) };
+    },
   );
 }
 
-function registerSnapshot({ server, workspace, policy }: ToolParts): void {
-  server.registerTool(
+function registerSnapshot(parts: ToolParts): void {
+  addTool(
+    parts,
     'snapshot',
     {
       title: 'Take a snapshot',
       description: 'Keeps the state of the whole workspace as it is now, to come back to it later.',
       ...{ inputSchema: snapshotInput, outputSchema: snapshotOutput, annotations: TAKING },
     },
-    (given: z.infer<typeof snapshotInput>, extra) =>
-      answered(async () => {
-        await ask({ server, policy, extra }, 'snapshot', 'ghostsnap snap');
-        const { id, createdAt, durationMs, uncovered } = await workspace.snapshot({
-          label: given.label ?? null,
-          ...workOf(extra),
-        });
-        return { id, createdAt, durationMs, uncovered: uncovered.map((one) => ({ ...one })) };
-      }),
+    async (given, { ask, work }) => {
+      await ask('ghostsnap snap');
+      const { id, createdAt, durationMs, uncovered } = await parts.workspace.snapshot({
+        label: given.label ?? null,
+        ...work,
+      });
+      return { id, createdAt, durationMs, uncovered: uncovered.map((one) => ({ ...one })) };
+    },
   );
 }
 
-function registerRollback({ server, workspace, policy }: ToolParts): void {
-  server.registerTool(
+function registerRollback(parts: ToolParts): void {
+  const { workspace } = parts;
+  addTool(
+    parts,
     'rollback',
     {
       title: 'Roll back the workspace',
@@ -126,23 +114,24 @@ function registerRollback({ server, workspace, policy }: ToolParts): void {
         'Turns the whole workspace back to a snapshot: everything done since is gone from it, whoever did it. The state before is kept, and "undo" brings it back.',
       ...{ inputSchema: rollbackInput, outputSchema: turnOutput, annotations: GOING_BACK },
     },
-    (given: z.infer<typeof rollbackInput>, extra) =>
-      answered(async () => {
-        // Resolved before the question: "@" must not mean another snapshot once it was answered.
-        const target = workspace.resolve(given.to);
-        const plan = (): Promise<RollbackPlan> => workspace.planRollback(target);
-        const command = `ghostsnap rollback ${target}`;
-        const verdict = await workspace.judgeTurn(target, { signal: extra.signal });
-        await ask({ server, policy, extra, verdict }, 'rollback', command, async () =>
-          describePlan(`Roll the workspace ${workspace.info.path} back to`, await plan(), verdict),
-        );
-        return turn(await workspace.rollback(target, workOf(extra)), verdict);
-      }),
+    async (given, { ask, signal, work }) => {
+      // Resolved before the question: "@" must not mean another snapshot once it was answered.
+      const target = workspace.resolve(given.to);
+      const verdict = await workspace.judgeTurn(target, { signal });
+      const what = `Roll the workspace ${workspace.info.path} back to`;
+      await ask(`ghostsnap rollback ${target}`, {
+        verdict,
+        question: async () => describePlan(what, await workspace.planRollback(target), verdict),
+      });
+      return turn(await workspace.rollback(target, work), verdict);
+    },
   );
 }
 
-function registerRestore({ server, workspace, policy }: ToolParts): void {
-  server.registerTool(
+function registerRestore(parts: ToolParts): void {
+  const { workspace } = parts;
+  addTool(
+    parts,
     'restore',
     {
       title: 'Bring paths back',
@@ -150,26 +139,24 @@ function registerRestore({ server, workspace, policy }: ToolParts): void {
         'Brings single files and directories back from a snapshot and leaves everything else as it is. "undo" takes it back.',
       ...{ inputSchema: restoreInput, outputSchema: turnOutput, annotations: GOING_BACK },
     },
-    (given: z.infer<typeof restoreInput>, extra) =>
-      answered(async () => {
-        const { paths } = given;
-        const target: SnapshotId = workspace.resolve(given.from);
-        const command = `ghostsnap restore ${target} ${paths.join(' ')}`;
-        const verdict = await workspace.judgeTurn(target, { paths, signal: extra.signal });
-        await ask({ server, policy, extra, verdict }, 'restore', command, async () =>
-          describePlan(
-            `Restore ${paths.length} paths in ${workspace.info.path} from`,
-            await workspace.planRestore(target, paths),
-            verdict,
-          ),
-        );
-        return turn(await workspace.restore(target, paths, workOf(extra)), verdict);
-      }),
+    async ({ from, paths }, { ask, signal, work }) => {
+      const target: SnapshotId = workspace.resolve(from);
+      const verdict = await workspace.judgeTurn(target, { paths, signal });
+      const what = `Restore ${paths.length} paths in ${workspace.info.path} from`;
+      await ask(`ghostsnap restore ${target} ${paths.join(' ')}`, {
+        verdict,
+        question: async () =>
+          describePlan(what, await workspace.planRestore(target, paths), verdict),
+      });
+      return turn(await workspace.restore(target, paths, work), verdict);
+    },
   );
 }
 
-function registerUndo({ server, workspace, policy }: ToolParts): void {
-  server.registerTool(
+function registerUndo(parts: ToolParts): void {
+  const { workspace } = parts;
+  addTool(
+    parts,
     'undo',
     {
       title: 'Go one state back',
@@ -178,57 +165,18 @@ function registerUndo({ server, workspace, policy }: ToolParts): void {
       ...{ inputSchema: undoInput, outputSchema: turnOutput },
       annotations: { ...GOING_BACK, idempotentHint: false },
     },
-    (_: z.infer<typeof undoInput>, extra) =>
-      answered(async () => {
-        const { signal } = extra;
-        const { target } = await workspace.planWalk('undo', { signal });
-        const verdict = await workspace.judgeTurn(target, { signal });
-        await ask({ server, policy, extra, verdict }, 'undo', 'ghostsnap undo', async () => {
-          const newest = workspace.list({ limit: 1 })[0]?.id ?? '';
-          const question = `Take the workspace ${workspace.info.path} one state back? The newest snapshot is ${newest}`;
-          return [question, ...verdict.findings.map(findingLine)].join('\n');
-        });
-        return turn(await workspace.undo(workOf(extra)), verdict);
-      }),
+    async (_, { ask, signal, work }) => {
+      const { target } = await workspace.planWalk('undo', { signal });
+      const verdict = await workspace.judgeTurn(target, { signal });
+      const question = async (): Promise<string> => {
+        const newest = workspace.list({ limit: 1 })[0]?.id ?? '';
+        const asked = `Take the workspace ${workspace.info.path} one state back? The newest snapshot is ${newest}`;
+        return [asked, ...verdict.findings.map(findingLine)].join('\n');
+      };
+      await ask('ghostsnap undo', { verdict, question });
+      return turn(await workspace.undo(work), verdict);
+    },
   );
-}
-
-type Answer = Record<string, unknown>;
-
-async function answered(work: () => Promise<Answer>): Promise<CallToolResult> {
-  try {
-    const structuredContent = await work();
-    // The text is for clients that are older than structured content.
-    const text = JSON.stringify(structuredContent);
-    return { content: [{ type: 'text', text }], structuredContent };
-  } catch (error) {
-    if (!(error instanceof GhostsnapError)) throw error;
-    const { message, code, hint } = error;
-    const text = `${message} [${code}]${hint === undefined ? '' : `\n${hint}`}`;
-    return { content: [{ type: 'text', text }], isError: true };
-  }
-}
-
-async function ask(
-  on: Pick<ToolParts, 'server' | 'policy'> & {
-    readonly extra: ToolExtra;
-    readonly verdict?: Verdict;
-  },
-  tool: McpToolName,
-  command: string,
-  question: () => Promise<string> = async () => `Let the agent use "${tool}"?`,
-): Promise<void> {
-  const capabilities = on.server.server.getClientCapabilities();
-  await assertMayRun({ tool, command, question, capabilities, ...on });
-}
-
-function workOf(extra: ToolExtra): {
-  signal: AbortSignal;
-  onProgress: (done: number, total: number | null) => void;
-  trace: TraceContext | undefined;
-} {
-  const { signal, _meta: meta } = extra;
-  return { signal, onProgress: progressOf(extra), trace: parseTraceFields(meta) };
 }
 
 /** What only the log is told is not told to the agent. */
