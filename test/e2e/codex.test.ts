@@ -6,7 +6,7 @@ import { type HookWorld, makeHookWorld } from '../daemon/hook-world.ts';
 import { listCodexHooks, trustCodexHooks } from './codex-app-server.ts';
 import { installedHarnesses, runHarness } from './run-harness.ts';
 import { type Script, startResponses, type ToolRequest } from './scripted-model.ts';
-import { expectStory, fillProject, storyCommands } from './session-expectations.ts';
+import { expectStory, fillProject, makeFifo, storyCommands } from './session-expectations.ts';
 
 const PICTURE = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
@@ -22,18 +22,22 @@ interface Manner {
   readonly shells: (...commands: readonly string[]) => readonly ToolRequest[];
   readonly patch: (patch: string) => ToolRequest;
   readonly look: (path: string) => ToolRequest;
-  readonly agent: (task: string) => readonly (readonly ToolRequest[])[];
+  readonly agent: (task: string) => ToolRequest;
 }
+
+/** The longest that Codex waits for a command before it lets it run on by itself. */
+const YIELD = { yield_time_ms: 30_000 };
 
 const plain: Manner = {
   model: 'gpt-5.5',
-  shells: (...commands) => commands.map((cmd) => ({ tool: 'exec_command', input: { cmd } })),
+  shells: (...commands) =>
+    commands.map((cmd) => ({ tool: 'exec_command', input: { cmd, ...YIELD } })),
   patch: (patch) => ({ tool: 'apply_patch', input: patch }),
   look: (path) => ({ tool: 'view_image', input: { path } }),
-  agent: (message) => [
-    [{ tool: 'multi_agent_v1.spawn_agent', input: { message, agent_type: 'default' } }],
-    [{ tool: 'multi_agent_v1.wait_agent', input: { targets: [], timeout_ms: 10_000 } }],
-  ],
+  agent: (message) => ({
+    tool: 'multi_agent_v1.spawn_agent',
+    input: { message, agent_type: 'default' },
+  }),
 };
 
 const script = (lines: string): ToolRequest => ({ tool: 'exec', input: lines });
@@ -42,7 +46,7 @@ const script = (lines: string): ToolRequest => ({ tool: 'exec', input: lines });
 const codeMode: Manner = {
   model: 'gpt-6-sol',
   shells: (...commands) => {
-    const calls = commands.map((cmd) => `tools.exec_command(${JSON.stringify({ cmd })})`);
+    const calls = commands.map((cmd) => `tools.exec_command(${JSON.stringify({ cmd, ...YIELD })})`);
     return [script(`text(await Promise.all([${calls.join(', ')}]))`)];
   },
   patch: (patch) =>
@@ -50,15 +54,10 @@ const codeMode: Manner = {
       `try { await tools.apply_patch(${JSON.stringify(patch)}) } catch (e) { text(String(e)) }`,
     ),
   look: (path) => script(`text(await tools.view_image(${JSON.stringify({ path })}))`),
-  agent: (message) => [
-    [
-      {
-        tool: 'collaboration.spawn_agent',
-        input: { message, task_name: 'sub', fork_turns: 'none' },
-      },
-    ],
-    [{ tool: 'collaboration.wait_agent', input: { timeout_ms: 10_000 } }],
-  ],
+  agent: (message) => ({
+    tool: 'collaboration.spawn_agent',
+    input: { message, task_name: 'sub', fork_turns: 'none' },
+  }),
 };
 
 it.each([
@@ -71,10 +70,12 @@ it.each([
     const before = fillProject(world.path);
     const picture = join(world.base, 'seen.png');
     writeFileSync(picture, PICTURE);
+    // Nobody waits for a subagent of Codex: the main agent meets it when its first call has ended.
+    const fifo = makeFifo(world.base, 'subagent');
     await using model = await startResponses({
       subagentWord: 'SUBAGENT-WORK',
-      main: storyOf(world, how, picture),
-      subagent: [how.shells('echo sub > from-subagent')],
+      main: storyOf(world, how, { picture, fifo }),
+      subagent: [how.shells('echo sub > from-subagent'), how.shells(`echo > ${fifo}`)],
     });
     writeCodexHome(world, model.url);
     const codex = [join(installedHarnesses('codex'), 'node_modules/.bin/codex')];
@@ -102,7 +103,11 @@ it.each([
   300_000,
 );
 
-function storyOf(world: HookWorld, how: Manner, picture: string): Script {
+function storyOf(
+  world: HookWorld,
+  how: Manner,
+  { picture, fifo }: { readonly picture: string; readonly fifo: string },
+): Script {
   const { remove, one, two } = storyCommands(world);
   return [
     how.shells(remove),
@@ -110,7 +115,8 @@ function storyOf(world: HookWorld, how: Manner, picture: string): Script {
     [how.patch(WRONG_PATCH)],
     how.shells('exit 3'),
     how.shells(one, two),
-    ...how.agent('SUBAGENT-WORK'),
+    [how.agent('SUBAGENT-WORK')],
+    how.shells(`cat ${fifo}`),
     [how.look(picture)],
   ];
 }

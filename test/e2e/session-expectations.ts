@@ -21,14 +21,20 @@ export function fillProject(path: string): TreeDigest {
   return digestTree(path);
 }
 
+/** Where two shells meet: opening it waits for the other one. */
+export function makeFifo(folder: string, name: string): string {
+  const fifo = join(folder, name);
+  execFileSync('mkfifo', [fifo]);
+  return fifo;
+}
+
 /**
  * Shell commands of the story. Paths are absolute: whatever directory a harness takes for the project, nothing but
  * the sample goes. `one` and `two` end only when both are running: they meet at a FIFO outside of the workspace.
  */
 export function storyCommands({ base, path }: HookWorld): Record<'remove' | 'one' | 'two', string> {
   const removed = ['src', 'ignored', '.env'].map((name) => join(path, name));
-  const fifo = join(base, 'meeting');
-  execFileSync('mkfifo', [fifo]);
+  const fifo = makeFifo(base, 'meeting');
   return {
     remove: `rm -rf ${removed.join(' ')}`,
     one: `cat ${fifo} && echo 1 > ${path}/p1`,
