@@ -87,6 +87,7 @@ export const ERROR_CODES = {
   FORMAT_TOO_NEW: 'corrupt',
   FORMAT_UNKNOWN: 'corrupt',
   CATALOG_CORRUPT: 'corrupt',
+  LEDGER_CORRUPT: 'corrupt',
   SNAPSHOT_CORRUPT: 'corrupt',
   VERIFY_FAILED: 'corrupt',
   CAPTURE_FAILED: 'io',

@@ -130,12 +130,16 @@ class Running {
       ...{ home, environment, pools: this.#config.pools },
       adoptBelow: () => this.#config.adoptBelow,
       policy: () => this.#config.policy,
+      onStep: options.onStep,
     });
     const ledger = openLedger(path.join(home.data, 'service', 'ledger.db'));
     await using host = this.#makeHost({ ledger, answers: this.#openAnswers(), source });
     this.#load = () => host.load();
     await host.recover();
-    welcomeRegistered(ledger, source);
+    const count = welcomeRegistered(ledger, source);
+    // After a ledger was lost that is all of them: nobody should have to find it out.
+    if (count > 0)
+      log.write('info', 'workspaces without an owner are the local tenant’s', { count });
     const audited = auditTurns(host, this.#audit, (error) => this.#lostAudit(error));
     const servers = await this.#listen(audited, telemetry.telemetry);
     this.#warnOfCertificate();
@@ -360,7 +364,7 @@ function limitsOf({ workspaces, idempotency, arming }: ServiceConfig): HostLimit
 }
 
 /** What the command line made belongs to whoever sits on the machine. */
-function welcomeRegistered(ledger: Ledger, source: ServedWorkspaces): void {
+function welcomeRegistered(ledger: Ledger, source: ServedWorkspaces): number {
   const createdAtMs = source.nowMs();
   const rows = source.registered().flatMap(({ id, path: where, pool, backend }) =>
     ledger.workspace(id) !== null
@@ -371,6 +375,7 @@ function welcomeRegistered(ledger: Ledger, source: ServedWorkspaces): void {
         },
   );
   ledger.insertAll(rows);
+  return rows.length;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -14,6 +14,7 @@ import type { EngineWorkspace } from '../engine/engine-workspace.ts';
 import type { PolicySource } from '../engine/judge-call.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { HostedWorkspace } from '../service/ledger.ts';
+import type { ServiceStep } from '../service/service-step.ts';
 import type { CloneRequest, PoolSpace, WorkspaceSource } from '../service/workspace-source.ts';
 import type { Environment, Home } from './home.ts';
 import { initWorkspace } from './init-workspace.ts';
@@ -44,6 +45,7 @@ export interface ServedWorkspacesOptions {
   readonly adoptBelow: () => readonly string[];
   /** The operator's rules as they are now; undefined: the built-in ones. */
   readonly policy: () => UserPolicy | undefined;
+  readonly onStep?: ((step: ServiceStep) => void) | undefined;
 }
 
 /** A command that is at work in the pool ends within this, or the service does not start. */
@@ -115,16 +117,20 @@ export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
   }
 
   async clone({ row, template, snapshot, signal }: CloneRequest): Promise<Workspace> {
-    const { home } = this.#options;
+    const { home, onStep } = this.#options;
     const record = newRecord(row);
     const { backend, record: pool } = this.#pool(row.pool);
     fs.mkdirSync(path.dirname(row.path), { recursive: true });
     writeWorkspace(home, record);
+    onStep?.('create.registered');
     const workspace = await this.#build(record);
     const from = { id: template.id, path: template.path, poolRoot: pool.root };
     try {
       await workspace.create({
-        make: (ref, work) => backend.cloneWorkspace(ref, { ref: from, snapshot }, work),
+        make: async (ref, work) => {
+          await backend.cloneWorkspace(ref, { ref: from, snapshot }, work);
+          onStep?.('create.tree');
+        },
         work: { signal },
       });
       return asPublic(workspace);

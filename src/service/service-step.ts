@@ -4,6 +4,10 @@
 export type ServiceStep =
   /** The row is in the ledger; nothing is made. */
   | 'create.inserted'
+  /** It is in the registry as well. */
+  | 'create.registered'
+  /** Its tree is there; its catalog is not told. */
+  | 'create.tree'
   /** The workspace is whole, and the ledger does not say so. */
   | 'create.cloned'
   /** The ledger says so, and nobody was told. */

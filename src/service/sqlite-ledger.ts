@@ -4,16 +4,11 @@
  * Each write is committed with a sync: a workspace that a platform was told of must not be forgotten. There
  * is one a workspace's life or two, and reading asks the kernel for no locks: nobody else has the file open.
  */
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { HostedWorkspace, Ledger } from './ledger.ts';
-
-const FORMAT = 1;
-/** 'gsld' */
-const APPLICATION_ID = 0x67736c64;
+import { codedLedger, openLedgerFile } from './ledger-file.ts';
 
 const SCHEMA = `
 CREATE TABLE workspaces (
@@ -35,55 +30,22 @@ CREATE INDEX workspaces_by_request ON workspaces (request) WHERE request <> '';
 CREATE INDEX workspaces_unfinished ON workspaces (status) WHERE status <> 'active';
 `;
 
-/** @throws GhostsnapError FORMAT_TOO_NEW, FORMAT_UNKNOWN, IO */
+/** @throws GhostsnapError FORMAT_TOO_NEW, LEDGER_CORRUPT, POOL_FULL, IO */
 export function openLedger(file: string): Ledger {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const database = new DatabaseSync(file);
-  try {
-    // Alone with it, so the log's index need not be mapped: a page of it that a full disk or a quota refuses
-    // would end the process.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;');
-    database.exec('PRAGMA synchronous = NORMAL; PRAGMA temp_store = 2;');
-    prepareSchema(database, file);
-    return new SqliteLedger(database);
-  } catch (error) {
-    database.close();
-    throw error instanceof GhostsnapError ? error : ledgerFailure(error, file);
-  }
-}
-
-function prepareSchema(database: DatabaseSync, file: string): void {
-  const { user_version: format } = database.prepare('PRAGMA user_version').get() as {
-    user_version: number;
-  };
-  if (format === FORMAT) return;
-  if (format > FORMAT) {
-    throw new GhostsnapError('FORMAT_TOO_NEW', `A newer ghostsnap wrote ${file}`, {
-      hint: 'Use the version that wrote it, or a newer one.',
-      data: { file, format },
-    });
-  }
-  database.exec(`BEGIN IMMEDIATE; ${SCHEMA}
-    PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; COMMIT;`);
-}
-
-function ledgerFailure(cause: unknown, file: string): GhostsnapError {
-  const said = cause instanceof Error ? cause.message : String(cause);
-  return new GhostsnapError('IO', `The service's ledger failed: ${said}: ${file}`, {
-    hint: 'Look whether its disk is full or damaged.',
-    data: { file },
-    cause,
-  });
+  return new SqliteLedger(openLedgerFile(file, SCHEMA), file);
 }
 
 type Row = Record<string, string | number | null>;
 
 class SqliteLedger implements Ledger {
   readonly #database: DatabaseSync;
+  /** For messages. */
+  readonly #file: string;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, file: string) {
     this.#database = database;
+    this.#file = file;
   }
 
   workspace(id: WorkspaceId): HostedWorkspace | null {
@@ -117,21 +79,25 @@ class SqliteLedger implements Ledger {
   }
 
   insert(row: HostedWorkspace): void {
-    this.#insert(row);
+    this.#coded(() => this.#insert(row));
   }
 
   insertAll(rows: readonly HostedWorkspace[]): void {
-    this.#inTransaction(() => {
-      for (const row of rows) this.#insert(row);
-    });
+    this.#coded(() =>
+      this.#inTransaction(() => {
+        for (const row of rows) this.#insert(row);
+      }),
+    );
   }
 
   setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void {
-    this.#prepare('UPDATE workspaces SET status = ? WHERE id = ?').run(status, id);
+    const update = this.#prepare('UPDATE workspaces SET status = ? WHERE id = ?');
+    this.#coded(() => update.run(status, id));
   }
 
   remove(id: WorkspaceId): void {
-    this.#prepare('DELETE FROM workspaces WHERE id = ?').run(id);
+    const remove = this.#prepare('DELETE FROM workspaces WHERE id = ?');
+    this.#coded(() => remove.run(id));
   }
 
   [Symbol.dispose](): void {
@@ -160,6 +126,10 @@ class SqliteLedger implements Ledger {
     );
   }
 
+  #coded<T>(work: () => T): T {
+    return codedLedger(this.#file, work);
+  }
+
   #inTransaction(write: () => void): void {
     this.#database.exec('BEGIN IMMEDIATE');
     try {
@@ -173,11 +143,11 @@ class SqliteLedger implements Ledger {
   }
 
   #get(sql: string, ...values: readonly (string | number | null)[]): Row | undefined {
-    return this.#prepare(sql).get(...values) as Row | undefined;
+    return this.#coded(() => this.#prepare(sql).get(...values)) as Row | undefined;
   }
 
   #all(sql: string, ...values: readonly (string | number | null)[]): readonly HostedWorkspace[] {
-    const rows = this.#prepare(sql).all(...values) as Row[];
+    const rows = this.#coded(() => this.#prepare(sql).all(...values)) as Row[];
     return rows.flatMap((row) => hosted(row) ?? []);
   }
 
