@@ -71,6 +71,8 @@ const service = {
   answer: (frame: Frame): Promise<FrameAnswer> =>
     ask(frame).catch((error: unknown) => ({ status: 500, problem: { code: String(error) } })),
   refuse: (): FrameAnswer => ({ status: 400, problem: { code: 'BAD_ARGUMENT' } }),
+  hold: () => () => {},
+  noRoomFor: () => null,
   stopping: stopping.signal,
 };
 const server = http2.createSecureServer({

@@ -11,6 +11,7 @@ import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { AuditLog, type AuditRefusal } from '../api/access/audit-log.ts';
 import { auditTurn, auditTurns } from '../api/audited-host.ts';
+import { AnswerBudget } from '../api/door/answer-budget.ts';
 import { openApiText } from '../api/openapi.ts';
 import { LOCAL_TENANT } from '../api/principal.ts';
 import { ROUTES } from '../api/routes.ts';
@@ -61,6 +62,9 @@ export interface ServeOptions {
   /** Called at each step that a crash may come after; for tests that kill it there. */
   readonly onStep?: (step: ServiceStep) => void;
 }
+
+/** What all listeners have together. */
+type Shared = Pick<ApiServerOptions, 'telemetry' | 'answers'>;
 
 const MINUTE_MS = 60_000;
 
@@ -141,7 +145,8 @@ class Running {
     if (count > 0)
       log.write('info', 'workspaces without an owner are the local tenant’s', { count });
     const audited = auditTurns(host, this.#audit, (error) => this.#lostAudit(error));
-    const servers = await this.#listen(audited, telemetry.telemetry);
+    using answers = new AnswerBudget(() => performance.now());
+    const servers = await this.#listen(audited, { telemetry: telemetry.telemetry, answers });
     this.#warnOfCertificate();
     options.onReload(() => this.#reload(host));
     using _watchdog = this.#feedWatchdog();
@@ -228,12 +233,12 @@ class Running {
     return await auditTurn(log, { ...about, trace: context.trace?.traceId }, turn);
   }
 
-  async #listen(host: ServiceHost, telemetry: Telemetry): Promise<FastifyInstance[]> {
+  async #listen(host: ServiceHost, shared: Shared): Promise<FastifyInstance[]> {
     const { uid } = this.#parts.options.environment;
     const { socket, listen } = this.#config;
     const servers: FastifyInstance[] = [];
     if (socket !== null) {
-      const local = this.#makeApi(host, telemetry, {
+      const local = this.#makeApi(host, shared, {
         makeServer: (listener) => makeUnixServer(listener, uid),
         principalOf: unixPrincipal,
       });
@@ -242,7 +247,7 @@ class Running {
     }
     const tls = this.#tls;
     if (tls !== null && listen !== undefined) {
-      const network = this.#makeApi(host, telemetry, {
+      const network = this.#makeApi(host, shared, {
         makeServer: (listener) => tls.makeServer(listener as unknown as Http2Listener),
         principalOf: (request) => tls.peerOf(request).principal,
       });
@@ -256,12 +261,12 @@ class Running {
 
   #makeApi(
     host: ServiceHost,
-    telemetry: Telemetry,
+    shared: Shared,
     listener: Pick<ApiServerOptions, 'makeServer' | 'principalOf'>,
   ): FastifyInstance {
     const { log } = this.#parts;
     return createApiServer({
-      ...{ host, telemetry, stopping: this.#stopping.signal, ...listener },
+      ...{ host, ...shared, stopping: this.#stopping.signal, ...listener },
       openApi: openApiText(),
       onRefusal: (refusal) => this.#audit.refused(auditEntryOf(refusal, this.#tls)),
       onDefect: (error, trace) => log.error('a request failed by a defect', error, { trace }),

@@ -10,8 +10,8 @@ import type { Event } from '../core/event.ts';
 import type { WorkspaceId } from '../core/ids.ts';
 import { eventView } from './wire-views.ts';
 
-/** Events read at once for one follower. */
-const PAGE = 256;
+/** Events read at once for one follower, and held while it reads: thousands may follow and read nothing. */
+const PAGE = 32;
 /** How late an event that woke nobody may come. */
 const LOOK_MS = 1000;
 

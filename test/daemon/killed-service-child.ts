@@ -54,5 +54,7 @@ writeSync(1, '{"id":null,"status":200,"output":"ready"}\n');
 const stopping = new AbortController().signal;
 const refuse = (): FrameAnswer => ({ status: 400, problem: null });
 const stream = Duplex.from({ readable: process.stdin, writable: process.stdout });
-await serveFrames(stream, { answer, refuse, stopping });
+const hold = () => () => {};
+const noRoomFor = () => null;
+await serveFrames(stream, { answer, refuse, hold, noRoomFor, stopping });
 process.exit(0);

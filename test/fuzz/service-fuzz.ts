@@ -14,6 +14,7 @@ import {
   type Ask,
   askAsTenant,
   askOnSocket,
+  eventsAfter,
   lastSequence,
   makeKnown,
   settle,
@@ -128,7 +129,8 @@ class FuzzRun {
         counts.lotsJudged += 1;
         if (after !== before) {
           const sent = outcomes.map(({ status, sent }) => `${status} ${sent}`);
-          return `events ${before} to ${after} by what was refused:\n${sent.join('\n')}`;
+          const events = after === null ? 'it is gone' : await eventsAfter(ask, known, before);
+          return `${events}\nafter what was refused:\n${sent.join('\n')}`;
         }
       }
       if (after === null) return null;

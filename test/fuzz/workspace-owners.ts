@@ -57,12 +57,23 @@ export async function lastSequence(ask: Ask, { workspace }: Known): Promise<numb
   }
 }
 
+/** What happened after a sequence, for whoever has to understand it. */
+export async function eventsAfter(
+  ask: Ask,
+  { workspace }: Known,
+  after: number | null,
+): Promise<string> {
+  const { events } = await ask('listEvents', { workspace, after: after ?? 0 });
+  return JSON.stringify(events);
+}
+
 /**
- * Returns when everything that was begun on the workspace before has ended, one event later: snapshots take
- * turns, and what only looks or writes a line would not wait.
+ * Returns when everything that was begun on the workspace before has ended, some events later: snapshots
+ * and turns are begun in their order, each in a queue of its own, and end one after the other.
  */
-export async function settle(ask: Ask, { workspace }: Known): Promise<void> {
+export async function settle(ask: Ask, { workspace, snapshot }: Known): Promise<void> {
   try {
+    await ask('restore', { workspace, target: snapshot, paths: ['src/a.txt'] });
     await ask('takeSnapshot', { workspace });
   } catch {
     // It is gone, or about to be: the next look makes another one.

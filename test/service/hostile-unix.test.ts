@@ -6,13 +6,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problem } from '../../src/api/schema/problem.ts';
-import {
-  type Ask,
-  askOnSocket,
-  lastSequence,
-  makeKnown,
-  settle,
-} from '../fuzz/workspace-owners.ts';
+import { type Ask, askOnSocket, lastSequence, makeKnown } from '../fuzz/workspace-owners.ts';
 import { ServingProcess } from './serving-process.ts';
 
 let serving: ServingProcess;
@@ -30,12 +24,12 @@ afterAll(async () => serving?.[Symbol.asyncDispose]());
 
 /** What it makes of the catalog, once everything that was begun has ended. */
 async function eventsOf<T>(work: () => Promise<T>): Promise<{ done: T; events: number }> {
-  await settle(ask, known);
+  await ask('takeSnapshot', { workspace });
   const before = await lastSequence(ask, known);
   const done = await work();
-  await settle(ask, known);
+  await ask('takeSnapshot', { workspace });
   const after = await lastSequence(ask, known);
-  // One is of what was waited for.
+  // One is of the snapshot that waited for the others.
   return { done, events: Number(after) - Number(before) - 1 };
 }
 

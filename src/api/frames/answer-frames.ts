@@ -11,6 +11,7 @@ import { parseTraceContext } from '../../core/trace-context.ts';
 import type { Telemetry } from '../../engine/ports.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { authorize, type ProtectedRoute } from '../access/authorize.ts';
+import type { AnswerBudget } from '../door/answer-budget.ts';
 import { invoke } from '../invoke.ts';
 import type { Principal } from '../principal.ts';
 import { problemOf } from '../problem-of.ts';
@@ -24,6 +25,7 @@ export interface AnswerFramesOptions {
   /** Whose connection it is; null: nobody's, and every frame is refused. */
   readonly principal: Principal | null;
   readonly telemetry: Telemetry;
+  readonly answers: AnswerBudget;
   readonly stopping: AbortSignal;
   readonly onRefusal: (operation: string, error: GhostsnapError) => void;
   readonly onDefect: (error: unknown, trace: string | undefined) => void;
@@ -50,8 +52,24 @@ export function answerFrames(options: AnswerFramesOptions): FrameService {
   return {
     answer: (frame, gone) => answer(options, frame, gone),
     refuse: ({ error }: FrameRefusal) => problemAnswer(error, undefined),
+    hold: (bytes, cut) => options.answers.hold(tenantOfPeer(options), bytes, cut),
+    noRoomFor: (bytes) => noRoomFor(options, bytes),
     stopping: options.stopping,
   };
+}
+
+/** Nobody has a tenant of no name: whatever it asks is refused, and refusals wait to be read too. */
+function tenantOfPeer({ principal }: AnswerFramesOptions): string {
+  return principal?.tenant ?? '';
+}
+
+function noRoomFor(options: AnswerFramesOptions, bytes: number): FrameAnswer | null {
+  try {
+    options.answers.assertRoom(tenantOfPeer(options), bytes);
+    return null;
+  } catch (error) {
+    return problemAnswer(error, undefined);
+  }
 }
 
 async function answer(
@@ -71,6 +89,7 @@ async function answer(
     const { deadline, signal } = waiting;
     const context = { trace: open, deadline, signal, idempotencyKey: frame.key };
     const principal = admit(options, route, frame.input);
+    options.answers.assertRoom(principal.tenant);
     const { operation } = route;
     const asked = { principal, operation, input: frame.input, context };
     answered = { status: route.status, output: await invoke(options.host, asked) };

@@ -25,6 +25,14 @@ export interface FrameService {
    */
   answer(frame: Frame, gone: AbortSignal): Promise<FrameAnswer>;
   refuse(refusal: FrameRefusal): FrameAnswer;
+  /**
+   * Counts bytes that wait to be taken.
+   * @param cut ends the stream, when they wait too long
+   * @returns lets go of them; again does nothing
+   */
+  hold(bytes: number, cut: () => void): () => void;
+  /** What takes the place of an answer of so many bytes; null: there is room for it. */
+  noRoomFor(bytes: number): FrameAnswer | null;
   /** Aborts when no new frames are to be taken: what is under way is answered, then the stream ends. */
   readonly stopping: AbortSignal;
 }
@@ -35,12 +43,17 @@ export async function serveFrames(stream: Duplex, service: FrameService): Promis
   await connection.serve();
 }
 
+/** Characters of an answer that is a page of something: what a change answers is always let out. */
+const LARGE_CHARACTERS = 65_536;
+
 class FrameConnection {
   readonly #stream: Duplex;
   readonly #service: FrameService;
   readonly #lines = new LineSplitter(FRAME_BYTES_MAX);
   readonly #ended = Promise.withResolvers<void>();
   readonly #gone = new AbortController();
+  /** Lets go of what was written and not taken. */
+  readonly #held = new Set<() => void>();
   #underWay = 0;
   /** Answers of this turn of the loop: one write, one TLS record. */
   #out = '';
@@ -71,6 +84,7 @@ class FrameConnection {
     } finally {
       this.#service.stopping.removeEventListener('abort', stop);
       this.#gone.abort();
+      for (const letGo of this.#held) letGo();
     }
   }
 
@@ -110,14 +124,22 @@ class FrameConnection {
 
   #send(id: number | null, answer: FrameAnswer): void {
     if (this.#out === '') setImmediate(() => this.#flush());
-    this.#out += `${JSON.stringify({ id, ...answer })}\n`;
+    const line = JSON.stringify({ id, ...answer });
+    const refusal = line.length < LARGE_CHARACTERS ? null : this.#service.noRoomFor(line.length);
+    this.#out += `${refusal === null ? line : JSON.stringify({ id, ...refusal })}\n`;
   }
 
   #flush(): void {
     const out = this.#out;
     this.#out = '';
     if (out === '' || !this.#stream.writable) return;
-    if (!this.#stream.write(out)) {
+    const letGo = this.#service.hold(out.length, () => this.#stream.destroy());
+    this.#held.add(letGo);
+    const taken = (): void => {
+      letGo();
+      this.#held.delete(letGo);
+    };
+    if (!this.#stream.write(out, taken)) {
       this.#isBlocked = true;
       this.#flow();
     }

@@ -22,6 +22,7 @@ import type { Telemetry } from '../../engine/ports.ts';
 import type { CallContext } from '../../service/call-context.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { authorize, type ProtectedRoute } from '../access/authorize.ts';
+import type { AnswerBudget } from '../door/answer-budget.ts';
 import { BodyReader, type BodyReading } from '../door/read-body.ts';
 import { distrust, type HeadRefusal, judgeRequest } from '../door/request-head.ts';
 import { parseStrictJson, REQUEST_BODY } from '../door/strict-json.ts';
@@ -34,6 +35,7 @@ import { addFrames } from './frame-stream.ts';
 import { ofFastify, refusedHead, replyProblem } from './reply-problem.ts';
 import { requestContext } from './request-context.ts';
 import { inputReader } from './request-input.ts';
+import { StreamPlaces } from './stream-places.ts';
 import { noteRequest, refuseUnparsed } from './unparsed-request.ts';
 
 export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
@@ -47,6 +49,8 @@ export interface ApiServerOptions {
   readonly telemetry: Telemetry;
   /** The document of this version, as text. */
   readonly openApi: string;
+  /** What was answered and not taken yet, over all listeners. */
+  readonly answers: AnswerBudget;
   /** Aborts when the service stops: streams end, and connections are told to go elsewhere. */
   readonly stopping: AbortSignal;
   readonly onRefusal: (refusal: ApiRefusal) => void;
@@ -61,7 +65,7 @@ export interface ApiRefusal {
 }
 
 /** Streams of events that are open at once; each holds a connection's buffers. */
-const STREAMS_MAX = 2048;
+const EVENT_STREAMS = { of: 'events', max: 2048, ofTenantMax: 1024 } as const;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -218,15 +222,18 @@ function addRoute(app: FastifyInstance, { route, index, options }: RouteParts): 
       const tenant = workspace === null ? null : tenantOf(host, workspace);
       const asker = asking.get(request)?.principal ?? null;
       const principal = admit(options, { request, principal: asker, rule, tenant });
+      options.answers.assertRoom(principal.tenant);
       if (route.operation === 'followEvents') {
         return await follow({ request, reply, options, principal, input, context });
       }
       const operation: OperationName = route.operation;
       try {
         const asked = { principal, operation, input, context: { ...context, trace: open } };
-        const output = await invoke(host, asked);
+        const text = JSON.stringify(await invoke(host, asked));
+        if (route.effect === 'reads') options.answers.assertRoom(principal.tenant, text.length);
         telemetry.request(index, route.status, open, startNs);
-        return reply.code(route.status).send(output);
+        holdUntilTaken(reply, principal, { bytes: text.length, answers: options.answers });
+        return reply.code(route.status).header('content-type', JSON_TYPE).send(text);
       } catch (error) {
         const { status } = await answerTo(error, { request, reply, options });
         telemetry.request(index, status, open, startNs);
@@ -234,6 +241,22 @@ function addRoute(app: FastifyInstance, { route, index, options }: RouteParts): 
       }
     },
   });
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+function holdUntilTaken(
+  { raw }: FastifyReply,
+  { tenant }: Principal,
+  { bytes, answers }: { readonly bytes: number; readonly answers: AnswerBudget },
+): void {
+  // Nobody takes it any more, and nothing will say so a second time.
+  const isGone = raw.destroyed || raw.closed;
+  if (isGone) return;
+  raw.once(
+    'close',
+    answers.hold(tenant, bytes, () => raw.destroy()),
+  );
 }
 
 function workspaceIn(params: unknown): string | null {
@@ -246,7 +269,7 @@ function tenantOf(host: ServiceHost, workspace: string): string | null {
   return isWorkspaceId(workspace) ? host.tenantOf(workspace as WorkspaceId) : null;
 }
 
-let streams = 0;
+const eventStreams = new StreamPlaces(EVENT_STREAMS);
 
 async function follow(asked: {
   readonly request: FastifyRequest;
@@ -261,20 +284,12 @@ async function follow(asked: {
   const context = { ...asked.context, signal };
   const input = parseFollowEvents(asked.input);
   const after = lastEventId(request.headers['last-event-id']) ?? input.after;
-  if (streams >= STREAMS_MAX) {
-    throw new GhostsnapError('OVERLOADED', 'Too many streams of events are open.', {
-      hint: 'Read events in pages, or come back later.',
-      data: { retryAfterMs: 10_000 },
-    });
-  }
+  using _place = eventStreams.take(principal.tenant);
   const events = options.host.followEvents(principal, { ...input, after }, context);
-  streams += 1;
-  try {
-    reply.hijack();
-    await writeEvents(reply.raw, events, signal);
-  } finally {
-    streams -= 1;
-  }
+  const hold = (bytes: number): (() => void) =>
+    options.answers.hold(principal.tenant, bytes, () => reply.raw.destroy());
+  reply.hijack();
+  await writeEvents(reply.raw, events, { signal, hold });
   return reply;
 }
 

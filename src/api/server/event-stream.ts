@@ -1,7 +1,8 @@
 /**
  * Server-sent events: one event of a workspace after the other, resumable by `Last-Event-ID`.
  *
- * A reader that is slow is waited for, and costs what the connection buffers. A comment now and then
+ * A reader that is slow is waited for, costs what the connection buffers, and is cut off when it takes
+ * nothing for long: it comes back for what it has missed. A comment now and then
  * keeps proxies from closing a quiet stream and finds readers that are gone. The stream ends with the
  * connection or with the service; a client comes back with the last id it has seen.
  */
@@ -18,8 +19,13 @@ const RETRY_MS = 2000;
 export async function writeEvents(
   response: ServerResponse,
   events: AsyncIterable<EventView>,
-  signal: AbortSignal,
+  until: {
+    readonly signal: AbortSignal;
+    /** Of bytes that wait to be taken; gives back how to let go of them. */
+    readonly hold: (bytes: number) => () => void;
+  },
 ): Promise<void> {
+  const { signal, hold } = until;
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
@@ -32,7 +38,14 @@ export async function writeEvents(
     for await (const event of events) {
       // JSON has no line breaks, and a type has none by its schema.
       const text = `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
-      if (!response.write(text)) await drained(response, signal);
+      if (!response.write(text)) {
+        const taken = hold(text.length);
+        try {
+          await drained(response, signal);
+        } finally {
+          taken();
+        }
+      }
       if (signal.aborted) break;
     }
   } finally {

@@ -12,31 +12,27 @@ import { serveFrames } from '../frames/serve-frames.ts';
 import type { Principal } from '../principal.ts';
 import { PLAIN_ROUTES, ruleOf } from '../routes.ts';
 import type { ApiServerOptions } from './api-server.ts';
+import { StreamPlaces } from './stream-places.ts';
 
 const FRAMES_TYPE = 'application/x-ndjson';
 const RULE = ruleOf(PLAIN_ROUTES.frames);
 
 /** Streams of frames that are open at once; each may have as many frames under way as SPEC says. */
-const FRAME_STREAMS_MAX = 1024;
+const FRAME_STREAMS = { of: 'frames', max: 1024, ofTenantMax: 512 } as const;
 
 export function addFrames(
   app: FastifyInstance,
   options: ApiServerOptions,
   principalOf: (request: FastifyRequest) => Principal | null,
 ): void {
-  let open = 0;
+  const places = new StreamPlaces(FRAME_STREAMS);
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const principal = principalOf(request);
     const stream = streamOf(request, reply);
-    if (open >= FRAME_STREAMS_MAX) throw tooManyStreams();
-    open += 1;
-    try {
-      reply.hijack();
-      stream.respond({ ':status': 200, 'content-type': FRAMES_TYPE });
-      await serveFrames(stream, framesFor(options, principal, request));
-    } finally {
-      open -= 1;
-    }
+    using _place = places.take(principal?.tenant ?? '');
+    reply.hijack();
+    stream.respond({ ':status': 200, 'content-type': FRAMES_TYPE });
+    await serveFrames(stream, framesFor(options, principal, request));
     return reply;
   };
   // A scope of its own: no other route takes such a body.
@@ -52,9 +48,9 @@ function framesFor(
   principal: Principal | null,
   request: FastifyRequest,
 ): ReturnType<typeof answerFrames> {
-  const { host, telemetry, stopping, onDefect } = options;
+  const { host, telemetry, answers, stopping, onDefect } = options;
   return answerFrames({
-    ...{ host, principal, telemetry, stopping, onDefect },
+    ...{ host, principal, telemetry, answers, stopping, onDefect },
     onRefusal: (operation, error) =>
       options.onRefusal({ principal, operation, error, request: request.raw }),
   });
@@ -68,11 +64,4 @@ function streamOf(request: FastifyRequest, reply: FastifyReply): http2.ServerHtt
     });
   }
   return (reply.raw as unknown as http2.Http2ServerResponse).stream;
-}
-
-function tooManyStreams(): GhostsnapError {
-  return new GhostsnapError('OVERLOADED', 'Too many streams of frames are open.', {
-    hint: 'Share the streams that are open, or come back later.',
-    data: { retryAfterMs: 10_000 },
-  });
 }

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { AnswerBudget } from '../../../src/api/door/answer-budget.ts';
 import { answerFrames } from '../../../src/api/frames/answer-frames.ts';
 import type { Frame } from '../../../src/api/frames/parse-frame.ts';
 import type { FrameService } from '../../../src/api/frames/serve-frames.ts';
@@ -29,6 +30,8 @@ beforeEach(() => {
   service = serviceFor(agent);
 });
 
+const answers = new AnswerBudget(() => 0);
+
 function serviceFor(principal: Principal | null): FrameService {
   const method = (name: string) => (_who: Principal, input: unknown, context: CallContext) => {
     asked.push({ name, input, context });
@@ -39,7 +42,7 @@ function serviceFor(principal: Principal | null): FrameService {
     ...{ endSession: method('endSession'), createWorkspace: method('createWorkspace') },
   } as unknown as ServiceHost;
   return answerFrames({
-    ...{ host, principal, telemetry: NO_TELEMETRY, stopping: gone },
+    ...{ host, principal, telemetry: NO_TELEMETRY, answers, stopping: gone },
     onRefusal: (operation) => refused.push(operation),
     onDefect: (error) => defects.push(error),
   });

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import { type Duplex, duplexPair } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AnswerBudget } from '../../../src/api/door/answer-budget.ts';
 import type { Frame, FrameRefusal } from '../../../src/api/frames/parse-frame.ts';
 import { type FrameAnswer, serveFrames } from '../../../src/api/frames/serve-frames.ts';
 import { FRAME_BYTES_MAX, FRAMES_IN_FLIGHT_MAX } from '../../../src/core/limits.ts';
@@ -18,12 +19,15 @@ let stopping: AbortController;
 /** Taken and not answered, in order. */
 let open: Question[];
 let answers: AsyncIterator<string>;
+let budget: AnswerBudget;
+let nowMs = 0;
 
 beforeEach(() => {
   const [near, far] = duplexPair();
   client = near;
   server = far;
   open = [];
+  budget = new AnswerBudget(() => nowMs);
   stopping = new AbortController();
   served = serveFrames(far, {
     answer: (frame) =>
@@ -31,6 +35,15 @@ beforeEach(() => {
         open.push({ frame, answer: resolve });
       }),
     refuse: ({ error }: FrameRefusal) => ({ status: 400, problem: { detail: error.message } }),
+    hold: (bytes, cut) => budget.hold('blue', bytes, cut),
+    noRoomFor: (bytes) => {
+      try {
+        budget.assertRoom('blue', bytes);
+        return null;
+      } catch (error) {
+        return { status: 429, problem: { detail: String(error) } };
+      }
+    },
     stopping: stopping.signal,
   });
   answers = createInterface({ input: client })[Symbol.asyncIterator]();
@@ -53,6 +66,43 @@ async function settled(): Promise<void> {
 function line(id: number, more: object = {}): string {
   return `${JSON.stringify({ id, operation: 'beginCall', input: {}, ...more })}\n`;
 }
+
+describe('answers that nobody takes', () => {
+  const large = (id: number): void =>
+    open[id]?.answer({ status: 200, output: 'x'.repeat(6_000_000) });
+
+  it('are held up to the share of the tenant; a large one beyond it is a refusal', async () => {
+    client.pause();
+    client.write([1, 2, 3, 4].map((id) => line(id)).join(''));
+    await settled();
+    for (const id of [0, 1, 2, 3]) {
+      large(id);
+      await settled();
+    }
+    expect(budget.bytes).toBeLessThan(16_777_216);
+    client.resume();
+    const statuses = [];
+    for (let n = 0; n < 4; n += 1) {
+      statuses.push(((await nextAnswer()) as { status: number }).status);
+    }
+    expect(statuses).toEqual([200, 200, 429, 429]);
+    await settled();
+    expect(budget.bytes).toBe(0);
+  });
+
+  it('end their stream when they wait too long, and are let go', async () => {
+    client.pause();
+    client.write(line(1));
+    await settled();
+    large(0);
+    await settled();
+    expect(budget.bytes).toBeGreaterThan(6_000_000);
+    nowMs += 60_001;
+    budget.sweep();
+    await served;
+    expect(budget.bytes).toBe(0);
+  });
+});
 
 describe('serveFrames()', () => {
   it('answers each under its number, in the order in which the answers are ready', async () => {

@@ -1,6 +1,7 @@
 /** A route that somebody forgot to give a rule is refused to everybody, whatever it would do. */
 import http from 'node:http';
 import { expect, it } from 'vitest';
+import { AnswerBudget } from '../../../src/api/door/answer-budget.ts';
 import type { Principal } from '../../../src/api/principal.ts';
 import { type ApiRefusal, createApiServer } from '../../../src/api/server/api-server.ts';
 import { NO_TELEMETRY } from '../../../src/engine/ports.ts';
@@ -15,6 +16,7 @@ it('is answered by its refusal, and its handler is not run', async () => {
     host: {} as ServiceHost,
     makeServer: (listener) => http.createServer(listener),
     principalOf: () => OPERATOR,
+    answers: new AnswerBudget(() => 0),
     ...{ telemetry: NO_TELEMETRY, openApi: '{}', stopping: new AbortController().signal },
     onRefusal: (refusal) => refusals.push(refusal),
     onDefect: (error) => {

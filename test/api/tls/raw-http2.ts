@@ -79,7 +79,12 @@ export class RawHttp2 {
     // A reset is one way of hanging up.
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.closed = once(socket, 'close').then(() => this.#wake?.());
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        resolve();
+        this.#wake?.();
+      });
+    });
   }
 
   static async connect(options: RawHttp2Options): Promise<RawHttp2> {
