@@ -13,6 +13,7 @@ import { arming } from './cases/arming.ts';
 import { concurrent } from './cases/concurrent.ts';
 import { curve } from './cases/curve.ts';
 import { door } from './cases/door.ts';
+import { flood } from './cases/flood.ts';
 import { hookWays } from './cases/hook-ways.ts';
 import { judgeCall } from './cases/judge-call.ts';
 import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
@@ -47,6 +48,7 @@ const CASES: readonly BenchCase[] = [
   hookWays,
   proxyArmed,
   door,
+  flood,
   storeBaseline,
   storeRescan,
   storeRollback,

@@ -26,6 +26,7 @@ readonly NEEDED=(
   prometheus:prometheus
   promtool:prometheus
   testssl:testssl.sh
+  faketime:faketime
   gcc:gcc
   gcc:libc6-dev
 )

@@ -112,7 +112,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     const { limits } = options;
     this.#lanes = new Lanes(options.lanes, monotonicMs);
     this.#answers = new KeptAnswers({
-      ...{ store: answers, nowMs: () => source.nowMs(), onError, onStep },
+      ...{ store: answers, nowMs: steadyClock(source.nowMs(), monotonicMs), onError, onStep },
       bounds: () => ({ keepMs: limits().answersKeptMs, countMax: limits().answersMax }),
     });
     this.#open = new OpenWorkspaces({
@@ -514,6 +514,15 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       throw error;
     }
   }
+}
+
+/**
+ * Milliseconds since the epoch by the clock that the process began with. How long an answer has been kept
+ * must not hang on a clock that somebody sets: a day forward, and every repetition would be done again.
+ */
+function steadyClock(startMs: number, monotonicMs: () => number): () => number {
+  const begunMs = monotonicMs();
+  return () => startMs + Math.floor(monotonicMs() - begunMs);
 }
 
 type Of<Name extends OperationName> = [

@@ -34,7 +34,8 @@ export class UnixSender implements Sender {
 
   async send(request: SentRequest, isEnough: AbortSignal): Promise<Answered> {
     const socket = net.connect(this.#socketPath);
-    const hangUp = (): void => void socket.destroy();
+    // Half: the service hangs up once it has read all of it, and what it did of it is begun by then.
+    const hangUp = (): void => void socket.end();
     isEnough.addEventListener('abort', hangUp, { once: true });
     // A reset is one way of being refused.
     socket.on('error', () => undefined);

@@ -8,11 +8,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '../../src/api/client/client.ts';
 import { ServingProcess } from './serving-process.ts';
 
-const EVENTS = 600;
+const EVENTS = 400;
 const TEXT = 'x'.repeat(1000);
 const CONNECTIONS = 8;
-const STREAMS = 75;
-/** Less than the answers asked for in any of these, with room for those that are let out: 0.8 MB each. */
+const STREAMS = 40;
+const EVENT_STREAMS = 150;
+/** Less than the answers asked for in any of these, with room for those that are let out: half a MB each. */
 const HEAP_MIB_MAX = 192;
 const RSS_BYTES_MAX = 600_000_000;
 
@@ -98,10 +99,10 @@ describe('a tenant that does not read', () => {
 
   it('events has as many streams as its share, each held by what one reads at once', async () => {
     const target = `/v1/workspaces/${workspace}/events/stream`;
-    const statuses = await askAndNotRead({ ':path': target }, STREAMS * 2);
+    const statuses = await askAndNotRead({ ':path': target }, EVENT_STREAMS);
     await work();
     expect(statuses.get(200)).toBe(1024);
-    expect(statuses.get(429)).toBe(CONNECTIONS * STREAMS * 2 - 1024);
+    expect(statuses.get(429)).toBe(CONNECTIONS * EVENT_STREAMS - 1024);
     expect(serving.use().rssBytes).toBeLessThan(RSS_BYTES_MAX);
     const { value } = await blueEvents();
     expect(value).toBeDefined();
@@ -110,7 +111,7 @@ describe('a tenant that does not read', () => {
   it('the answers of frames gets a few of them', async () => {
     const frame = (id: number): string =>
       `${JSON.stringify({ id, operation: 'listEvents', input: { workspace, limit: 1000 } })}\n`;
-    const body = Array.from({ length: 60 }, (_none, id) => frame(id)).join('');
+    const body = Array.from({ length: 30 }, (_none, id) => frame(id)).join('');
     const head = {
       ':method': 'POST',
       ':path': '/v1/frames',

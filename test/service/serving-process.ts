@@ -18,7 +18,7 @@ import { createPool, destroyPool, type Environment, initWorkspace } from '../../
 import { TlsWorld } from '../api/tls/tls-world.ts';
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'ghostsnap.js');
-const POOL = 'served';
+export const POOL = 'served';
 const POOL_BYTES = 512 * 2 ** 20;
 export const TENANTS = ['blue', 'red'] as const;
 export const ROLES = ['agent', 'operator', 'reader'] as const;

@@ -41,10 +41,14 @@ const REJECTED_STREAMS_MAX = 20;
 const RESETS_BURST = 200;
 const RESETS_PER_SECOND = 33;
 
+/** Milliseconds between two looks at who is late; Node's own are half a minute apart. */
+const LATE_CHECK_MS = 2500;
+
 export const HTTP1_LIMITS = {
   maxHeaderSize: HEADER_BYTES_MAX,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: LATE_CHECK_MS,
   keepAliveTimeout: IDLE_TIMEOUT_MS,
   // Two programs that disagree about where a request ends are how requests are smuggled.
   insecureHTTPParser: false,
