@@ -12,6 +12,7 @@ import type { FastifyInstance } from 'fastify';
 import { AuditLog, type AuditRefusal } from '../api/access/audit-log.ts';
 import { auditTurn, auditTurns } from '../api/audited-host.ts';
 import { AnswerBudget } from '../api/door/answer-budget.ts';
+import { RefusalPace } from '../api/door/refusal-pace.ts';
 import { openApiText } from '../api/openapi.ts';
 import { LOCAL_TENANT } from '../api/principal.ts';
 import { ROUTES } from '../api/routes.ts';
@@ -64,7 +65,7 @@ export interface ServeOptions {
 }
 
 /** What all listeners have together. */
-type Shared = Pick<ApiServerOptions, 'telemetry' | 'answers'>;
+type Shared = Pick<ApiServerOptions, 'telemetry' | 'answers' | 'refusals'>;
 
 const MINUTE_MS = 60_000;
 
@@ -146,7 +147,12 @@ class Running {
       log.write('info', 'workspaces without an owner are the local tenant’s', { count });
     const audited = auditTurns(host, this.#audit, (error) => this.#lostAudit(error));
     using answers = new AnswerBudget(() => performance.now());
-    const servers = await this.#listen(audited, { telemetry: telemetry.telemetry, answers });
+    const refusals = new RefusalPace({
+      monotonicMs: () => performance.now(),
+      perSecond: () => this.#config.refusalsPerSecond,
+    });
+    const shared = { telemetry: telemetry.telemetry, answers, refusals };
+    const servers = await this.#listen(audited, shared);
     this.#warnOfCertificate();
     options.onReload(() => this.#reload(host));
     using _watchdog = this.#feedWatchdog();

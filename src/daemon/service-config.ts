@@ -80,6 +80,12 @@ const serviceConfigSchema = z.strictObject({
       bulk: lane.optional(),
     })
     .prefault({}),
+  refusalsPerSecond: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(100)
+    .describe('Wrong requests of one identity that are refused at once; others wait up to 2 s.'),
   drainSeconds: z.number().min(0).max(3600).default(30),
   telemetry: z
     .record(z.string(), z.json())

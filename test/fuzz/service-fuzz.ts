@@ -35,8 +35,8 @@ export interface ServiceFuzzResult {
   readonly broken: string | null;
 }
 
-/** A service that arms nothing by itself: events come from requests alone. */
-export const FUZZED_CONFIG = { arming: 'off' } as const;
+/** A service that arms nothing by itself, so that events come from requests alone, and refuses at once. */
+export const FUZZED_CONFIG = { arming: 'off', refusalsPerSecond: 1_000_000 } as const;
 
 const LOT = 16;
 /** Fuzzed side by side. */

@@ -24,6 +24,7 @@ import type { ServiceHost } from '../../service/host.ts';
 import { authorize, type ProtectedRoute } from '../access/authorize.ts';
 import type { AnswerBudget } from '../door/answer-budget.ts';
 import { BodyReader, type BodyReading } from '../door/read-body.ts';
+import type { RefusalPace } from '../door/refusal-pace.ts';
 import { distrust, type HeadRefusal, judgeRequest } from '../door/request-head.ts';
 import { parseStrictJson, REQUEST_BODY } from '../door/strict-json.ts';
 import { invoke, parseFollowEvents } from '../invoke.ts';
@@ -51,6 +52,8 @@ export interface ApiServerOptions {
   readonly openApi: string;
   /** What was answered and not taken yet, over all listeners. */
   readonly answers: AnswerBudget;
+  /** Of all listeners as well. */
+  readonly refusals: RefusalPace;
   /** Aborts when the service stops: streams end, and connections are told to go elsewhere. */
   readonly stopping: AbortSignal;
   readonly onRefusal: (refusal: ApiRefusal) => void;
@@ -137,6 +140,7 @@ async function judge(
   const refusal = judgeRequest(request.raw, REQUEST_BODY.bytesMax);
   if (refusal !== null) {
     telemetry.count(METRIC.requestsRefused, 1);
+    await options.refusals.wait(principalOf(request.raw)?.id ?? '');
     return refuse(refusal, request, reply);
   }
   // A connection that stays is told to go elsewhere with its next request.
@@ -315,9 +319,17 @@ async function answerTo(
   else if (known.kind === 'throttled' || known.code === 'OVERLOADED') {
     options.telemetry.count(METRIC.requestsShed, 1);
   }
+  if (known !== null && isMistake(known)) {
+    await options.refusals.wait(asking.get(request)?.principal?.id ?? '');
+  }
   if (reply.sent || reply.raw.headersSent) return { status: reply.raw.statusCode };
   await replyProblem(reply, known ?? error, { trace, status: ofBody?.status });
   return { status: reply.statusCode };
+}
+
+/** What the caller could have known: a caller that looks for what may not be there makes none. */
+function isMistake({ kind, code }: GhostsnapError): boolean {
+  return kind === 'usage' || kind === 'denied' || code === 'ROUTE_NOT_FOUND';
 }
 
 /** @throws GhostsnapError BAD_ARGUMENT, OVERLOADED, INTERRUPTED */

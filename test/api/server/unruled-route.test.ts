@@ -2,6 +2,7 @@
 import http from 'node:http';
 import { expect, it } from 'vitest';
 import { AnswerBudget } from '../../../src/api/door/answer-budget.ts';
+import { RefusalPace } from '../../../src/api/door/refusal-pace.ts';
 import type { Principal } from '../../../src/api/principal.ts';
 import { type ApiRefusal, createApiServer } from '../../../src/api/server/api-server.ts';
 import { NO_TELEMETRY } from '../../../src/engine/ports.ts';
@@ -17,6 +18,7 @@ it('is answered by its refusal, and its handler is not run', async () => {
     makeServer: (listener) => http.createServer(listener),
     principalOf: () => OPERATOR,
     answers: new AnswerBudget(() => 0),
+    refusals: new RefusalPace({ monotonicMs: () => 0, perSecond: () => 10 }),
     ...{ telemetry: NO_TELEMETRY, openApi: '{}', stopping: new AbortController().signal },
     onRefusal: (refusal) => refusals.push(refusal),
     onDefect: (error) => {
