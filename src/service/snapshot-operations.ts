@@ -22,8 +22,11 @@ export async function takeSnapshot(
 
 export function listSnapshots(
   workspace: Workspace,
-  { before: first, cursor, limit = PAGE_DEFAULT }: InputOf<'listSnapshots'>,
+  { named, before: first, cursor, limit = PAGE_DEFAULT }: InputOf<'listSnapshots'>,
 ): OutputOf<'listSnapshots'> {
+  if (named !== undefined) {
+    return { snapshots: [snapshotViewOf(workspace.show(named))], nextCursor: null };
+  }
   const before = cursor === undefined ? first : decodeCursor(cursor, parseId);
   const found = workspace.list({
     limit: limit + 1,

@@ -213,6 +213,15 @@ describe('what is changed', () => {
     }
   });
 
+  it('is found by a label that no path carries', async () => {
+    const label = 'fix/a 100% .. \\ \u00e4';
+    const { id } = json(await world.there('snap', '-l', label, '--json'));
+    expect(json(await world.there('show', label, '--json'))).toMatchObject({ id, label });
+    expect(JSON.parse(await world.there('pin', label, '--json'))).toMatchObject([{ id }]);
+    expect(await world.there('label', label, 'plain')).toBe(`labelled ${id}\n`);
+    await world.there('unpin', 'plain');
+  });
+
   it('says in words what it did, and keeps the trace of its caller', async () => {
     expect(await world.there('snap', '-l', 'words')).toMatch(/^ghost_[0-9A-Z]{26}\n$/);
     rmSync(join(world.path, 'src'), { recursive: true });

@@ -51,6 +51,8 @@ export const takeSnapshotOutput = z.strictObject({
 
 export const listSnapshotsInput = z.strictObject({
   workspace: workspaceId,
+  /** The one that is meant alone: for a label that no path carries, as it has a slash. */
+  named: snapshotSpec.optional(),
   /** Older ones than this alone; a cursor goes on from there. */
   before: snapshotId.optional(),
   limit: pageLimit.optional(),

@@ -54,12 +54,18 @@ export interface RemoteRequest {
   readonly trace: Readonly<Record<string, string>>;
 }
 
-/** Milliseconds that a person waits for an answer: what turns or reads whole trees takes its time. */
+/**
+ * Milliseconds that a person waits for an answer: what turns or reads whole trees takes its time, and so
+ * does the first snapshot of a large one in a store.
+ */
 const TIMEOUT_MS: Readonly<Record<Lane, number>> = {
-  ...{ call: 60_000, read: 60_000, turn: 3_600_000, bulk: 3_600_000 },
+  ...{ call: 600_000, read: 60_000, turn: 3_600_000, bulk: 3_600_000 },
 };
 
 const LANES = new Map<string, Lane>(ROUTES.map(({ operation, lane }) => [operation, lane]));
+
+/** A spec that is the same in a path. */
+const PLAIN = /^[\w@~]+$/;
 
 /** Milliseconds before a call that ended is looked for again while the service restarts. */
 const LOOK_AGAIN_MS = 1000;
@@ -105,20 +111,23 @@ export class RemoteWorkspace {
     });
   }
 
-  show(spec: string): Promise<SnapshotInfo> {
-    return this.#ask('getSnapshot', { snapshot: spec });
+  async show(spec: string): Promise<SnapshotInfo> {
+    const { snapshots } = await this.#ask('listSnapshots', { named: spec });
+    const [snapshot] = snapshots;
+    if (snapshot !== undefined) return snapshot;
+    throw new Error(`The service names no snapshot for ${spec} and says nothing.`);
   }
 
-  pin(spec: string): Promise<SnapshotInfo> {
-    return this.#ask('pinSnapshot', { snapshot: spec });
+  async pin(spec: string): Promise<SnapshotInfo> {
+    return await this.#ask('pinSnapshot', { snapshot: await this.#inPath(spec) });
   }
 
-  unpin(spec: string): Promise<SnapshotInfo> {
-    return this.#ask('unpinSnapshot', { snapshot: spec });
+  async unpin(spec: string): Promise<SnapshotInfo> {
+    return await this.#ask('unpinSnapshot', { snapshot: await this.#inPath(spec) });
   }
 
-  label(spec: string, label: string | null): Promise<SnapshotInfo> {
-    return this.#ask('labelSnapshot', { snapshot: spec, label });
+  async label(spec: string, label: string | null): Promise<SnapshotInfo> {
+    return await this.#ask('labelSnapshot', { snapshot: await this.#inPath(spec), label });
   }
 
   async status(): Promise<WorkspaceStatus> {
@@ -244,6 +253,11 @@ export class RemoteWorkspace {
     const { specs, apply = true } = request;
     const snapshots = specs === undefined ? {} : { snapshots: [...specs] };
     return this.#ask('prune', { act: apply ? 'apply' : 'plan', ...snapshots });
+  }
+
+  /** A path carries an id or "@"; the door refuses what could be read as another path. */
+  async #inPath(spec: string): Promise<string> {
+    return PLAIN.test(spec) ? spec : await this.resolve(spec);
   }
 
   async #plan(asked: InputWithout<'planTurn'>): Promise<RollbackPlan> {
