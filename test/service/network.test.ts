@@ -1,6 +1,6 @@
 /** The service over the network: TLS, principals, the audit log, and the client as anybody uses it. */
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import { ServiceWorld } from './service-world.ts';
 let world: ServiceWorld;
 let certificates: TlsWorld;
 let port = 0;
+let listen: Readonly<Record<string, unknown>> = {};
 const clients: Client[] = [];
 
 /** A template that everybody may clone belongs to the tenant of the machine. */
@@ -37,7 +38,7 @@ beforeAll(async () => {
   writePolicy(RULES);
   const { ca: clientCa, ...files } = certificates.files();
   const at = { access: `${certificates.folder}/access.json`, audit: audit() };
-  const listen = { host: '127.0.0.1', port: 0, ...files, clientCa, ...at };
+  listen = { host: '127.0.0.1', port: 0, ...files, clientCa, ...at };
   world = await ServiceWorld.make({ listen });
   port = Number(world.log.find(({ message }) => message === 'listening')?.port);
 });
@@ -125,6 +126,30 @@ describe('the service over the network', () => {
     expect(calls.map(({ key }) => key)).toEqual(['1']);
     await expect(framesAs('stranger', [])).rejects.toThrow('403');
     await expect(framesAs('blue-operator', [], '/v1/workspaces')).rejects.toThrow('415');
+  });
+
+  it('judges a call by the policy also when its end comes as a frame', async () => {
+    const { workspace, path } = await as('blue-operator').createWorkspace({
+      template: world.template,
+    });
+    const rules = [{ rule: 'deleted-files', max: 0, action: 'rollback' }];
+    world.configure({ listen, policy: { rules } });
+    world.reload();
+    const about = { workspace, session: 's', harness: 'test', tool: 'bash', key: '1' };
+    const { call } = await as('blue-agent').beginCall(about);
+    rmSync(`${path}/src/a.txt`);
+    const [ended] = await framesAs('blue-agent', [
+      { id: 1, operation: 'endCall', key: 'e1', input: { workspace, call, outcome: 'ok' } },
+    ]);
+    world.configure({ listen });
+    world.reload();
+    expect(ended).toMatchObject({ status: 200, output: { judged: { action: 'rollback' } } });
+    expect(readFileSync(`${path}/src/a.txt`, 'utf8')).toBe('template');
+    const lines = audited().filter((line) => line.workspace === workspace);
+    expect(lines).toMatchObject([
+      { event: 'turn.asked', operation: 'policyRollback', who: 'spiffe://a.example/blue/agent' },
+      { event: 'turn.done', target: call },
+    ]);
   });
 
   it('refuses what is not theirs, another tenant’s as what does not exist, and writes it down', async () => {
