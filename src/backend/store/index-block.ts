@@ -93,6 +93,11 @@ export class IndexBlock {
     return this.#positions.get(name) ?? -1;
   }
 
+  /** What `find` keeps takes more than the block itself: whoever is through with it says so. */
+  forgetPositions(): void {
+    this.#positions = null;
+  }
+
   /** Where in `bytes` the NUL-terminated name of a record begins. */
   nameStart(index: number): number {
     return this.records[index * RECORD_WORDS + NAME_WORD] as number;

@@ -259,6 +259,7 @@ function removedDirectories(
       if (now >= 0 && formatOf(block.records, now) === S_IFDIR) continue;
       removed.push(joinRaw(path, name));
     }
+    block.forgetPositions();
   }
   return removed;
 }

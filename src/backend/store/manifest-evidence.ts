@@ -11,6 +11,7 @@ import type { TreeEntry } from '../../core/tree-entry.ts';
 import { haveSameXattrs } from '../entry-xattrs.ts';
 import { PathSet } from '../path-set.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';
+import type { IndexBlock } from './index-block.ts';
 import type { ManifestTree } from './manifest-tree.ts';
 import type { StatIndex } from './stat-index.ts';
 import { ctimeMsOf, ctimeNsOf, fieldsOf, RACY_MS } from './stat-record.ts';
@@ -58,6 +59,30 @@ export function evidenceOfTwo(from: ManifestTree, to: ManifestTree): TreeEvidenc
   };
 }
 
+/** Entries of blocks in which names are found by a map: a walk needs those on the way from the root. */
+const POSITIONS_HELD_MAX = 32_768;
+
+/** Blocks that were looked into last; of the others the maps go, or they would grow with the tree. */
+class PositionedBlocks {
+  /** In order of use, the one used last at the end. */
+  readonly #blocks = new Set<IndexBlock>();
+  #last: IndexBlock | null = null;
+  #entries = 0;
+
+  use(block: IndexBlock): void {
+    if (block === this.#last) return;
+    this.#last = block;
+    if (!this.#blocks.delete(block)) this.#entries += block.count;
+    this.#blocks.add(block);
+    for (const oldest of this.#blocks) {
+      if (this.#entries <= POSITIONS_HELD_MAX || oldest === block) return;
+      this.#blocks.delete(oldest);
+      this.#entries -= oldest.count;
+      oldest.forgetPositions();
+    }
+  }
+}
+
 /** `captured`: the tree of the index's snapshot. `live`: which side of the comparison is the live tree. */
 export function evidenceOfLive(options: {
   readonly index: StatIndex;
@@ -66,11 +91,12 @@ export function evidenceOfLive(options: {
   readonly live: 'from' | 'to';
 }): TreeEvidence {
   const { index, captured, other } = options;
+  const positioned = new PositionedBlocks();
   const storedPair = (
     path: RawPath,
     entry: TreeEntry,
   ): { readonly a: StoredEntry; readonly b: StoredEntry } | null => {
-    if (!isAsIndexed(index, path, entry)) return null;
+    if (!isAsIndexed(index, positioned, path, entry)) return null;
     const a = captured.stored(path);
     const b = other.stored(path);
     return a === null || b === null ? null : { a, b };
@@ -89,9 +115,15 @@ export function evidenceOfLive(options: {
   };
 }
 
-function isAsIndexed(index: StatIndex, path: RawPath, live: TreeEntry): boolean {
+function isAsIndexed(
+  index: StatIndex,
+  positioned: PositionedBlocks,
+  path: RawPath,
+  live: TreeEntry,
+): boolean {
   if (path === '') return false;
   const block = index.blocks.get(parentOf(path));
+  if (block !== undefined) positioned.use(block);
   const at = block?.find(baseOf(path)) ?? -1;
   if (block === undefined || at < 0) return false;
   const known = fieldsOf(block.records, at);

@@ -26,8 +26,8 @@ import { type ObjectFiles, objectName, readFullyAt } from './object-files.ts';
 import type { ContentRef, ObjectId, StoredEntry } from './stored-entry.ts';
 import { toTreeEntry } from './stored-entry.ts';
 
-/** Directories held in memory: deeper than trees are in practice, so a walk loads each once. */
-const DIRECTORIES_HELD_MAX = 128;
+/** Entries held in memory, of however many directories; a larger directory is held alone. */
+const ENTRIES_HELD_MAX = 8192;
 
 interface HeldDirectory {
   readonly entries: readonly StoredEntry[];
@@ -42,6 +42,7 @@ export class ManifestTree implements TreeReader {
   readonly #files: ObjectFiles;
   /** In order of use, the one used last at the end. */
   readonly #held = new Map<RawPath, HeldDirectory>();
+  #entriesHeld = 0;
 
   readonly #liveIno: (path: RawPath) => number;
 
@@ -124,6 +125,7 @@ export class ManifestTree implements TreeReader {
 
   [Symbol.dispose](): void {
     this.#held.clear();
+    this.#entriesHeld = 0;
     this.#files[Symbol.dispose]();
   }
 
@@ -169,9 +171,11 @@ export class ManifestTree implements TreeReader {
     if (id === null) return null;
     const loaded: HeldDirectory = { entries: this.#files.readDirectory(id), trees: null };
     this.#held.set(path, loaded);
-    if (this.#held.size > DIRECTORIES_HELD_MAX) {
-      const first = this.#held.keys().next();
-      if (first.done !== true) this.#held.delete(first.value);
+    this.#entriesHeld += loaded.entries.length;
+    for (const [first, { entries }] of this.#held) {
+      if (this.#entriesHeld <= ENTRIES_HELD_MAX || this.#held.size === 1) break;
+      this.#held.delete(first);
+      this.#entriesHeld -= entries.length;
     }
     return loaded;
   }
@@ -192,7 +196,11 @@ export class ManifestTree implements TreeReader {
 
   #childId(parent: RawPath, name: string): ObjectId | null {
     const held = this.#held.get(parent);
-    return held === undefined ? null : childOf(findEntry(held.entries, name));
+    if (held === undefined) return null;
+    // On the way to what is asked for: it is needed again when the walk comes back up.
+    this.#held.delete(parent);
+    this.#held.set(parent, held);
+    return childOf(findEntry(held.entries, name));
   }
 
   #missing(path: RawPath): GhostsnapError {

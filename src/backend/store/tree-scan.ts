@@ -429,6 +429,7 @@ export class TreeScan implements Blocks {
       frame.outstanding -= 1;
       if (frame.outstanding > 0) return;
       const block = frame.finish(this, this.#o.files, this.#o.writer);
+      frame.old?.forgetPositions();
       this.updated.set(frame.path, block);
       const { parent }: ScanFrame = frame;
       if (parent === null) this.#root = block;
