@@ -4,7 +4,7 @@ import { FUZZED_CONFIG, type FuzzWay, fuzzService } from './service-fuzz.ts';
 
 /** A few seconds of what `npm run fuzz -- service` does for as long as is asked. */
 const COUNTS: Readonly<Record<FuzzWay, number>> = {
-  ...{ unix: 1000, http2: 1000, frames: 400, bytes: 300 },
+  ...{ unix: 800, http2: 800, frames: 300, bytes: 200 },
 };
 /** At rest it is half of it; what is left behind by each of many requests would show. */
 const RSS_BYTES_MAX = 400_000_000;

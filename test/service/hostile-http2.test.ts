@@ -160,7 +160,7 @@ describe('a flood of', () => {
 });
 
 describe('connections that are dropped', () => {
-  const DROPPED = 2000;
+  const DROPPED = 1000;
   const AT_ONCE = 50;
 
   /** What a real client says first. */
