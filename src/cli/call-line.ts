@@ -4,7 +4,7 @@
  * The input is redacted, bounded JSON from an agent; its text is made safe for a terminal by whoever
  * prints it.
  */
-import { commandIn } from '../core/policy/judge-command.ts';
+import { commandIn } from '../core/command-in.ts';
 import type { CallInfo } from '../engine/call-results.ts';
 
 /** Fields that say what a call is about, the best first, across the agents in use. */

@@ -4,8 +4,10 @@
  * The rules of the workspace's own file count as they are before the call. A command that is not
  * recognised costs nothing: no tree is opened for it.
  */
+
+import { commandIn } from '../core/command-in.ts';
 import { adviseOn } from '../core/policy/destructive-command.ts';
-import { commandIn, commandVerdictText, judgeCommand } from '../core/policy/judge-command.ts';
+import { commandVerdictText, judgeCommand } from '../core/policy/judge-command.ts';
 import { type PolicySource, readPolicyFile } from './judge-call.ts';
 import { requireCall } from './tool-calls.ts';
 import type { WorkspaceSession } from './workspace-session.ts';

@@ -2,9 +2,8 @@
  * The engine's implementation of the public `Workspace`.
  *
  * A thin front: every method resolves what the person named, runs one operation inside the session's
- * queue and lock, and gives back a plain value. Reading methods take neither queue nor lock: the
- * catalog shows them the last committed state. What only some methods need and a snapshot does not is
- * loaded by these, before they begin: each snapshot of a command would pay for it.
+ * queue and lock, and gives back a plain value. Reading methods take neither: the catalog shows them the
+ * last committed state. What a snapshot does not need is loaded by the methods that do.
  */
 import type { DamagedPath, TreeReader, TreeRef, WorkOptions } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
@@ -33,19 +32,14 @@ import type {
 } from './call-results.ts';
 import { type ChangesBetween, changesBetween, type Span } from './changes-between.ts';
 import { chooseMode } from './choose-mode.ts';
-import {
-  type CreateOptions,
-  createWorkspace,
-  takeBackClone,
-  takeBackCreation,
-} from './create-workspace.ts';
-import { type DestroyRequest, destroyWorkspace } from './destroy-workspace.ts';
+import type { CreateOptions } from './create-workspace.ts';
+import type { DestroyRequest } from './destroy-workspace.ts';
 import { workspaceDestroyed } from './destroyed-workspace.ts';
 import type { Judgement, JudgeOptions } from './judge-call.ts';
 import { boundedText, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
-import { abandonSession, assertMade, rebindSession, SHOWN_STEP, type StepHook } from './rebind.ts';
+import type { StepHook } from './rebind.ts';
 import { emptyDraft, reconcile } from './reconcile.ts';
 import { recoverAsFarAsPossible, recoverSession } from './recover.ts';
 import { requireSnapshot } from './require-snapshot.ts';
@@ -114,16 +108,19 @@ export class EngineWorkspace implements Workspace {
    * @param options how: where it stands, from another filesystem, from a snapshot of another workspace
    */
   async create(options: CreateOptions): Promise<void> {
+    const { createWorkspace } = await import('./create-workspace.ts');
     await createWorkspace(this.#session, this.info, options);
   }
 
   /** After a failed `create`. True: nothing is left of it; false: it had come so far that it stays. */
   async takeBackCreation(): Promise<boolean> {
+    const { takeBackCreation } = await import('./create-workspace.ts');
     return await takeBackCreation(this.#session);
   }
 
   /** After a failed `create` from a snapshot. False: it had come so far that it stays. */
   async takeBackClone(): Promise<boolean> {
+    const { takeBackClone } = await import('./create-workspace.ts');
     return await takeBackClone(this.#session);
   }
 
@@ -450,6 +447,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   async destroy(request: DestroyRequest = {}): Promise<{ path: string; removedSnapshots: number }> {
+    const { destroyWorkspace } = await import('./destroy-workspace.ts');
     const removedSnapshots = await this.#exclusive({ purpose: 'destroy' }, () =>
       destroyWorkspace(this.#session, request),
     );
@@ -460,6 +458,7 @@ export class EngineWorkspace implements Workspace {
 
   /** As `rebindSession`: the workspace was found at the path it was opened with. */
   async rebind(onStep?: StepHook): Promise<RecoveryReport> {
+    const { rebindSession, SHOWN_STEP } = await import('./rebind.ts');
     return await this.#session.run({ purpose: 'rebind' }, async () => {
       const { backend } = this.#session.ports;
       if (backend.showAgain(this.#session.ref, 'apply')) onStep?.(SHOWN_STEP);
@@ -471,8 +470,10 @@ export class EngineWorkspace implements Workspace {
   }
 
   /** As `abandonSession`. The number of snapshots that went. */
-  abandon(onStep?: StepHook): Promise<number> {
-    return this.#session.run({ purpose: 'abandon' }, () => abandonSession(this.#session, onStep));
+  async abandon(onStep?: StepHook): Promise<number> {
+    const { abandonSession } = await import('./rebind.ts');
+    const session = this.#session;
+    return await session.run({ purpose: 'abandon' }, () => abandonSession(session, onStep));
   }
 
   async close(): Promise<void> {
@@ -543,6 +544,7 @@ export class EngineWorkspace implements Workspace {
     }
     if (this.#session.state.status === 'creating') {
       await backend.recoverWorkspace(this.#session.ref);
+      const { assertMade } = await import('./rebind.ts');
       assertMade(backend, this.#session.ref);
       this.#session.decide({ type: 'activate-workspace' }, 'power-loss');
     }

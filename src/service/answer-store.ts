@@ -19,7 +19,10 @@ export interface KeptAnswer {
 export interface AnswerStore extends Disposable {
   /** null: none is kept any more. */
   answer(request: string): KeptAnswer | null;
-  /** In one transaction; of two for one request the first stays. Survives the process, not the power. */
+  /**
+   * In one transaction; survives the process, not the power. One for the same request takes the place of
+   * what is kept, which was too old to be given: a key is used again.
+   */
   keepAnswers(answers: readonly KeptAnswer[]): void;
   /** Forgets answers from before `beforeMs`, and the oldest beyond `countMax`; a bounded number a call. */
   forgetAnswers(beforeMs: number, countMax: number): void;

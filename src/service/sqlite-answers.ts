@@ -101,8 +101,7 @@ class SqliteAnswers implements AnswerStore {
     database.exec('COMMIT; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous = OFF');
     this.#find = database.prepare('SELECT * FROM answers WHERE request = ?');
     this.#keep = database.prepare(
-      `INSERT INTO answers (request, fingerprint, body, at_ms) VALUES (?, ?, ?, ?)
-       ON CONFLICT (request) DO NOTHING`,
+      'INSERT OR REPLACE INTO answers (request, fingerprint, body, at_ms) VALUES (?, ?, ?, ?)',
     );
     this.#newest = database.prepare('SELECT max(number) AS n FROM answers');
     this.#forget = database.prepare(

@@ -31,11 +31,11 @@ function keepAndClose(bootId: string): void {
 }
 
 describe('kept answers', () => {
-  it('are the first ones, and old ones and those beyond the bound are forgotten', () => {
+  it('are the newest of a key, and old ones and those beyond the bound are forgotten', () => {
     const { answers, forgotten }: OpenedAnswers = openAnswers({ file, bootId: 'one' });
     using opened = answers;
     expect(forgotten).toBeNull();
-    opened.keepAnswers([answer('a', 10), answer('b', 20), answer('a', 30)]);
+    opened.keepAnswers([answer('a', 5), answer('a', 10), answer('b', 20)]);
     expect(opened.answer('a')).toEqual(answer('a', 10));
     opened.forgetAnswers(15, 100);
     expect([opened.answer('a'), opened.answer('b')?.atMs]).toEqual([null, 20]);

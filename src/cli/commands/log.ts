@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { ChangeStats } from '../../core/tree-change.ts';
+import type { CallInfo } from '../../engine/call-results.ts';
 import type { SnapshotInfo } from '../../engine/results.ts';
 import { summaryLine } from '../change-lines.ts';
 import {
@@ -13,8 +14,6 @@ import {
   type WorkspaceOptions,
   withTarget,
 } from '../cli-context.ts';
-import { countChanges } from '../count-changes.ts';
-import { followCalls } from '../follow-calls.ts';
 import { formatAge } from '../human-units.ts';
 import type { Colors, Output } from '../output.ts';
 import { printableLine } from '../printable-text.ts';
@@ -116,12 +115,18 @@ async function printSessions(
   for (const line of lines) output.line(line);
   if (isCut && options.number === undefined) output.note(`The newest ${limit}; list more with -n.`);
   if (options.follow !== true) return;
-  const ended = isRemote(workspace)
-    ? workspace.followCalls()
-    : followCalls(workspace, options.signal);
-  for await (const call of ended) {
+  for await (const call of await endedCalls(workspace, options.signal)) {
     output.line(callLine(call, Date.now(), colors));
   }
+}
+
+async function endedCalls(
+  workspace: CommandTarget,
+  signal: AbortSignal,
+): Promise<AsyncIterable<CallInfo>> {
+  if (isRemote(workspace)) return workspace.followCalls();
+  const { followCalls } = await import('../follow-calls.ts');
+  return followCalls(workspace, signal);
 }
 
 /** One more than asked is read, so that the oldest one shown has something to be compared with. */
@@ -138,6 +143,7 @@ async function snapshotLines(
   const read = await workspace.list(limit === undefined ? {} : { limit: limit + extra });
   const shown = limit === undefined ? read : read.slice(0, limit);
   if (options.changes !== true) return shown;
+  const { countChanges } = await import('../count-changes.ts');
   const lines: SnapshotLine[] = [];
   for (const [index, snapshot] of shown.entries()) {
     const before = read[index + 1];

@@ -13,18 +13,6 @@ export interface CommandVerdict {
   readonly advice: readonly Advice[];
 }
 
-/** The command line in a tool's input, as agents pass it; null: it runs none. */
-export function commandIn(input: unknown): string | null {
-  if (typeof input !== 'object' || input === null) return null;
-  const fields = input as Readonly<Record<string, unknown>>;
-  for (const key of ['command', 'cmd', 'script']) {
-    const value = Object.hasOwn(fields, key) ? fields[key] : undefined;
-    if (typeof value === 'string') return value;
-    if (Array.isArray(value)) return value.filter((one) => typeof one === 'string').join(' ');
-  }
-  return null;
-}
-
 /** null: there is nothing to say. */
 export function judgeCommand(line: string, rules: readonly SourcedRule[]): CommandVerdict | null {
   const said = rules.flatMap(({ rule }) => (isCommandRule(rule) ? [rule] : []));

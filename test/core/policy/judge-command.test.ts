@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { commandIn, judgeCommand } from '../../../src/core/policy/judge-command.ts';
+import { commandIn } from '../../../src/core/command-in.ts';
+import { judgeCommand } from '../../../src/core/policy/judge-command.ts';
 import {
   type CommandRule,
   DEFAULT_RULES,
