@@ -142,7 +142,7 @@ async function undoCallTrial(ground: TrialGround, random: SimRandom): Promise<Tr
   const goal = ground.kept.get(snapshot)?.tree ?? before;
   return {
     call: { op: 'undo-call', call },
-    reached: upToFreeParts(goal, 'links'),
+    reached: upToFreeParts(goal, 'links', onlyTouched(before, goal)),
     // A crash gives the call's paths back one by one: a file that has names beyond them may come in two.
     takenBack: upToFreeParts(before, 'no-links'),
     removes: [],
@@ -151,11 +151,40 @@ async function undoCallTrial(ground: TrialGround, random: SimRandom): Promise<Tr
 
 type Compared = 'links' | 'no-links';
 
+/** Paths that a call gave another time and nothing else: that is no change to take back (undo-call.md). */
+function onlyTouched(before: ModelTree, goal: ModelTree): ReadonlySet<string> {
+  const exact = new Set(listModel(goal));
+  const timeless = new Set(listModel(goal).map(withoutTime));
+  const touched = listModel(before).filter(
+    (line) => !exact.has(line) && timeless.has(withoutTime(line)),
+  );
+  return new Set(touched.map(pathOfLine));
+}
+
+function withoutTime(line: string): string {
+  const fields = line.split('\t');
+  fields[MTIME] = '-';
+  return fields.join('\t');
+}
+
+function pathOfLine(line: string): string {
+  return line.slice(0, line.indexOf('\t'));
+}
+
 /** Entries came and went in directories beside what the call did: their times are nobody's. */
-function upToFreeParts(goal: ModelTree, compared: Compared): TrialCall['reached'] {
-  const expected = withoutFreeParts(listModel(goal), compared);
+function upToFreeParts(
+  goal: ModelTree,
+  compared: Compared,
+  touched: ReadonlySet<string> = new Set(),
+): TrialCall['reached'] {
+  const told = (lines: readonly string[]): string =>
+    withoutFreeParts(
+      lines.map((line) => (touched.has(pathOfLine(line)) ? withoutTime(line) : line)),
+      compared,
+    );
+  const expected = told(listModel(goal));
   return (lines) => {
-    if (withoutFreeParts(lines, compared) !== expected) return null;
+    if (told(lines) !== expected) return null;
     const tree = cloneTree(goal);
     adoptFreeParts(tree, lines, [ROOT_PATH]);
     return tree;
