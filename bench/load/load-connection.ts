@@ -3,7 +3,8 @@
  *
  * Two ways over it: a request for each question, or one stream of frames for all. It reconnects by itself
  * and asks again what was not answered, with the same key: the server answers a repeated question
- * with its first answer. Waiting between two attempts grows, with full jitter.
+ * with its first answer. Waiting between two attempts grows, with full jitter, and is never shorter than
+ * the service asks for: clients that did not heed it would take its processor with what it refuses.
  */
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
@@ -23,6 +24,8 @@ export interface Question {
 export interface Answer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
+  /** Seconds; 0: the service does not say. */
+  readonly retryAfterS: number;
 }
 
 export interface ConnectionCounts {
@@ -97,7 +100,8 @@ export class LoadConnection {
     }
     this.#counts.retries += 1;
     const mostMs = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** waiting.attempts);
-    setTimeout(() => this.#attempt(waiting), Math.random() * mostMs);
+    const askedMs = (answer?.retryAfterS ?? 0) * 1000;
+    setTimeout(() => this.#attempt(waiting), askedMs + Math.random() * mostMs);
   }
 
   #connected(): http2.ClientHttp2Session {
@@ -134,6 +138,7 @@ function request(
     'idempotency-key': question.key,
   });
   let status = 0;
+  let retryAfterS = 0;
   let text = '';
   let isDone = false;
   const end = (answer: Answer | null): void => {
@@ -144,11 +149,12 @@ function request(
   stream.setEncoding('utf8');
   stream.on('response', (headers) => {
     status = headers[':status'] ?? 0;
+    retryAfterS = Number(headers['retry-after'] ?? 0);
   });
   stream.on('data', (chunk: string) => {
     text += chunk;
   });
-  stream.on('end', () => end(status === 0 ? null : { status, body: parse(text) }));
+  stream.on('end', () => end(status === 0 ? null : { status, body: parse(text), retryAfterS }));
   stream.on('error', () => end(null));
   stream.on('close', () => end(null));
   stream.end(JSON.stringify(question.body));
@@ -163,6 +169,7 @@ interface FrameAnswer {
   readonly status: number;
   readonly output?: Answer['body'];
   readonly problem?: Answer['body'];
+  readonly retryAfterS?: number;
 }
 
 /** One long-lived stream of lines of JSON, each a question or an answer. */
@@ -214,10 +221,10 @@ class FrameClient {
     const lines = (this.#rest + chunk).split('\n');
     this.#rest = lines.pop() ?? '';
     for (const line of lines) {
-      const { id, status, output, problem } = JSON.parse(line) as FrameAnswer;
+      const { id, status, output, problem, retryAfterS = 0 } = JSON.parse(line) as FrameAnswer;
       const done = id === null ? undefined : this.#waiting.get(id);
       if (id !== null) this.#waiting.delete(id);
-      done?.({ status, body: output ?? problem ?? {} });
+      done?.({ status, body: output ?? problem ?? {}, retryAfterS });
     }
   }
 
