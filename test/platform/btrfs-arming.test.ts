@@ -9,6 +9,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -25,8 +26,15 @@ import type { Arming } from '../../src/backend/backend.ts';
 import { assert } from '../../src/core/errors.ts';
 import type { SnapshotId } from '../../src/core/ids.ts';
 import { assertRsyncSame } from '../checker/tree-digest.ts';
-import { type BtrfsStage, fillRichly, makeStage, newSnapshotId } from './btrfs-workspace.ts';
+import {
+  type BtrfsStage,
+  fillRichly,
+  makeStage,
+  newSnapshotId,
+  PLAIN_UID,
+} from './btrfs-workspace.ts';
 import { type LoopImage, makeLoopImage } from './loop-image.ts';
+import { runBtrfsChild } from './run-btrfs-child.ts';
 
 let image: LoopImage;
 
@@ -147,6 +155,23 @@ describe('an armed snapshot', () => {
     expect(armed.arming.list(armed.stage.ref)).toEqual([]);
     expect(armed.arming.check(armed.stage.ref, id)).toBe('changed');
   });
+
+  test.each(['', 'user_subvol_rm_allowed'])(
+    'is dropped without a trace by a plain user (mount option %j)',
+    async (option) => {
+      const mountOptions = option === '' ? {} : { mountOptions: option };
+      await using own = await makeLoopImage({ fs: 'btrfs', sizeMiB: 200, ...mountOptions });
+      const fill = (path: string): void => writeFileSync(join(path, 'file'), 'x');
+      await using stage = makeStage({ on: own.mountPath, fill, uid: PLAIN_UID });
+      const id = newSnapshotId();
+      const armed = { method: 'arming.arm', args: [id] };
+      const dropped = { method: 'arming.drop', args: [id] };
+      const calls = [{ method: 'initWorkspace' }, armed, dropped];
+      const { error } = runBtrfsChild({ ref: stage.ref, calls }, PLAIN_UID);
+      expect(error).toBeNull();
+      expect(readdirSync(stage.ghosts).filter((name) => /armed_|doomed_/.test(name))).toEqual([]);
+    },
+  );
 
   test.each(Object.keys(METADATA))('is not the live tree after %s', async (way) => {
     await using armed = await armedStage();

@@ -35,8 +35,9 @@ async function call({ method, args = [] }: ChildCall): Promise<unknown> {
     const options = given[at];
     given[at] = { ...(typeof options === 'object' ? options : {}), onStep };
   }
-  const backend = Reflect.get(api, method);
-  const result: unknown = await Reflect.apply(backend, api, given);
+  const [part, of] = method.startsWith('arming.') ? [method.slice(7), api.arming] : [method, api];
+  const found = Reflect.get(of ?? {}, part);
+  const result: unknown = await Reflect.apply(found, of, given);
   if (typeof result === 'object' && result !== null && Symbol.asyncIterator in result) {
     const all: unknown[] = [];
     for await (const one of result as AsyncIterable<unknown>) all.push(one);

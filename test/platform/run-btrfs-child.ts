@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { WorkspaceRef } from '../../src/backend/backend.ts';
 
 export interface ChildCall {
+  /** Of the backend; `arming.arm` is one of its arming. */
   readonly method: string;
   /** After the workspace, without `onStep`. */
   readonly args?: readonly unknown[];

@@ -10,7 +10,16 @@ import type { WorkspaceId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { errnoOf } from '../syscall-failure.ts';
-import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import {
+  AT_FDCWD,
+  closeFd,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  openAt,
+  RENAME_NOREPLACE,
+  renameAt,
+} from '../syscalls-linux.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import { ghostDirectoryOf } from './workspace-directory.ts';
 
@@ -65,8 +74,11 @@ async function remove(ref: WorkspaceRef, name: string): Promise<void> {
     throw error;
   }
   try {
-    // Nothing is armed where one call cannot remove it; a right that was taken away since makes it slow.
-    await removeSubvolume({ parentFd, name }, 'any-way');
+    if ((await removeSubvolume({ parentFd, name }, 'at-once-only')) === 'removed') return;
+    // Not by one call: while it is emptied it has no name under which it could be taken for a snapshot.
+    const doomed = `doomed_${name}`;
+    renameAt(parentFd, name, parentFd, doomed, RENAME_NOREPLACE);
+    await removeSubvolume({ parentFd, name: doomed }, 'any-way');
   } finally {
     closeFd(parentFd);
   }
