@@ -5,7 +5,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +12,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { type Client, createClient } from '../../src/api/client/client.ts';
+import { freePort } from '../free-port.ts';
 import type { CliResult } from './run-cli.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/ghostsnap.js', import.meta.url));
@@ -210,14 +210,4 @@ async function run(args: readonly string[], options: RunOptions): Promise<CliRes
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
   const [status, signal] = (await closed) as [number | null, NodeJS.Signals | null];
   return { status, signal, stdout, stderr };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }

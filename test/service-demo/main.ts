@@ -8,11 +8,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { createClient } from '../../src/api/client/client.ts';
+import { freePort } from '../free-port.ts';
 import { OtlpReceiver } from '../telemetry/otlp-receiver.ts';
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'bin', 'ghostsnap.js');
@@ -40,16 +40,6 @@ function shown(what: string, isTrue: boolean, more = ''): void {
   process.stdout.write(
     `${isTrue ? 'ok    ' : 'FAILED'}  ${what}${more === '' ? '' : `  ${more}`}\n`,
   );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 /** A template with a thousand files, a pool that holds it, certificates, and the service's two files. */

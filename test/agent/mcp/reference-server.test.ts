@@ -4,12 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type CliWorkspace, makeCliWorkspace } from '../../cli/cli-workspace.ts';
+import { freePort } from '../../free-port.ts';
 import { START } from './proxy-process.ts';
 import { EVERYTHING, runReferenceScenario } from './reference-scenario.ts';
 
@@ -65,13 +65,3 @@ it('over HTTP: the same', async () => {
     server.kill('SIGKILL');
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('No port was given.');
-  return address.port;
-}
