@@ -8,6 +8,7 @@
  */
 import koffi from 'koffi';
 import { assert } from '../core/errors.ts';
+import { settled, settledFailure } from './failed-call.ts';
 import { libc } from './libc-linux.ts';
 import { SyscallError } from './syscall-error.ts';
 
@@ -36,8 +37,9 @@ const EINTR = errno('EINTR');
 const EOPNOTSUPP = errno('EOPNOTSUPP');
 const ENODATA = errno('ENODATA');
 
-function failed(syscall: string, subject: string): SyscallError {
-  return new SyscallError(syscall, koffi.errno(), subject);
+function check(call: () => number, syscall: string, fd: number): void {
+  const result = settled(call);
+  if (result < 0) throw new SyscallError(syscall, -result, `descriptor ${fd}`);
 }
 
 /**
@@ -59,9 +61,7 @@ const STATX_BASIC_AND_MNT_ID = 0x17ff;
 
 /** statx(2) of a name, never followed, into `bufferAddress` (256 bytes). 0, or the errno. */
 export function statxRaw(dirFd: number, nameAddress: number, bufferAddress: number): number {
-  const mask = STATX_BASIC_AND_MNT_ID;
-  const result = c.statx(dirFd, nameAddress, STATX_LOOK_ONLY, mask, bufferAddress);
-  return result < 0 ? koffi.errno() : 0;
+  return statxAt(dirFd, nameAddress, STATX_LOOK_ONLY, bufferAddress);
 }
 
 const emptyNameBuffer = Buffer.alloc(256);
@@ -71,21 +71,35 @@ const AT_EMPTY_PATH = 0x1000;
 
 /** statx(2) of what a descriptor is open on, into `bufferAddress` (256 bytes). 0, or the errno. */
 export function statxRawFd(fd: number, bufferAddress: number): number {
+  return statxAt(fd, emptyName.address, AT_EMPTY_PATH, bufferAddress);
+}
+
+function statxAt(dirFd: number, nameAddress: number, flags: number, bufferAddress: number): number {
+  const result = c.statx(dirFd, nameAddress, flags, STATX_BASIC_AND_MNT_ID, bufferAddress);
+  return result >= 0 ? 0 : failedStatx(dirFd, nameAddress, flags, bufferAddress);
+}
+
+/** Apart, so that a call that succeeds makes no function. */
+function failedStatx(
+  dirFd: number,
+  nameAddress: number,
+  flags: number,
+  bufferAddress: number,
+): number {
   const mask = STATX_BASIC_AND_MNT_ID;
-  const result = c.statx(fd, emptyName.address, AT_EMPTY_PATH, mask, bufferAddress);
-  return result < 0 ? koffi.errno() : 0;
+  return 0 - settledFailure(() => c.statx(dirFd, nameAddress, flags, mask, bufferAddress));
 }
 
 /** Back to the first entry of an open directory. */
 export function rewindDirectory(fd: number): void {
-  if (Number(c.lseek(fd, 0, 0)) < 0) throw failed('lseek', `descriptor ${fd}`);
+  check(() => Number(c.lseek(fd, 0, 0)), 'lseek', fd);
 }
 
 const statfsScratch = Buffer.alloc(256);
 
 /** The magic number of the filesystem behind a descriptor. */
 export function filesystemMagic(fd: number): number {
-  if (c.statfs(fd, statfsScratch) < 0) throw failed('fstatfs', `descriptor ${fd}`);
+  check(() => c.statfs(fd, statfsScratch), 'fstatfs', fd);
   return statfsScratch.readUInt32LE(0);
 }
 
@@ -97,7 +111,7 @@ const fsInfoScratch = Buffer.alloc(1024);
 
 /** The btrfs filesystem id behind a descriptor, in hex. */
 export function btrfsFilesystemId(fd: number): string {
-  if (c.ioctl(fd, BTRFS_IOC_FS_INFO, fsInfoScratch) < 0) throw failed('FS_INFO', `${fd}`);
+  check(() => c.ioctl(fd, BTRFS_IOC_FS_INFO, fsInfoScratch), 'FS_INFO', fd);
   return fsInfoScratch.toString('hex', 16, 32);
 }
 
@@ -110,7 +124,7 @@ const inoLookupScratch = Buffer.alloc(4096);
 export function btrfsSubvolumeId(fd: number): bigint {
   inoLookupScratch.fill(0, 0, 16);
   inoLookupScratch.writeBigUInt64LE(BTRFS_FIRST_FREE_OBJECTID, 8);
-  if (c.ioctl(fd, BTRFS_IOC_INO_LOOKUP, inoLookupScratch) < 0) throw failed('INO_LOOKUP', `${fd}`);
+  check(() => c.ioctl(fd, BTRFS_IOC_INO_LOOKUP, inoLookupScratch), 'INO_LOOKUP', fd);
   return inoLookupScratch.readBigUInt64LE(0);
 }
 
@@ -129,35 +143,33 @@ const NO_NAMES: readonly string[] = [];
 
 /** Names of the extended attributes of an open inode, as the kernel orders them. */
 export function listXattrsFd(fd: number): readonly string[] {
-  const length = Number(c.flistxattr(fd, listScratch, XATTR_BYTES_MAX));
-  if (length === 0) return NO_NAMES;
+  const length = settled(() => Number(c.flistxattr(fd, listScratch, XATTR_BYTES_MAX)));
+  if (length === 0 || length === -EOPNOTSUPP) return NO_NAMES;
   if (length > 0) return listScratch.toString('latin1', 0, length - 1).split('\0');
-  if (koffi.errno() === EOPNOTSUPP) return NO_NAMES;
-  throw failed('flistxattr', `descriptor ${fd}`);
+  throw new SyscallError('flistxattr', -length, `descriptor ${fd}`);
 }
 
 /** null: no such attribute. */
 export function getXattrFd(fd: number, name: string): Buffer | null {
-  const length = Number(c.fgetxattr(fd, writeName(name), valueScratch, XATTR_BYTES_MAX));
+  const raw = writeName(name);
+  const length = settled(() => Number(c.fgetxattr(fd, raw, valueScratch, XATTR_BYTES_MAX)));
   if (length >= 0) return Buffer.from(valueScratch.subarray(0, length));
-  if (koffi.errno() === ENODATA) return null;
-  throw failed('fgetxattr', `descriptor ${fd}`);
+  if (length === -ENODATA) return null;
+  throw new SyscallError('fgetxattr', -length, `descriptor ${fd}`);
 }
 
 export function setXattrFd(fd: number, name: string, value: Uint8Array): void {
-  if (c.fsetxattr(fd, writeName(name), value, value.length, 0) < 0) {
-    throw failed(`fsetxattr ${name}`, `descriptor ${fd}`);
-  }
+  const raw = writeName(name);
+  check(() => c.fsetxattr(fd, raw, value, value.length, 0), `fsetxattr ${name}`, fd);
 }
 
 export function removeXattrFd(fd: number, name: string): void {
-  if (c.fremovexattr(fd, writeName(name)) < 0) {
-    throw failed(`fremovexattr ${name}`, `descriptor ${fd}`);
-  }
+  const raw = writeName(name);
+  check(() => c.fremovexattr(fd, raw), `fremovexattr ${name}`, fd);
 }
 
 export function chownFd(fd: number, uid: number, gid: number): void {
-  if (c.fchown(fd, uid, gid) < 0) throw failed('fchown', `descriptor ${fd}`);
+  check(() => c.fchown(fd, uid, gid), 'fchown', fd);
 }
 
 const timesScratch = Buffer.alloc(32);
@@ -174,7 +186,7 @@ export function setMtimeFd(fd: number, mtimeNs: bigint): void {
   timesScratch.writeBigInt64LE(UTIME_OMIT, 8);
   timesScratch.writeBigInt64LE(seconds, 16);
   timesScratch.writeBigInt64LE(rest, 24);
-  if (c.futimens(fd, timesScratch) < 0) throw failed('futimens', `descriptor ${fd}`);
+  check(() => c.futimens(fd, timesScratch), 'futimens', fd);
 }
 
 /** `_IOR('f', 1, long)` and `_IOW('f', 2, long)`; the kernel reads and writes an int. */
@@ -189,17 +201,15 @@ const flagsScratch = Buffer.alloc(8);
 
 /** Inode flags (chattr); 0 where the filesystem has none. */
 export function getInodeFlags(fd: number): number {
-  if (c.ioctl(fd, FS_IOC_GETFLAGS, flagsScratch) >= 0) return flagsScratch.readUInt32LE(0);
-  const code = koffi.errno();
-  if (code === EOPNOTSUPP || code === errno('ENOTTY')) return 0;
-  throw failed('FS_IOC_GETFLAGS', `descriptor ${fd}`);
+  const result = settled(() => c.ioctl(fd, FS_IOC_GETFLAGS, flagsScratch));
+  if (result >= 0) return flagsScratch.readUInt32LE(0);
+  if (result === -EOPNOTSUPP || result === -errno('ENOTTY')) return 0;
+  throw new SyscallError('FS_IOC_GETFLAGS', -result, `descriptor ${fd}`);
 }
 
 export function setInodeFlags(fd: number, flags: number): void {
   flagsScratch.writeBigUInt64LE(BigInt(flags));
-  if (c.ioctl(fd, FS_IOC_SETFLAGS, flagsScratch) < 0) {
-    throw failed('FS_IOC_SETFLAGS', `descriptor ${fd}`);
-  }
+  check(() => c.ioctl(fd, FS_IOC_SETFLAGS, flagsScratch), 'FS_IOC_SETFLAGS', fd);
 }
 
 /** `_IOWR('f', 11, struct fiemap)`: a head of 32 bytes, then extents of 56 bytes. */
@@ -220,7 +230,8 @@ export function readExtents(fd: number, start: number, buffer: Buffer): number {
   buffer.writeUInt32LE(FIEMAP_FLAG_SYNC, 16);
   buffer.writeUInt32LE(count, 24);
   for (;;) {
-    if (c.ioctl(fd, FS_IOC_FIEMAP, buffer) >= 0) return buffer.readUInt32LE(20);
-    if (koffi.errno() !== EINTR) return -1;
+    const result = settled(() => c.ioctl(fd, FS_IOC_FIEMAP, buffer));
+    if (result >= 0) return buffer.readUInt32LE(20);
+    if (result !== -EINTR) return -1;
   }
 }

@@ -3,11 +3,13 @@
  *
  * Arguments are numbers and Buffers; paths are RawName/RawPath strings (one unit a byte) or text.
  * Every function throws `SyscallError` with the errno's name, or returns a value; none retries but on
- * EINTR. Buffers for struct arguments are pooled by the caller that owns the hot path.
+ * EINTR, and to learn its errno (failed-call.ts). Buffers for struct arguments are pooled by the
+ * caller that owns the hot path.
  *
  * Descriptors are plain numbers. Who opens closes; `closeFd` never throws for EINTR (Linux has closed).
  */
 import koffi from 'koffi';
+import { settled, settledFailure } from './failed-call.ts';
 import { libc } from './libc-linux.ts';
 import { SyscallError } from './syscall-error.ts';
 import { beginThreaded, endThreaded } from './threaded-calls.ts';
@@ -102,6 +104,7 @@ const c = {
 };
 
 const EINTR = koffi.os.errno.EINTR as number;
+const EAGAIN = koffi.os.errno.EAGAIN as number;
 
 /**
  * Paths become NUL-terminated bytes in these two buffers: a synchronous call is over before the next
@@ -125,9 +128,15 @@ export function rawPathOf(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
-function check(result: number, syscall: string, subject: string): number {
+function check(call: () => number, syscall: string, subject: string): number {
+  const result = settled(call);
   if (result >= 0) return result;
-  throw new SyscallError(syscall, koffi.errno(), displaySubject(subject));
+  throw new SyscallError(syscall, -result, displaySubject(subject));
+}
+
+/** For calls whose failure is told once: making them again would make it look like success. */
+function checkOnce(result: number, syscall: string, fd: number): void {
+  if (result < 0) throw new SyscallError(syscall, koffi.errno(), `descriptor ${fd}`);
 }
 
 function displaySubject(raw: string): string {
@@ -136,9 +145,9 @@ function displaySubject(raw: string): string {
 
 function retrying(call: () => number, syscall: string, subject: string): number {
   for (;;) {
-    const result = call();
+    const result = settled(call);
     if (result >= 0) return result;
-    if (koffi.errno() !== EINTR) return check(result, syscall, subject);
+    if (result !== -EINTR) throw new SyscallError(syscall, -result, displaySubject(subject));
   }
 }
 
@@ -162,12 +171,11 @@ export function openBeneath(
   openHow.writeBigUInt64LE(BigInt(resolve), 16);
   const path = writePath(pathScratchA, raw === '' ? '.' : raw);
   for (;;) {
-    const fd = Number(c.openat2(SYS_OPENAT2, dirFd, path, openHow, 24));
+    const fd = settled(() => Number(c.openat2(SYS_OPENAT2, dirFd, path, openHow, 24)));
     if (fd >= 0) return fd;
     // EAGAIN: a rename raced with the resolution of "..": the kernel asks to try again.
-    const errno = koffi.errno();
-    if (errno !== EINTR && errno !== (koffi.os.errno.EAGAIN as number)) {
-      throw new SyscallError('openat2', errno, displaySubject(raw));
+    if (fd !== -EINTR && fd !== -EAGAIN) {
+      throw new SyscallError('openat2', -fd, displaySubject(raw));
     }
   }
 }
@@ -181,7 +189,7 @@ export function closeFd(fd: number): void {
 const F_DUPFD_CLOEXEC = 1030;
 
 export function dupFd(fd: number): number {
-  return check(c.dup(fd, F_DUPFD_CLOEXEC, 0), 'fcntl', `descriptor ${fd}`);
+  return check(() => c.dup(fd, F_DUPFD_CLOEXEC, 0), 'fcntl', `descriptor ${fd}`);
 }
 
 const F_SETPIPE_SZ = 1031;
@@ -192,7 +200,7 @@ const pipeFds = Buffer.alloc(8);
  * `sizeBytes` where this user may have as much, else the largest half of a half that is allowed.
  */
 export function openPipe(sizeBytes: number): { readonly readFd: number; readonly writeFd: number } {
-  check(c.pipe2(pipeFds, O_CLOEXEC | O_NONBLOCK), 'pipe2', '');
+  check(() => c.pipe2(pipeFds, O_CLOEXEC | O_NONBLOCK), 'pipe2', '');
   const pair = { readFd: pipeFds.readInt32LE(0), writeFd: pipeFds.readInt32LE(4) };
   for (let bytes = sizeBytes; bytes > 65_536; bytes /= 2) {
     if (c.dup(pair.writeFd, F_SETPIPE_SZ, bytes) >= 0) break;
@@ -231,8 +239,8 @@ export function ioctlAsync(
   });
 }
 
-const STATX_BASIC_AND_BTIME = 0xfff;
-const STATX_MNT_ID = 0x1000;
+/** Everything basic, the time of birth, the mount's id. */
+const STATX_ALL = 0xfff | 0x1000;
 const STATX_ATTR_MOUNT_ROOT = 0x2000;
 
 /**
@@ -255,8 +263,13 @@ export class Statx {
   tryRead(dirFd: number, raw: string): number {
     const flags = AT_SYMLINK_NOFOLLOW | (raw === '' ? AT_EMPTY_PATH : 0);
     const path = writePath(pathScratchA, raw);
-    const result = c.statx(dirFd, path, flags, STATX_BASIC_AND_BTIME | STATX_MNT_ID, this.#b);
-    return result < 0 ? koffi.errno() : 0;
+    const result = c.statx(dirFd, path, flags, STATX_ALL, this.#b);
+    return result >= 0 ? 0 : this.#failed(dirFd, path, flags);
+  }
+
+  /** Apart, so that a call that succeeds makes no function. */
+  #failed(dirFd: number, path: Buffer, flags: number): number {
+    return 0 - settledFailure(() => c.statx(dirFd, path, flags, STATX_ALL, this.#b));
   }
 
   /** False: there is nothing of that name. Whatever else keeps it from being seen is thrown: it may be there. */
@@ -339,29 +352,31 @@ export function getdents(fd: number, buffer: Buffer): number {
 }
 
 export function makeDirectoryAt(dirFd: number, raw: string, mode: number): void {
-  check(c.mkdirat(dirFd, writePath(pathScratchA, raw), mode), 'mkdirat', raw);
+  const path = writePath(pathScratchA, raw);
+  check(() => c.mkdirat(dirFd, path, mode), 'mkdirat', raw);
 }
 
 export function unlinkAt(dirFd: number, raw: string, flags = 0): void {
-  check(c.unlinkat(dirFd, writePath(pathScratchA, raw), flags), 'unlinkat', raw);
+  const path = writePath(pathScratchA, raw);
+  check(() => c.unlinkat(dirFd, path, flags), 'unlinkat', raw);
 }
 
 export function renameAt(fromFd: number, from: string, toFd: number, to: string, flags = 0): void {
   const a = writePath(pathScratchA, from);
   const b = writePath(pathScratchB, to);
-  check(c.renameat2(fromFd, a, toFd, b, flags), 'renameat2', from);
+  check(() => c.renameat2(fromFd, a, toFd, b, flags), 'renameat2', from);
 }
 
 export function linkAt(fromFd: number, from: string, toFd: number, to: string, flags = 0): void {
   const a = writePath(pathScratchA, from);
   const b = writePath(pathScratchB, to);
-  check(c.linkat(fromFd, a, toFd, b, flags), 'linkat', to);
+  check(() => c.linkat(fromFd, a, toFd, b, flags), 'linkat', to);
 }
 
 export function symlinkAt(target: string, dirFd: number, raw: string): void {
   const a = writePath(pathScratchA, target);
   const b = writePath(pathScratchB, raw);
-  check(c.symlinkat(a, dirFd, b), 'symlinkat', raw);
+  check(() => c.symlinkat(a, dirFd, b), 'symlinkat', raw);
 }
 
 const linkScratch = Buffer.alloc(8192);
@@ -370,7 +385,7 @@ const linkScratch = Buffer.alloc(8192);
 export function readLinkAt(dirFd: number, raw: string): string {
   const path = writePath(pathScratchA, raw);
   const length = check(
-    Number(c.readlinkat(dirFd, path, linkScratch, linkScratch.length)),
+    () => Number(c.readlinkat(dirFd, path, linkScratch, linkScratch.length)),
     'readlinkat',
     raw,
   );
@@ -378,22 +393,24 @@ export function readLinkAt(dirFd: number, raw: string): string {
 }
 
 export function makeNodeAt(dirFd: number, raw: string, mode: number, rdev: number): void {
-  check(c.mknodat(dirFd, writePath(pathScratchA, raw), mode, rdev), 'mknodat', raw);
+  const path = writePath(pathScratchA, raw);
+  check(() => c.mknodat(dirFd, path, mode, rdev), 'mknodat', raw);
 }
 
 /** Never follows a symlink. */
 export function chownAt(dirFd: number, raw: string, uid: number, gid: number): void {
   const path = writePath(pathScratchA, raw);
-  check(c.fchownat(dirFd, path, uid, gid, AT_SYMLINK_NOFOLLOW), 'fchownat', raw);
+  check(() => c.fchownat(dirFd, path, uid, gid, AT_SYMLINK_NOFOLLOW), 'fchownat', raw);
 }
 
 export function chmodFd(fd: number, mode: number): void {
-  check(c.fchmod(fd, mode), 'fchmod', `descriptor ${fd}`);
+  check(() => c.fchmod(fd, mode), 'fchmod', `descriptor ${fd}`);
 }
 
 /** chmod through an O_PATH descriptor: what it was opened on, whatever the name leads to by now. */
 export function chmodPathFd(fd: number, mode: number): void {
-  check(c.chmod(writePath(pathScratchA, `/proc/self/fd/${fd}`), mode), 'chmod', `descriptor ${fd}`);
+  const path = writePath(pathScratchA, `/proc/self/fd/${fd}`);
+  check(() => c.chmod(path, mode), 'chmod', `descriptor ${fd}`);
 }
 
 const timesScratch = Buffer.alloc(32);
@@ -413,7 +430,7 @@ export function setMtimeAt(dirFd: number, raw: string, mtimeNs: bigint): void {
   timesScratch.writeBigInt64LE(rest, 24);
   const flags = AT_SYMLINK_NOFOLLOW | (raw === '' ? AT_EMPTY_PATH : 0);
   const path = writePath(pathScratchA, raw);
-  check(c.utimensat(dirFd, path, timesScratch, flags), 'utimensat', raw);
+  check(() => c.utimensat(dirFd, path, timesScratch, flags), 'utimensat', raw);
 }
 
 const XATTR_BYTES_MAX = 65_536;
@@ -421,13 +438,10 @@ const xattrScratch = Buffer.alloc(XATTR_BYTES_MAX);
 
 /** Names of extended attributes. `path` absolute or /proc/self/fd/N/name; symlinks are not followed. */
 export function listXattrs(path: string): string[] {
-  const length = Number(c.llistxattr(writePath(pathScratchA, path), xattrScratch, XATTR_BYTES_MAX));
-  if (length < 0) {
-    const errno = koffi.errno();
-    if (errno === (koffi.os.errno.EOPNOTSUPP as number)) return [];
-    throw new SyscallError('llistxattr', errno, displaySubject(path));
-  }
-  if (length === 0) return [];
+  const a = writePath(pathScratchA, path);
+  const length = settled(() => Number(c.llistxattr(a, xattrScratch, XATTR_BYTES_MAX)));
+  if (length === 0 || length === -(koffi.os.errno.EOPNOTSUPP as number)) return [];
+  if (length < 0) throw new SyscallError('llistxattr', -length, displaySubject(path));
   return xattrScratch.toString('latin1', 0, length - 1).split('\0');
 }
 
@@ -435,23 +449,22 @@ export function listXattrs(path: string): string[] {
 export function getXattr(path: string, name: string): Buffer | null {
   const a = writePath(pathScratchA, path);
   const b = writePath(pathScratchB, name);
-  const length = Number(c.lgetxattr(a, b, xattrScratch, XATTR_BYTES_MAX));
+  const length = settled(() => Number(c.lgetxattr(a, b, xattrScratch, XATTR_BYTES_MAX)));
   if (length >= 0) return Buffer.from(xattrScratch.subarray(0, length));
-  const errno = koffi.errno();
-  if (errno === (koffi.os.errno.ENODATA as number)) return null;
-  throw new SyscallError('lgetxattr', errno, displaySubject(path));
+  if (length === -(koffi.os.errno.ENODATA as number)) return null;
+  throw new SyscallError('lgetxattr', -length, displaySubject(path));
 }
 
 export function setXattr(path: string, name: string, value: Uint8Array): void {
   const a = writePath(pathScratchA, path);
   const b = writePath(pathScratchB, name);
-  check(c.lsetxattr(a, b, value, value.length, 0), `lsetxattr ${name}`, path);
+  check(() => c.lsetxattr(a, b, value, value.length, 0), `lsetxattr ${name}`, path);
 }
 
 export function removeXattr(path: string, name: string): void {
   const a = writePath(pathScratchA, path);
   const b = writePath(pathScratchB, name);
-  check(c.lremovexattr(a, b), `lremovexattr ${name}`, path);
+  check(() => c.lremovexattr(a, b), `lremovexattr ${name}`, path);
 }
 
 const LOCK_SH = 1;
@@ -462,19 +475,19 @@ const LOCK_UN = 8;
 /** flock(2) without waiting: false when somebody else holds it. */
 export function tryFlock(fd: number, mode: 'shared' | 'exclusive'): boolean {
   const operation = (mode === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB;
-  if (c.flock(fd, operation) === 0) return true;
-  const errno = koffi.errno();
-  if (errno === (koffi.os.errno.EWOULDBLOCK as number) || errno === EINTR) return false;
-  throw new SyscallError('flock', errno, `descriptor ${fd}`);
+  const result = settled(() => c.flock(fd, operation));
+  if (result === 0) return true;
+  if (result === -EAGAIN || result === -EINTR) return false;
+  throw new SyscallError('flock', -result, `descriptor ${fd}`);
 }
 
 export function unlockFlock(fd: number): void {
-  check(c.flock(fd, LOCK_UN), 'flock', `descriptor ${fd}`);
+  check(() => c.flock(fd, LOCK_UN), 'flock', `descriptor ${fd}`);
 }
 
 /** Flushes the whole filesystem that holds the descriptor. */
 export function syncFs(fd: number): void {
-  check(c.syncfs(fd), 'syncfs', `descriptor ${fd}`);
+  checkOnce(c.syncfs(fd), 'syncfs', fd);
 }
 
 export function syncFsAsync(fd: number): Promise<void> {
@@ -488,7 +501,7 @@ export function syncFsAsync(fd: number): Promise<void> {
 }
 
 export function fsyncFd(fd: number): void {
-  check(c.fsync(fd), 'fsync', `descriptor ${fd}`);
+  checkOnce(c.fsync(fd), 'fsync', fd);
 }
 
 const SEEK_DATA = 3;
@@ -496,11 +509,7 @@ const SEEK_HOLE = 4;
 
 /** Offset of the next data at or after `offset`; -1 when only a hole follows. */
 export function seekData(fd: number, offset: number): number {
-  const at = Number(c.lseek(fd, offset, SEEK_DATA));
-  if (at >= 0) return at;
-  const errno = koffi.errno();
-  if (errno === (koffi.os.errno.ENXIO as number)) return -1;
-  throw new SyscallError('lseek', errno, `descriptor ${fd}`);
+  return seek(fd, offset, SEEK_DATA);
 }
 
 /**
@@ -508,10 +517,14 @@ export function seekData(fd: number, offset: number): number {
  * file ends before `offset` by now.
  */
 export function seekHole(fd: number, offset: number): number {
-  const at = Number(c.lseek(fd, offset, SEEK_HOLE));
+  return seek(fd, offset, SEEK_HOLE);
+}
+
+function seek(fd: number, offset: number, whence: number): number {
+  const at = settled(() => Number(c.lseek(fd, offset, whence)));
   if (at >= 0) return at;
-  if (koffi.errno() === (koffi.os.errno.ENXIO as number)) return -1;
-  throw new SyscallError('lseek', koffi.errno(), `descriptor ${fd}`);
+  if (at === -(koffi.os.errno.ENXIO as number)) return -1;
+  throw new SyscallError('lseek', -at, `descriptor ${fd}`);
 }
 
 export function truncateFd(fd: number, sizeBytes: number): void {
@@ -525,7 +538,7 @@ const SYNC_FILE_RANGE_ALL = 7;
  * through an existing mapping faults and moves ctime: without it such a store is invisible to stat.
  */
 export function flushFileData(fd: number): void {
-  check(c.syncFileRange(fd, 0, 0, SYNC_FILE_RANGE_ALL), 'sync_file_range', `descriptor ${fd}`);
+  checkOnce(c.syncFileRange(fd, 0, 0, SYNC_FILE_RANGE_ALL), 'sync_file_range', fd);
 }
 
 export const MS_BIND = 4096;
@@ -542,18 +555,17 @@ export interface MountRequest {
 }
 
 export function mountFs(request: MountRequest): void {
-  const result = c.mount(
-    Buffer.from(`${request.source}\0`),
-    Buffer.from(`${request.target}\0`),
-    Buffer.from(`${request.type}\0`),
-    request.flags,
-    Buffer.from(`${request.data}\0`),
-  );
-  check(result, 'mount', rawPathOf(request.target));
+  const source = Buffer.from(`${request.source}\0`);
+  const target = Buffer.from(`${request.target}\0`);
+  const type = Buffer.from(`${request.type}\0`);
+  const data = Buffer.from(`${request.data}\0`);
+  const call = () => c.mount(source, target, type, request.flags, data);
+  check(call, 'mount', rawPathOf(request.target));
 }
 
 export function unmountFs(target: string, flags = 0): void {
-  check(c.umount2(Buffer.from(`${target}\0`), flags), 'umount2', rawPathOf(target));
+  const path = Buffer.from(`${target}\0`);
+  check(() => c.umount2(path, flags), 'umount2', rawPathOf(target));
 }
 
 const IN_NONBLOCK = 0o4000;
@@ -561,19 +573,16 @@ const IN_CLOEXEC = 0o2000000;
 
 /** A non-blocking inotify descriptor; read it with fs.readSync until EAGAIN. */
 export function inotifyOpen(): number {
-  return check(c.inotifyInit1(IN_NONBLOCK | IN_CLOEXEC), 'inotify_init1', '');
+  return check(() => c.inotifyInit1(IN_NONBLOCK | IN_CLOEXEC), 'inotify_init1', '');
 }
 
 export function inotifyWatch(fd: number, path: string, mask: number): number {
-  return check(
-    c.inotifyAddWatch(fd, writePath(pathScratchA, path), mask),
-    'inotify_add_watch',
-    path,
-  );
+  const raw = writePath(pathScratchA, path);
+  return check(() => c.inotifyAddWatch(fd, raw, mask), 'inotify_add_watch', path);
 }
 
 export function inotifyUnwatch(fd: number, watch: number): void {
-  check(c.inotifyRmWatch(fd, watch), 'inotify_rm_watch', `watch ${watch}`);
+  check(() => c.inotifyRmWatch(fd, watch), 'inotify_rm_watch', `watch ${watch}`);
 }
 
 /** `_IOW(0x94, 9, int)`: makes the file behind `toFd` share all blocks of `fromFd`. */

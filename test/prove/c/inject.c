@@ -8,7 +8,8 @@
  * counted: a descriptor that is a pipe, a socket or an eventfd is the runtime's own business. CLASS
  * says which: "change" (what lasts), "any" (reading as well), "create" (what takes a descriptor).
  *
- * A seccomp filter lets everything else run at full speed. A call that fails is never carried out. With
+ * A seccomp filter lets everything else run at full speed. A call that fails is never carried out; when
+ * its thread makes it again at once, as it does to be sure of its errno, it fails once more. With
  * "kill" the whole program is gone before the call. LOG gets one line: how many calls were counted, and
  * the number and the path of the one that was hit. Ends with the program's status, 137 when killed.
  * x86-64 Linux.
@@ -213,6 +214,8 @@ int main(int argc, char **argv)
 	ptrace(PTRACE_CONT, first, 0, 0);
 	long counted = 0;
 	long hit = -1;
+	/* The thread whose failed call will be made again, and fails again, to learn its errno. */
+	pid_t asking = 0;
 	char path[4200] = "";
 	char hit_path[4200] = "";
 	int is_counting = 0;
@@ -259,6 +262,15 @@ int main(int argc, char **argv)
 			ptrace(PTRACE_CONT, thread, 0, 0);
 			continue;
 		}
+		int is_asked_again = thread == asking && number == hit && strcmp(path, hit_path) == 0;
+		asking = 0;
+		if (is_asked_again) {
+			regs.orig_rax = -1;
+			regs.rax = -error;
+			ptrace(PTRACE_SETREGS, thread, 0, &regs);
+			ptrace(PTRACE_CONT, thread, 0, 0);
+			continue;
+		}
 		counted++;
 		if (counted == wanted && strcmp(mode, "count") != 0) {
 			hit = number;
@@ -267,6 +279,7 @@ int main(int argc, char **argv)
 				kill(first, SIGKILL);
 				is_counting = 0;
 			} else {
+				asking = thread;
 				regs.orig_rax = -1;
 				regs.rax = -error;
 				ptrace(PTRACE_SETREGS, thread, 0, &regs);
