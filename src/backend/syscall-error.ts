@@ -4,6 +4,8 @@ import koffi from 'koffi';
 const ERRNO_NAMES = new Map<number, string>(
   Object.entries(koffi.os.errno).map(([name, value]) => [value as number, name]),
 );
+// Two names have one number: the one that Node uses as well.
+ERRNO_NAMES.set(koffi.os.errno.EAGAIN as number, 'EAGAIN');
 
 /** What was called, on what, and the errno's name. Adapters turn it into a GhostsnapError. */
 export class SyscallError extends Error {

@@ -10,6 +10,7 @@
  */
 import koffi from 'koffi';
 import { settled, settledFailure } from './failed-call.ts';
+import { pauseForLease } from './leased-file.ts';
 import { libc } from './libc-linux.ts';
 import { SyscallError } from './syscall-error.ts';
 import { beginThreaded, endThreaded } from './threaded-calls.ts';
@@ -158,7 +159,10 @@ export function openAt(dirFd: number, raw: string, flags: number, mode = 0): num
 
 const openHow = Buffer.alloc(24);
 
-/** openat2(2): `resolve` bounds every component. Modes only with O_CREAT. */
+/**
+ * openat2(2): `resolve` bounds every component. Modes only with O_CREAT. With O_NONBLOCK it waits a
+ * moment for a leased file and then fails with EAGAIN.
+ */
 export function openBeneath(
   dirFd: number,
   raw: string,
@@ -170,13 +174,14 @@ export function openBeneath(
   openHow.writeBigUInt64LE(BigInt(mode), 8);
   openHow.writeBigUInt64LE(BigInt(resolve), 16);
   const path = writePath(pathScratchA, raw === '' ? '.' : raw);
-  for (;;) {
+  for (let pauses = 0; ; ) {
     const fd = settled(() => Number(c.openat2(SYS_OPENAT2, dirFd, path, openHow, 24)));
     if (fd >= 0) return fd;
-    // EAGAIN: a rename raced with the resolution of "..": the kernel asks to try again.
-    if (fd !== -EINTR && fd !== -EAGAIN) {
+    if (fd === -EINTR) continue;
+    if (fd !== -EAGAIN || !pauseForLease(pauses)) {
       throw new SyscallError('openat2', -fd, displaySubject(raw));
     }
+    pauses += 1;
   }
 }
 

@@ -23,9 +23,6 @@ import type { WorkspaceDirectory } from './workspace-directory.ts';
 /** A changed file takes about 250 bytes of a stream, a new one 500. */
 const STREAM_BYTES_MAX = 2 * 2 ** 20;
 
-/** One errno under two names. */
-const FULL_OR_EMPTY: ReadonlySet<string> = new Set(['EAGAIN', 'EWOULDBLOCK']);
-
 const CHUNK_BYTES = 256 * 1024;
 let isRefused = false;
 
@@ -94,12 +91,7 @@ async function findChangedPaths(
  * EAGAIN: more changes than the pipe holds, or a balance or a deduplication is running, as with EBUSY.
  * ENOENT: another process's recovery swept the working name of a comparison.
  */
-const SEND_UNAVAILABLE: ReadonlySet<string> = new Set([
-  'EPERM',
-  ...FULL_OR_EMPTY,
-  'EBUSY',
-  'ENOENT',
-]);
+const SEND_UNAVAILABLE: ReadonlySet<string> = new Set(['EPERM', 'EAGAIN', 'EBUSY', 'ENOENT']);
 
 function keep(fds: number[], fd: number): number {
   fds.push(fd);
@@ -125,7 +117,7 @@ function readOrEnd(fd: number, chunk: Buffer): number {
   try {
     return readSync(fd, chunk, 0, chunk.length, null);
   } catch (error) {
-    if (FULL_OR_EMPTY.has(errnoOf(error))) return 0;
+    if (errnoOf(error) === 'EAGAIN') return 0;
     throw error;
   }
 }
