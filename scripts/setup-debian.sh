@@ -38,6 +38,8 @@ missing_packages() {
     # mkfs.* and losetup live in /sbin, which a plain user's PATH often lacks.
     PATH="$PATH:/usr/sbin:/sbin" command -v "$command" >/dev/null || echo "${pair##*:}"
   done | sort -u
+  # No command, a module: it makes a client of openapi.json.
+  perl -MOpenAPI::Client -e 1 2>/dev/null || echo libopenapi-client-perl
 }
 
 mapfile -t packages < <(missing_packages)
