@@ -230,8 +230,8 @@ export function readExtents(fd: number, start: number, buffer: Buffer): number {
   buffer.writeUInt32LE(FIEMAP_FLAG_SYNC, 16);
   buffer.writeUInt32LE(count, 24);
   for (;;) {
-    const result = settled(() => c.ioctl(fd, FS_IOC_FIEMAP, buffer));
-    if (result >= 0) return buffer.readUInt32LE(20);
-    if (result !== -EINTR) return -1;
+    if (c.ioctl(fd, FS_IOC_FIEMAP, buffer) >= 0) return buffer.readUInt32LE(20);
+    // Not made again for its errno: the flush that is part of it tells of a failed write once.
+    if (koffi.errno() !== EINTR) return -1;
   }
 }

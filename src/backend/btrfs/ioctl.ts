@@ -186,7 +186,8 @@ export function subvolumeIdOf(fd: number): bigint {
 
 /**
  * struct btrfs_ioctl_get_subvol_rootref_args: u64 min_treeid, {u64 treeid, u64 dirid}[255], u8
- * num_items. EOVERFLOW with a full table means that there are more.
+ * num_items. EOVERFLOW with a full table means that there are more, and moves min_treeid on: made again
+ * for its errno (failed-call.ts) it finds those, of which there is one at least.
  */
 const ROOTREF_BYTES = 4096;
 const ROOTREF_COUNT = 4088;
