@@ -251,6 +251,14 @@ export class DirectoryTree implements TreeReader {
         cause: error,
       });
     }
+    if (errnoOf(error) === 'EAGAIN') {
+      const message = `Another process holds a lease on the file: ${shownPath(path)}`;
+      return new GhostsnapError('CAPTURE_FAILED', message, {
+        data: { path: shownPath(path), errno: 'EAGAIN' },
+        hint: 'Stop the process ("grep LEASE /proc/locks" shows its id), then try again.',
+        cause: error,
+      });
+    }
     return toGhostsnapError(error, { what: 'Reading', path, fallback: 'CAPTURE_FAILED' });
   }
 }

@@ -7,7 +7,10 @@
  * a service that holds the workspaces of others.
  */
 
-/** Together a tenth of a second, once in a capture: the first file that stays leased ends it. */
+/**
+ * Together a tenth of a second. The first file that stays leased ends a capture; a comparison or a
+ * rollback reports it and goes on, so there each such file costs as much.
+ */
 const PAUSES_MAX = 20;
 const PAUSE_MS = 5;
 

@@ -48,10 +48,6 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ELOOP: RACED,
   EXDEV: { code: 'fallback', hint: 'A mount lies in the way; unmount it, then try again.' },
   EBUSY: { code: 'fallback', hint: 'The path is in use (a mount?); release it, then try again.' },
-  EAGAIN: {
-    code: 'fallback',
-    hint: 'Another process holds a lease on the file ("grep LEASE /proc/locks"); stop it, then try again.',
-  },
   ETXTBSY: { code: 'fallback', hint: 'The file is in use; stop the program that holds it.' },
   EMFILE: { code: 'LIMIT_EXCEEDED', hint: 'Raise the limit on open files ("ulimit -n").' },
   ENFILE: { code: 'LIMIT_EXCEEDED', hint: 'The system has too many open files; close some.' },

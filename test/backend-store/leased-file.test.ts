@@ -66,7 +66,8 @@ describe('a leased file', () => {
         expect.objectContaining({
           code: 'CAPTURE_FAILED',
           data: { path: 'f', errno: 'EAGAIN' },
-          hint: expect.stringContaining('lease'),
+          message: 'Another process holds a lease on the file: f',
+          hint: expect.stringContaining('/proc/locks'),
         }),
       );
     }
