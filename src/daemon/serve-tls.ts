@@ -90,10 +90,46 @@ export class TlsListener {
   }
 }
 
+/** Everything that is wrong with the files, each in a line; empty: a listener can use them. */
+export function problemsOfListener(files: TlsListenerFiles): readonly string[] {
+  const { material, policy } = readEach(files);
+  return [material, policy].flatMap((one) => ('problems' in one ? one.problems : []));
+}
+
 function read(files: TlsListenerFiles): InForce {
+  const { material, policy } = readEach(files);
+  if ('value' in material && 'value' in policy) {
+    return { material: material.value, policy: policy.value };
+  }
+  const problems = [material, policy].flatMap((one) => ('problems' in one ? one.problems : []));
+  throw new GhostsnapError('BAD_CONFIG', `The listener cannot be used: ${problems.join('; ')}.`, {
+    hint: 'Correct the files; what was in force before stays in force.',
+    data: { problems },
+  });
+}
+
+type Reading<T> = { readonly value: T } | { readonly problems: readonly string[] };
+
+/** One that is wrong hides nothing of the other: whoever rotates both corrects both. */
+function readEach(files: TlsListenerFiles): {
+  readonly material: Reading<TlsMaterial>;
+  readonly policy: Reading<AccessPolicy>;
+} {
   const { certificate, key, clientCa: ca, crl, access } = files;
-  const material = readTlsMaterial({ certificate, key, ca, crl }, Date.now());
-  return { material, policy: parseAccessPolicy(readPolicyFile(access), access) };
+  return {
+    material: readingOf(() => readTlsMaterial({ certificate, key, ca, crl }, Date.now())),
+    policy: readingOf(() => parseAccessPolicy(readPolicyFile(access), access)),
+  };
+}
+
+/** What is no BAD_CONFIG is a defect. */
+function readingOf<T>(readIt: () => T): Reading<T> {
+  try {
+    return { value: readIt() };
+  } catch (error) {
+    if (!(error instanceof GhostsnapError) || error.code !== 'BAD_CONFIG') throw error;
+    return { problems: error.data.problems as readonly string[] };
+  }
 }
 
 /** Who may write it decides who may do what: nobody but its owner may. */
@@ -102,12 +138,12 @@ function readPolicyFile(file: string): Buffer {
   try {
     const { mode } = fs.statSync(file);
     if ((mode & 0o022) === 0) return fs.readFileSync(file);
-    problem = 'others may write it, chmod go-w it';
+    problem = `${file}: others may write it, chmod go-w it`;
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   }
-  throw new GhostsnapError('BAD_CONFIG', `The access policy ${file} cannot be used: ${problem}.`, {
+  throw new GhostsnapError('BAD_CONFIG', `The access policy cannot be used: ${problem}.`, {
     hint: 'Correct it; the policy that was in force before stays in force.',
-    data: { file },
+    data: { problems: [problem] },
   });
 }

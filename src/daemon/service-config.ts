@@ -12,6 +12,7 @@ import type { UserPolicy } from '../core/policy/combine-rules.ts';
 import type { Home } from './home.ts';
 import { userPolicySchema } from './policy-schema.ts';
 import { readPool } from './registry.ts';
+import { problemsOfListener } from './serve-tls.ts';
 import { parseTelemetryConfig, type TelemetryConfig } from './telemetry-config.ts';
 
 const absolutePath = z
@@ -136,11 +137,8 @@ function problemsOnThisMachine(home: Home, config: ServiceConfig): string[] {
   if (config.socket === null && config.listen === undefined) {
     problems.push('/socket: without it and without /listen nobody can ask');
   }
-  for (const name of ['certificate', 'key', 'clientCa', 'crl', 'access'] as const) {
-    const file = config.listen?.[name];
-    if (file !== undefined && !fs.existsSync(file)) {
-      problems.push(`/listen/${name}: no file is at ${file}`);
-    }
+  if (config.listen !== undefined) {
+    problems.push(...problemsOfListener(config.listen).map((one) => `/listen: ${one}`));
   }
   return problems;
 }

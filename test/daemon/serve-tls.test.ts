@@ -5,7 +5,11 @@ import http2 from 'node:http2';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HTTP2_LIMITS } from '../../src/api/door/http-limits.ts';
-import { TlsListener, type TlsListenerFiles } from '../../src/daemon/serve-tls.ts';
+import {
+  problemsOfListener,
+  TlsListener,
+  type TlsListenerFiles,
+} from '../../src/daemon/serve-tls.ts';
 import { ask, TlsWorld } from '../api/tls/tls-world.ts';
 
 const AGENT = 'spiffe://a.example/agents/1';
@@ -78,6 +82,36 @@ describe('TlsListener', () => {
     expect(await whoAmI(session)).toBe(`${AGENT} blue agent`);
     expect(listener.warning(Date.now() - 86_400_000 * 10)).toBeNull();
     expect(listener.warning(Date.now())).toMatch(/certificate ends on/);
+  });
+});
+
+describe('files that are wrong', () => {
+  /** A certificate of another key, an authority that is none, and a policy that two things are wrong with. */
+  function spoil(): void {
+    fs.copyFileSync(world.files('agent').certificate, files.certificate);
+    fs.writeFileSync(files.clientCa, 'nothing');
+    writePolicy('root', 'A.example');
+  }
+  const WRONG = [/is not its key/, /no certificate of an authority/, /role/, /trustDomain/];
+
+  it('are named all at once when they are read again, and what was in force stays', async () => {
+    const session = world.connect(port, 'agent');
+    const was = fs.readFileSync(files.clientCa);
+    spoil();
+    for (const what of WRONG) expect(() => listener.reload(files)).toThrow(what);
+    expect(await whoAmI(session)).toBe(`${AGENT} blue agent`);
+    fs.writeFileSync(files.clientCa, was);
+  });
+
+  it('are listed one a line, a missing one hiding nothing of the others', () => {
+    expect(problemsOfListener(files)).toEqual([]);
+    spoil();
+    fs.rmSync(files.key);
+    const problems = problemsOfListener(files);
+    for (const what of [/ENOENT/, ...WRONG.slice(1)]) {
+      expect(problems).toContainEqual(expect.stringMatching(what));
+    }
+    for (const one of problems) expect(one).toContain(world.folder);
   });
 });
 

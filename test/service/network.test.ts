@@ -193,6 +193,16 @@ describe('the service over the network', () => {
     writePolicy([{ id: 'nonsense', role: 'agent' }]);
     world.reload();
     expect(world.log.at(-1)).toMatchObject({ level: 'error' });
+    // Wrong in the configuration, the certificate and the policy: all of it is told.
+    world.configure({
+      ...{ listen: { ...listen, certificate: '/no/cert' }, adoptBelow: ['/no/where'] },
+    });
+    world.reload();
+    const told = JSON.stringify(world.log.at(-1));
+    for (const what of ['/no/where', '/no/cert', 'access.json: rules.0']) {
+      expect(told).toContain(what);
+    }
+    world.configure({ listen });
     writePolicy(RULES);
     world.reload();
     await agent.listWorkspaces({});

@@ -176,7 +176,7 @@ function badPolicy(source: string, problems: readonly string[]): GhostsnapError 
     `The access policy ${source} cannot be used: ${shown.join('; ')}.`,
     {
       hint: 'Correct it; the policy that was in force before stays in force.',
-      data: { source, problems: shown },
+      data: { source, problems: shown.map((one) => `${source}: ${one}`) },
     },
   );
 }

@@ -5,7 +5,7 @@
  * are not resumed: a resumed one would skip the check of a certificate that was revoked meanwhile. What
  * is wrong with the files is told whole, and what was in force before stays in force.
  */
-import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
+import { constants, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { GhostsnapError } from '../../core/errors.ts';
@@ -41,20 +41,21 @@ export function readTlsMaterial(files: TlsFiles, nowMs: number): TlsMaterial {
   const key = readText(files.key, problems);
   const ca = readText(files.ca, problems);
   const crl = files.crl === undefined ? undefined : readText(files.crl, problems);
-  if (problems.length === 0) {
-    problems.push(...problemsOfKey(files, key), ...problemsOfAuthority(files, ca));
-    if (crl !== undefined && !crl.includes('-----BEGIN X509 CRL-----')) {
-      problems.push(`${files.crl}: it holds no revocation list in PEM`);
-    }
+  const privateKey = key === null ? null : checkKey(files, key, problems);
+  if (ca !== null) problems.push(...problemsOfAuthority(files, ca));
+  if (typeof crl === 'string' && !crl.includes('-----BEGIN X509 CRL-----')) {
+    problems.push(`${files.crl}: it holds no revocation list in PEM`);
   }
-  const notAfterMs = checkCertificate(files, { cert, key, nowMs }, problems);
-  if (problems.length > 0) {
-    throw new GhostsnapError('BAD_CONFIG', `TLS cannot be used: ${problems.join('; ')}.`, {
-      hint: 'Correct the files; what was in force before stays in force.',
-      data: { problems },
-    });
+  const leaf = cert === null ? null : readCertificate(files, cert, problems);
+  if (leaf !== null) problems.push(...problemsOfCertificate(files, { leaf, privateKey, nowMs }));
+  const isWhole = cert !== null && key !== null && ca !== null && crl !== null && leaf !== null;
+  if (isWhole && problems.length === 0) {
+    return { cert, key, ca, crl, notAfterMs: Date.parse(leaf.validTo) };
   }
-  return { cert, key, ca, crl, notAfterMs };
+  throw new GhostsnapError('BAD_CONFIG', `TLS cannot be used: ${problems.join('; ')}.`, {
+    hint: 'Correct the files; what was in force before stays in force.',
+    data: { problems },
+  });
 }
 
 /** For `http2.createSecureServer` and for `setSecureContext`. */
@@ -75,26 +76,27 @@ export function listenerOptions(material: TlsMaterial): TlsOptions {
   return { ...secureContextOptions(material), requestCert: true, rejectUnauthorized: true };
 }
 
-function readText(file: string, problems: string[]): string {
+/** null: it cannot be read, and that was said. */
+function readText(file: string, problems: string[]): string | null {
   try {
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
     problems.push(error instanceof Error ? error.message : `${file}: ${String(error)}`);
-    return '';
+    return null;
   }
 }
 
-function problemsOfKey(files: TlsFiles, key: string): readonly string[] {
+/** null: it is none, and that was said. */
+function checkKey(files: TlsFiles, key: string, problems: string[]): KeyObject | null {
   const { mode } = fs.statSync(files.key);
-  const problems = [];
   // A group may read it, as is usual for keys that an agent of SPIRE or a secret's mount lays down.
   if ((mode & 0o037) !== 0) problems.push(`${files.key}: others may use it, chmod 600 it`);
   try {
-    createPrivateKey(key);
+    return createPrivateKey(key);
   } catch {
     problems.push(`${files.key}: it is no private key without a passphrase`);
+    return null;
   }
-  return problems;
 }
 
 function problemsOfAuthority(files: TlsFiles, ca: string): readonly string[] {
@@ -107,26 +109,38 @@ function problemsOfAuthority(files: TlsFiles, ca: string): readonly string[] {
   return [`${files.ca}: it holds no certificate of an authority`];
 }
 
-function checkCertificate(
+/** null: it is none, and that was said. */
+function readCertificate(
   files: TlsFiles,
-  { cert, key, nowMs }: { readonly cert: string; readonly key: string; readonly nowMs: number },
+  cert: string,
   problems: string[],
-): number {
-  if (problems.length > 0) return 0;
-  let leaf: X509Certificate;
+): X509Certificate | null {
   try {
-    leaf = new X509Certificate(cert);
+    return new X509Certificate(cert);
   } catch {
     problems.push(`${files.certificate}: it is no certificate in PEM`);
-    return 0;
+    return null;
   }
-  const notAfterMs = Date.parse(leaf.validTo);
-  if (!leaf.checkPrivateKey(createPrivateKey(key))) {
+}
+
+function problemsOfCertificate(
+  files: TlsFiles,
+  on: {
+    readonly leaf: X509Certificate;
+    readonly privateKey: KeyObject | null;
+    readonly nowMs: number;
+  },
+): readonly string[] {
+  const { leaf, privateKey, nowMs } = on;
+  const problems: string[] = [];
+  if (privateKey !== null && !leaf.checkPrivateKey(privateKey)) {
     problems.push(`${files.certificate}: ${files.key} is not its key`);
   }
-  if (notAfterMs <= nowMs) problems.push(`${files.certificate}: it ended on ${leaf.validTo}`);
+  if (Date.parse(leaf.validTo) <= nowMs) {
+    problems.push(`${files.certificate}: it ended on ${leaf.validTo}`);
+  }
   if (Date.parse(leaf.validFrom) > nowMs) {
     problems.push(`${files.certificate}: it begins on ${leaf.validFrom}`);
   }
-  return notAfterMs;
+  return problems;
 }
