@@ -1,11 +1,15 @@
 /** Tool calls: begin, end, look. */
+import type { z } from 'zod';
+import type { callAdvice } from '../api/schema/calls.ts';
 import type { InputOf, OutputOf } from '../api/schema/operations.ts';
 import { GhostsnapError } from '../core/errors.ts';
-import { isCallId } from '../core/ids.ts';
+import { type CallId, isCallId } from '../core/ids.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import type { CallContext } from './call-context.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 import { begunView, callViewOf } from './wire-views.ts';
+
+type Advice = z.output<typeof callAdvice>;
 
 const PAGE_DEFAULT = 100;
 
@@ -21,6 +25,26 @@ export async function beginCall(
     ...(input.input === undefined ? {} : { input: input.input }),
   });
   return begunView(begun);
+}
+
+/**
+ * What the policy says before the tool runs. The call has begun by then, so that a policy that cannot be
+ * asked stops no tool: the agent is told, and so is the log.
+ */
+export async function adviseOnCall(
+  workspace: Pick<Workspace, 'adviseCall'>,
+  { call, input }: { readonly call: CallId; readonly input: unknown },
+  onError: (error: unknown) => void,
+): Promise<Advice | null> {
+  try {
+    const advice = await workspace.adviseCall(call, input);
+    return advice === null ? null : { ...advice };
+  } catch (error) {
+    if (!(error instanceof GhostsnapError)) throw error;
+    onError(error);
+    const message = `ghostsnap: the policy could not be asked. ${error.message}`;
+    return { action: 'warn', message };
+  }
 }
 
 /**

@@ -23,7 +23,7 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import type { AnswerStore } from './answer-store.ts';
 import { BackgroundArming } from './background-arming.ts';
 import type { CallContext } from './call-context.ts';
-import { beginCall, endCall, getCall, listCalls } from './call-operations.ts';
+import { adviseOnCall, beginCall, endCall, getCall, listCalls } from './call-operations.ts';
 import { diffPage, planPage } from './diff-page.ts';
 import { EventFeed } from './event-feed.ts';
 import type { ServiceHost } from './host.ts';
@@ -244,9 +244,13 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
 
   beginCall = (...[principal, input, context]: Of<'beginCall'>) => {
     this.#arming.takeBack(input.workspace);
-    return this.#change({ name: 'beginCall', principal, input, context }, (workspace) =>
-      beginCall(workspace, input, context),
-    );
+    return this.#change({ name: 'beginCall', principal, input, context }, async (workspace) => {
+      const begun = await beginCall(workspace, input, context);
+      if (this.#options.judging() === 'off') return begun;
+      const { onError } = this.#options;
+      const about = { call: begun.call, input: input.input };
+      return { ...begun, advice: await adviseOnCall(workspace, about, onError) };
+    });
   };
 
   endCall = (...[principal, input, context]: Of<'endCall'>) => {
@@ -254,7 +258,8 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     return this.#mutate(asked, async () => {
       const ended = await this.#read(asked, (workspace) => endCall(workspace, input));
       try {
-        if (this.#options.judging() === 'off') return ended;
+        // What did not run changed nothing: a judgement would blame it for what others did.
+        if (this.#options.judging() === 'off' || input.outcome === 'blocked') return ended;
         return { ...ended, judged: await this.#judge(asked) };
       } finally {
         // Not before the judgement: it may turn the tree.

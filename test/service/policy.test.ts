@@ -3,6 +3,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { OPERATIONS } from '../../src/api/schema/operations.ts';
+import { GhostsnapError } from '../../src/core/errors.ts';
+import { callId, nextUlid } from '../../src/core/ids.ts';
+import { adviseOnCall } from '../../src/service/call-operations.ts';
 import { ServiceWorld } from './service-world.ts';
 
 const FLOOR = { rules: [{ rule: 'deleted-files', max: 0, action: 'rollback' }] };
@@ -102,6 +105,79 @@ describe('a call that ends', () => {
     const { path, end } = await called(deleteSources, policyFile(FLOOR.rules));
     expect(OPERATIONS.endCall.output.parse((await end()).body)).not.toHaveProperty('judged');
     expect(existsSync(source(path))).toBe(false);
+  });
+});
+
+describe('a call that begins', () => {
+  const asking = (action: string) => ({
+    rules: [{ rule: 'destructive-commands', except: [], action }],
+  });
+  const input = { command: 'cd src && rm -rf .' };
+
+  /** @returns the call as its begin was answered */
+  async function begun(more: Readonly<Record<string, unknown>>, id?: string) {
+    const workspace = id ?? (await world.workspace()).id;
+    const { status, body } = await world.begin(workspace, 'k', more);
+    expect(status).toBe(201);
+    return { workspace, ...OPERATIONS.beginCall.output.parse(body) };
+  }
+
+  it('with a command that destroys is answered with advice, which is built in', async () => {
+    const { advice } = await begun({ input });
+    expect(advice).toMatchObject({ action: 'warn', message: expect.stringContaining('- rm -r:') });
+  });
+
+  it('asks a person where the operator says so, and is not judged when it was not let run', async () => {
+    reconfigure({ policy: { rules: [...asking('ask').rules, ...FLOOR.rules] } });
+    const { id, path } = await world.workspace();
+    const { advice, call } = await begun({ input }, id);
+    expect(advice).toMatchObject({ action: 'ask' });
+    // Of somebody else, meanwhile.
+    deleteSources(path);
+    const end = `/v1/workspaces/${id}/calls/${call}/end`;
+    const ended = await world.ask('POST', end, { body: { outcome: 'blocked' } });
+    expect(ended.body).toEqual({ call, outcome: 'blocked' });
+    expect(existsSync(source(path))).toBe(false);
+    const { body } = await world.ask('GET', `/v1/workspaces/${id}/calls/${call}`);
+    expect(body).toMatchObject({ outcome: 'blocked', judged: null });
+  });
+
+  it("asks where the workspace's own file, as it was before the call, asks", async () => {
+    const { id, path } = await world.workspace();
+    policyFile(asking('ask').rules)(path);
+    expect((await begun({ input }, id)).advice).toMatchObject({ action: 'ask' });
+  });
+
+  it('is told the same when it is repeated', async () => {
+    const { id } = await world.workspace();
+    const first = await begun({ input }, id);
+    expect(await begun({ input }, id)).toMatchObject({ repeated: true, advice: first.advice });
+  });
+
+  it.each([
+    ['a command that destroys nothing', { input: { command: 'ls -la' } }],
+    ['no command', { input: { file: 'rm -rf /' } }],
+    ['no input', {}],
+  ])('is answered that there is nothing to say: %s', async (_what, more) => {
+    expect((await begun(more)).advice).toBeNull();
+  });
+
+  it('is told nothing where the service has no policy', async () => {
+    reconfigure({});
+    expect(await begun({ input })).not.toHaveProperty('advice');
+  });
+
+  it('runs where the policy cannot be asked, which is told and logged', async () => {
+    const failure = new GhostsnapError('IO', 'The snapshot cannot be read.');
+    const workspace = { adviseCall: () => Promise.reject(failure) };
+    const logged: unknown[] = [];
+    const onError = (error: unknown): void => void logged.push(error);
+    const call = callId(nextUlid('', 1, new Uint8Array(10)));
+    expect(await adviseOnCall(workspace, { call, input }, onError)).toEqual({
+      action: 'warn',
+      message: 'ghostsnap: the policy could not be asked. The snapshot cannot be read.',
+    });
+    expect(logged).toEqual([failure]);
   });
 });
 

@@ -67,7 +67,8 @@ export const listPromptsOutput = z.strictObject({
   ),
 });
 
-const outcome = z.enum(['ok', 'failed', 'unknown']);
+/** `blocked`: it was not let run, so that nothing is judged. */
+const outcome = z.enum(['ok', 'failed', 'unknown', 'blocked']);
 
 export const beginCallInput = z.strictObject({
   workspace: workspaceId,
@@ -83,7 +84,17 @@ export const beginCallInput = z.strictObject({
   /** `warn`: without a snapshot the call goes on, and says so. */
   onSnapshotFailure: z.enum(['block', 'warn']).default('block'),
 });
-/** On its arrival the tool may run. */
+/** What the service's policy says of a command that it recognises, before it runs. */
+export const callAdvice = z
+  .strictObject({
+    /** `ask`: a person decides; where nobody can be asked, the call ends as `blocked`. */
+    action: z.enum(['warn', 'ask']),
+    /** What the agent, or that person, is to be told, as it is. */
+    message: z.string(),
+  })
+  .meta({ id: 'Advice' });
+
+/** On its arrival the tool may run, unless `advice` asks. */
 export const beginCallOutput = z
   .strictObject({
     call: callId,
@@ -98,6 +109,8 @@ export const beginCallOutput = z
     unprotected: z.string().nullable(),
     uncovered: z.array(uncoveredView),
     durationMs,
+    /** null: nothing to say. Left out: the service has no policy. */
+    advice: callAdvice.nullable().optional(),
   })
   .meta({ id: 'BegunCall' });
 
@@ -159,8 +172,8 @@ export const callView = z
     overlaps: z.array(callId),
     begunAt: instant,
     endedAt: instant.nullable(),
-    /** `blocked`: it was not let run. null: it is in flight. */
-    outcome: z.enum(['ok', 'failed', 'unknown', 'blocked']).nullable(),
+    /** null: it is in flight. */
+    outcome: outcome.nullable(),
     /** null: not counted. */
     changes: changes.nullable(),
     judged: judged.nullable(),
