@@ -3,8 +3,8 @@
  * OpenAPI::Client. It begins a call, destroys a file, ends the call and takes the damage back.
  *
  * The file is 3.1 and this generator has only 3.0's schema of such files at hand, and would load the other from the
- * network: it is given one that judges nothing. What it makes methods, paths, parameters and checks of is
- * openapi.json as it is.
+ * network: it is given one that judges nothing; test/golden/openapi.test.ts judges it. What it makes methods, paths,
+ * parameters and checks of is openapi.json as it is.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
