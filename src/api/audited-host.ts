@@ -6,6 +6,7 @@
  * one who asked: the turn has happened, and the catalog has its event.
  */
 import { GhostsnapError } from '../core/errors.ts';
+import type { TraceContext } from '../core/trace-context.ts';
 import type { CallContext } from '../service/call-context.ts';
 import type { ServiceHost } from '../service/host.ts';
 import type { AuditLog, AuditTurn } from './access/audit-log.ts';
@@ -52,7 +53,7 @@ function audited(operation: OperationName, method: Method, log: TurnLog): Method
   return async (principal, input, context) => {
     const { workspace, target = input.call } = input;
     const about = {
-      ...{ principal, operation, workspace, trace: context.trace?.traceId },
+      ...{ principal, operation, workspace, trace: context.trace },
       ...(target === undefined ? {} : { target }),
     };
     return await auditTurn(log, about, () => method(principal, input, context));
@@ -74,12 +75,13 @@ export async function auditTurn<T>(
   {
     trace,
     ...facts
-  }: Omit<AuditTurn, 'event' | 'turn' | 'code' | 'trace'> & {
-    readonly trace: string | undefined;
+  }: Omit<AuditTurn, 'event' | 'turn' | 'code' | 'trace' | 'span'> & {
+    readonly trace: TraceContext | undefined;
   },
   turn: () => Promise<T>,
 ): Promise<T> {
-  const about = { ...facts, ...(trace === undefined ? {} : { trace }) };
+  const ids = trace === undefined ? {} : { trace: trace.traceId, span: trace.spanId };
+  const about = { ...facts, ...ids };
   await audit.turn({ event: 'turn.asked', ...about });
   const ended = async (end: Pick<AuditTurn, 'event' | 'turn' | 'code'>): Promise<void> => {
     await audit.turn({ ...about, ...end }).catch(onLost);

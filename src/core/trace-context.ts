@@ -58,6 +58,17 @@ const BAGGAGE_MEMBER = new RegExp(
 );
 
 /**
+ * Where what a log tells happened, by the names of OpenTelemetry's log data model; without a trace nothing.
+ * What is not sampled has no span of its own: then it is the caller's.
+ */
+export function logIds(trace: TraceContext | undefined): {
+  readonly trace_id?: string;
+  readonly span_id?: string;
+} {
+  return trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId };
+}
+
+/**
  * The context that came with a request. null: none, or none that is valid; then `parseBaggage` may still
  * give what has to go with the new trace.
  */

@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { GhostsnapError } from '../core/errors.ts';
-import type { TraceContext } from '../core/trace-context.ts';
+import { logIds, type TraceContext } from '../core/trace-context.ts';
 
 const LOG_BYTES_MAX = 1_048_576;
 
@@ -32,9 +32,9 @@ export class DaemonLog {
     }
   }
 
-  /** With the ids of the trace that it happened in, by the names of OpenTelemetry's log data model. */
+  /** With the ids of the span that it happened in. */
   error(error: unknown, trace?: TraceContext): void {
-    const ids = trace === undefined ? {} : { trace_id: trace.traceId, span_id: trace.spanId };
+    const ids = logIds(trace);
     if (error instanceof GhostsnapError) {
       this.write('error', error.message, { code: error.code, ...ids });
       return;

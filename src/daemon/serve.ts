@@ -23,6 +23,7 @@ import {
 } from '../api/server/api-server.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { METRIC } from '../core/telemetry-names.ts';
+import { logIds, parseTraceContext } from '../core/trace-context.ts';
 import type { Telemetry } from '../engine/ports.ts';
 import { createFileLocks } from '../locks/file-locks.ts';
 import type { AnswerStore } from '../service/answer-store.ts';
@@ -236,7 +237,7 @@ class Running {
     const log = { audit: this.#audit, onLost: (error: unknown) => this.#lostAudit(error) };
     const { workspace, call: target } = input;
     const about = { principal, operation: 'policyRollback', workspace, target };
-    return await auditTurn(log, { ...about, trace: context.trace?.traceId }, turn);
+    return await auditTurn(log, { ...about, trace: context.trace }, turn);
   }
 
   async #listen(host: ServiceHost, shared: Shared): Promise<FastifyInstance[]> {
@@ -275,7 +276,7 @@ class Running {
       ...{ host, ...shared, stopping: this.#stopping.signal, ...listener },
       openApi: openApiText(),
       onRefusal: (refusal) => this.#audit.refused(auditEntryOf(refusal, this.#tls)),
-      onDefect: (error, trace) => log.error('a request failed by a defect', error, { trace }),
+      onDefect: (error, trace) => log.error('a request failed by a defect', error, logIds(trace)),
     });
   }
 
@@ -347,11 +348,14 @@ function auditEntryOf(refusal: ApiRefusal, tls: TlsListener | null): AuditRefusa
   const { principal, operation, error, request } = refusal;
   const claims = principal === null ? tls?.peerOf(request).id?.text : undefined;
   const remote = request.socket.remoteAddress;
+  const { traceparent } = request.headers;
+  const trace = parseTraceContext({ traceparent })?.traceId;
   const ofRole = error.code === 'WORKSPACE_NOT_FOUND' ? 'tenant' : 'role';
   return {
     ...{ event: 'refused', principal, operation, reason: principal === null ? 'nobody' : ofRole },
     ...(claims === undefined ? {} : { claims }),
     ...(remote === undefined ? {} : { remote }),
+    ...(trace === undefined ? {} : { trace }),
   };
 }
 

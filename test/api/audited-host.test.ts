@@ -4,6 +4,7 @@ import { auditTurns } from '../../src/api/audited-host.ts';
 import type { Principal } from '../../src/api/principal.ts';
 import { OPERATIONS } from '../../src/api/schema/operations.ts';
 import { GhostsnapError } from '../../src/core/errors.ts';
+import { parseTraceContext } from '../../src/core/trace-context.ts';
 import type { CallContext } from '../../src/service/call-context.ts';
 import type { ServiceHost } from '../../src/service/host.ts';
 
@@ -45,6 +46,29 @@ describe('auditTurns()', () => {
     const { host, order } = world();
     expect(await rollback(host)).toEqual({ operation: 'op_1' });
     expect(order).toEqual(['turn.asked @~2', 'rollback', 'turn.done op_1 @~2']);
+  });
+
+  it('writes the trace and the span that it was asked for in', async () => {
+    const lines: AuditTurn[] = [];
+    const turn = async (line: AuditTurn): Promise<void> => void lines.push(line);
+    const ids = { trace_id: 'a'.repeat(32), span_id: 'b'.repeat(16) };
+    const host = {
+      rollback: async () => ({ operation: 'op_1' }),
+      followEvents() {},
+      tenantOf() {},
+    };
+    const names = Object.keys(OPERATIONS).map((name) => [name, host.rollback]);
+    const whole = { ...host, ...Object.fromEntries(names) } as unknown as ServiceHost;
+    const audited = auditTurns(whole, { turn }, () => undefined);
+    const traceparent = `00-${ids.trace_id}-${ids.span_id}-01`;
+    const trace = parseTraceContext({ traceparent }) ?? undefined;
+    const input = { workspace: WORKSPACE as never, target: '@', mode: 'auto' } as const;
+    await audited.rollback(OPERATOR, input, { ...CONTEXT, trace });
+    const said = { trace: ids.trace_id, span: ids.span_id };
+    expect(lines).toMatchObject([
+      { event: 'turn.asked', ...said },
+      { event: 'turn.done', ...said },
+    ]);
   });
 
   it('writes how it failed, and gives the error on', async () => {

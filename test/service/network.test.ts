@@ -21,6 +21,11 @@ const RULES = [
   { id: 'spiffe://a.example/{tenant}/operator', role: 'operator' },
 ];
 
+const TRACE = {
+  ...{ trace: '4bf92f3577b34da6a3ce929d0e0e4736', span: '00f067aa0ba902b7' },
+  traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+};
+
 function writePolicy(rules: unknown): void {
   const policy = { format: 1, trustDomain: 'a.example', rules };
   writeFileSync(`${certificates.folder}/access.json`, JSON.stringify(policy));
@@ -97,12 +102,14 @@ describe('the service over the network', () => {
     await agent.endCall({ workspace, call: begun.call, outcome: 'ok' });
     const { changes } = await agent.diff({ workspace, from: String(begun.snapshot) });
     expect(changes.map((change) => change.path)).toEqual(['src/a.txt']);
-    const turn = await agent.rollback({ workspace, target: String(begun.snapshot) });
+    const { traceparent, ...ids } = TRACE;
+    const to = { workspace, target: String(begun.snapshot) };
+    const turn = await agent.rollback(to, { traceparent });
     expect(readFileSync(`${path}/src/a.txt`, 'utf8')).toBe('template');
     const lines = audited().filter((line) => line.workspace === workspace);
     expect(lines).toMatchObject([
-      { event: 'turn.asked', who: 'spiffe://a.example/blue/agent', target: begun.snapshot },
-      { event: 'turn.done', operation: 'rollback', turn: turn.operation },
+      { event: 'turn.asked', who: 'spiffe://a.example/blue/agent', target: begun.snapshot, ...ids },
+      { event: 'turn.done', operation: 'rollback', turn: turn.operation, ...ids },
     ]);
     const seen: string[] = [];
     for await (const { type } of agent.followEvents({ workspace })) {

@@ -36,6 +36,8 @@ export interface AuditTurn {
   readonly turn?: string;
   readonly code?: string;
   readonly trace?: string;
+  /** Of the request in it. */
+  readonly span?: string;
 }
 
 export interface AuditLogOptions {

@@ -7,7 +7,7 @@
  */
 import { GhostsnapError } from '../../core/errors.ts';
 import { isWorkspaceId } from '../../core/ids.ts';
-import { parseTraceContext } from '../../core/trace-context.ts';
+import { parseTraceContext, type TraceContext } from '../../core/trace-context.ts';
 import type { Telemetry } from '../../engine/ports.ts';
 import type { ServiceHost } from '../../service/host.ts';
 import { authorize, type ProtectedRoute } from '../access/authorize.ts';
@@ -28,7 +28,7 @@ export interface AnswerFramesOptions {
   readonly answers: AnswerBudget;
   readonly stopping: AbortSignal;
   readonly onRefusal: (operation: string, error: GhostsnapError) => void;
-  readonly onDefect: (error: unknown, trace: string | undefined) => void;
+  readonly onDefect: (error: unknown, trace: TraceContext | undefined) => void;
 }
 
 interface FramedRoute {
@@ -79,8 +79,7 @@ async function answer(
 ): Promise<FrameAnswer> {
   const { telemetry } = options;
   const startNs = telemetry.nowNs();
-  const trace = parseTraceContext({ traceparent: frame.trace }) ?? undefined;
-  const open = telemetry.begin(trace);
+  const open = telemetry.begin(parseTraceContext({ traceparent: frame.trace }) ?? undefined);
   const route = FRAMED.get(frame.operation);
   let answered: FrameAnswer;
   try {
@@ -94,8 +93,8 @@ async function answer(
     const asked = { principal, operation, input: frame.input, context };
     answered = { status: route.status, output: await invoke(options.host, asked) };
   } catch (error) {
-    if (!(error instanceof GhostsnapError)) options.onDefect(error, trace?.traceId);
-    answered = problemAnswer(error, trace?.traceId);
+    if (!(error instanceof GhostsnapError)) options.onDefect(error, open);
+    answered = problemAnswer(error, open?.traceId);
   }
   if (route !== undefined) telemetry.request(route.index, answered.status, open, startNs);
   return answered;

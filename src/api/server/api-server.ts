@@ -17,7 +17,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { WorkspaceId } from '../../core/ids.ts';
 import { isWorkspaceId } from '../../core/ids.ts';
 import { METRIC } from '../../core/telemetry-names.ts';
-import { parseTraceContext } from '../../core/trace-context.ts';
+import { parseTraceContext, type TraceContext } from '../../core/trace-context.ts';
 import type { Telemetry } from '../../engine/ports.ts';
 import type { CallContext } from '../../service/call-context.ts';
 import type { ServiceHost } from '../../service/host.ts';
@@ -57,7 +57,7 @@ export interface ApiServerOptions {
   /** Aborts when the service stops: streams end, and connections are told to go elsewhere. */
   readonly stopping: AbortSignal;
   readonly onRefusal: (refusal: ApiRefusal) => void;
-  readonly onDefect: (error: unknown, trace: string | undefined) => void;
+  readonly onDefect: (error: unknown, trace: TraceContext | undefined) => void;
 }
 
 export interface ApiRefusal {
@@ -107,7 +107,7 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
     fail(error, { request, reply, options }),
   );
   app.setNotFoundHandler(async (request, reply) =>
-    replyProblem(reply, noRoute(request), { trace: traceOf(request) }),
+    replyProblem(reply, noRoute(request), { trace: traceOf(request)?.traceId }),
   );
   for (const [index, route] of ROUTES.entries()) addRoute(app, { route, index, options });
   addFrames(app, options, (request) => asking.get(request)?.principal ?? null);
@@ -239,7 +239,7 @@ function addRoute(app: FastifyInstance, { route, index, options }: RouteParts): 
         holdUntilTaken(reply, principal, { bytes: text.length, answers: options.answers });
         return reply.code(route.status).header('content-type', JSON_TYPE).send(text);
       } catch (error) {
-        const { status } = await answerTo(error, { request, reply, options });
+        const { status } = await answerTo(error, { request, reply, options, open });
         telemetry.request(index, status, open, startNs);
         return reply;
       }
@@ -301,6 +301,8 @@ interface Failed {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly options: ApiServerOptions;
+  /** The span of the request; left out before there is one: then it is its caller's. */
+  readonly open?: TraceContext | undefined;
 }
 
 async function fail(error: Error, failed: Failed): Promise<FastifyReply> {
@@ -310,9 +312,9 @@ async function fail(error: Error, failed: Failed): Promise<FastifyReply> {
 
 async function answerTo(
   error: unknown,
-  { request, reply, options }: Failed,
+  { request, reply, options, open }: Failed,
 ): Promise<{ readonly status: number }> {
-  const trace = traceOf(request);
+  const trace = open ?? traceOf(request);
   const ofBody = error instanceof Error ? ofFastify(error) : null;
   const known = error instanceof GhostsnapError ? error : (ofBody?.error ?? null);
   if (known === null) options.onDefect(error, trace);
@@ -323,7 +325,7 @@ async function answerTo(
     await options.refusals.wait(asking.get(request)?.principal?.id ?? '');
   }
   if (reply.sent || reply.raw.headersSent) return { status: reply.raw.statusCode };
-  await replyProblem(reply, known ?? error, { trace, status: ofBody?.status });
+  await replyProblem(reply, known ?? error, { trace: trace?.traceId, status: ofBody?.status });
   return { status: reply.statusCode };
 }
 
@@ -366,8 +368,7 @@ function noRoute({ method, url }: FastifyRequest): GhostsnapError {
   });
 }
 
-function traceOf({ headers }: FastifyRequest): string | undefined {
+function traceOf({ headers }: FastifyRequest): TraceContext | undefined {
   const { traceparent } = headers;
-  const context = parseTraceContext({ traceparent });
-  return context?.traceId;
+  return parseTraceContext({ traceparent }) ?? undefined;
 }
