@@ -5,6 +5,7 @@
  * is ever let through. What a call did is judged by the policy before its end is answered; the next snapshot
  * is armed while nobody waits, and the next call breaks that work off.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallOutcome } from '../core/event.ts';
 import type { CallId } from '../core/ids.ts';
@@ -157,6 +158,8 @@ export class WorkspaceGuard implements CallGuard {
   /** Arms the next snapshot and looks for changes without a call, unless another call is under way. */
   async #whenIdle(call: CallId): Promise<void> {
     const { workspace } = this.#options;
+    // The answer of this call is written in this turn of the loop, or the call behind it begins.
+    await nextTurn();
     if (this.#inFlight > 0) return;
     const idle = new AbortController();
     this.#idleWork = idle;

@@ -7,6 +7,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AgentSettings, HookHost, HookNote, HookReason } from '../agent/handle-hook.ts';
 import type { HarnessName } from '../agent/harness/harness.ts';
 import { messageOfCall } from '../agent/judged-call.ts';
@@ -124,12 +125,16 @@ export class AgentHost implements HookHost, AsyncDisposable {
     );
   }
 
-  /** One after the other for a workspace: looking for changes needs what counting recorded. */
+  /**
+   * One after the other for a workspace: looking for changes needs what counting recorded. Begun in a later
+   * turn of the loop: in this one the harness's answer has not been written yet.
+   */
   #inBackground(workspace: Workspace, work: (signal: AbortSignal) => Promise<void>): void {
     const id = workspace.info.workspace;
     const abort = new AbortController();
     const before = this.#background.get(id)?.done ?? Promise.resolve();
     const done = before
+      .then(() => nextTurn())
       .then(() => work(abort.signal))
       .catch((error: unknown) => this.#onBackgroundError(id, error, abort.signal))
       .finally(() => {

@@ -27,6 +27,7 @@ export class HookNotes {
   readonly #counts = new Map<HarnessName, Record<string, number>>();
   #writtenMs = 0;
   #isDirty = false;
+  #isDue = false;
 
   constructor(home: Home) {
     this.#home = home;
@@ -41,10 +42,14 @@ export class HookNotes {
     counts[note] = (counts[note] ?? 0) + 1;
     counts.lastSeenMs = Date.now();
     this.#isDirty = true;
-    if (performance.now() - this.#writtenMs > WRITE_EVERY_MS) this.flush();
+    if (this.#isDue || performance.now() - this.#writtenMs <= WRITE_EVERY_MS) return;
+    // The harness waits in this turn of the loop.
+    this.#isDue = true;
+    setImmediate(() => this.flush());
   }
 
   flush(): void {
+    this.#isDue = false;
     if (!this.#isDirty) return;
     this.#isDirty = false;
     this.#writtenMs = performance.now();

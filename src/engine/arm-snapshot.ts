@@ -9,6 +9,7 @@
  * deletes drops it first.
  */
 import type { Arming } from '../backend/backend.ts';
+import type { Command } from '../core/command.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotLabels } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
@@ -100,6 +101,14 @@ function refused(session: WorkspaceSession, reason: string): ArmResult {
   return { armed: false, reason };
 }
 
+/** What is decided together with a snapshot, in the transaction that records it. */
+export type Alongside = (id: SnapshotId) => readonly Command[];
+
+interface AdoptOptions {
+  readonly onStep?: StepHook | undefined;
+  readonly alongside?: Alongside | undefined;
+}
+
 /**
  * Inside `session.run`: the armed snapshot as the one that is asked for, durable on return.
  * @returns null: there is none, or it is not proven to be the live tree
@@ -107,14 +116,15 @@ function refused(session: WorkspaceSession, reason: string): ArmResult {
 export async function adoptArmed(
   session: WorkspaceSession,
   labels: SnapshotLabels,
-  onStep: StepHook = NO_STEPS,
+  { onStep = NO_STEPS, alongside }: AdoptOptions = {},
 ): Promise<SnapshotId | null> {
   const id = provenArmed(session);
   if (id === null) return null;
   const startNs = session.telemetry.nowNs();
   onStep('adopt:begin');
   session.isUncertain = true;
-  await session.decideDurably({ type: 'snapshot-taken', id, role: 'ordinary', ...labels });
+  const taken = { type: 'snapshot-taken', id, role: 'ordinary', ...labels } as const;
+  await session.decideDurably(taken, ...(alongside?.(id) ?? []));
   nameAdopted(session, id, onStep);
   tellAdopted(session, startNs);
   return id;

@@ -11,7 +11,7 @@ import { assert } from '../core/errors.ts';
 import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { METRIC, OUTCOME, outcomeOf, SPAN } from '../core/telemetry-names.ts';
-import { adoptArmed, adoptArmedSync, dropArmed } from './arm-snapshot.ts';
+import { type Alongside, adoptArmed, adoptArmedSync, dropArmed } from './arm-snapshot.ts';
 import { reconcile } from './reconcile.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
@@ -22,15 +22,20 @@ export interface TakenSnapshot {
   readonly adopted: boolean;
 }
 
+export interface TakeOptions extends WorkOptions {
+  readonly onStep?: (label: string) => void;
+  readonly alongside?: Alongside;
+}
+
 /** Inside `session.run`. */
 export async function takeSnapshot(
   session: WorkspaceSession,
   role: SnapshotRole,
   labels: SnapshotLabels,
-  options: WorkOptions & { readonly onStep?: (label: string) => void } = {},
+  options: TakeOptions = {},
 ): Promise<TakenSnapshot> {
   if (mayAdopt(session, role)) {
-    const adopted = await adoptArmed(session, labels, options.onStep);
+    const adopted = await adoptArmed(session, labels, options);
     if (adopted !== null) return { id: adopted, ...ADOPTED };
   }
   const id = decideId(session);
@@ -39,7 +44,8 @@ export async function takeSnapshot(
   try {
     const created = await session.ports.backend.createSnapshot(session.ref, id, options);
     tellTaken(session, startNs, created);
-    return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
+    const alongside = options.alongside?.(id) ?? [];
+    return record(session, { type: 'snapshot-taken', id, role, ...labels }, created, alongside);
   } catch (failure) {
     tellFailed(session, startNs, failure);
     throw failure;
@@ -91,8 +97,9 @@ function record(
   session: WorkspaceSession,
   taken: Extract<Command, { type: 'snapshot-taken' }>,
   { uncovered, stamps }: CreateResult,
+  alongside: readonly Command[] = [],
 ): TakenSnapshot {
-  session.decide(taken, 'process-crash');
+  session.decideTogether([taken, ...alongside], 'process-crash');
   session.isUncertain = false;
   // Catalog and disk agreed before, and they have changed together.
   session.stamp = stamps !== null && stamps.before === session.stamp ? stamps.after : null;

@@ -1,13 +1,14 @@
 /**
  * Tool calls: a snapshot before, the end after, what changed between.
  *
- * Order: the snapshot is on disk and recorded before `call.begun` says that the tool may run, so that a
- * call in the log always has its state. A crash between leaves a snapshot without a call, which is
- * harmless. Counting and looking for changes without a call are no part of either: they read trees, run
+ * Order: the snapshot is on disk before one transaction records it and says with `call.begun` that the tool
+ * may run, so that a call in the log always has its state. A crash between leaves a snapshot without a
+ * call, which is harmless. Counting and looking for changes without a call are no part of either: they read trees, run
  * when nobody waits, and may be dropped.
  */
 import type { UncoveredPath } from '../backend/backend.ts';
 import { createCallMeter } from '../core/call-meter.ts';
+import type { Command } from '../core/command.ts';
 import { assert, GhostsnapError } from '../core/errors.ts';
 import type { CallChanges, CallFacts } from '../core/event.ts';
 import { type CallId, isCallId, type SnapshotId } from '../core/ids.ts';
@@ -51,7 +52,10 @@ export async function beginCall(
     ? { ...UNPROTECTED, snapshot: session.state.head }
     : await protectOrRefuse(session, request, names);
   const { snapshot, unprotected, adopted, uncovered } = protection;
-  const call = record(session, request, { ...names, snapshot, readOnly, unprotected });
+  // Otherwise it was recorded with the snapshot that was taken for it.
+  const isUnrecorded = readOnly || unprotected !== null;
+  if (isUnrecorded) record(session, request, { ...names, snapshot, readOnly, unprotected });
+  const call = newestCall(session, key);
   const overlaps = session.state.calls.slice(0, -1).map((other) => other.call);
   return { call, snapshot, adopted, repeated: false, overlaps, unprotected, uncovered };
 }
@@ -74,17 +78,24 @@ function endUnreported(
 type RecordedFacts = Omit<CallFacts, 'input' | 'prompt'>;
 
 /** The entry of a call that may start now. */
-function record(
+function record(session: WorkspaceSession, request: BeginCallRequest, facts: RecordedFacts): void {
+  session.decide(beginning(session, request, facts), 'process-crash');
+}
+
+function beginning(
   session: WorkspaceSession,
   request: BeginCallRequest,
   facts: RecordedFacts,
-): CallId {
+): Command {
   const input = keptInput(request.input ?? null, request.redaction ?? 'on');
   const prompt = newestPromptOf(session, facts.session);
   const random = session.ports.entropy.ulidRandom();
-  session.decide({ type: 'begin-call', random, prompt, input, ...facts }, 'process-crash');
+  return { type: 'begin-call', random, prompt, input, ...facts };
+}
+
+function newestCall(session: WorkspaceSession, key: string): CallId {
   const begun = session.state.calls.at(-1);
-  assert(begun?.key === facts.key, 'a call that began is in flight');
+  assert(begun?.key === key, 'a call that began is in flight');
   return begun.call;
 }
 
@@ -101,8 +112,7 @@ async function protectOrRefuse(
   names: CallNames,
 ): Promise<Protection> {
   try {
-    const { session: name, tool, key: call } = names;
-    return await protect(session, request, { tool, session: name, call });
+    return await protect(session, request, names);
   } catch (error) {
     const isFailure = error instanceof GhostsnapError && error.code !== 'INTERRUPTED';
     if (isFailure) recordRefused(session, request, { ...names, why: whyUnprotected(error) });
@@ -118,7 +128,8 @@ function recordRefused(
   try {
     // As read-only: what did not run changed nothing.
     const facts = { ...names, snapshot: null, readOnly: true, unprotected: why };
-    const call = record(session, request, facts);
+    record(session, request, facts);
+    const call = newestCall(session, names.key);
     session.decide({ type: 'end-call', call, outcome: 'blocked' }, 'process-crash');
   } catch (error) {
     // What keeps a snapshot from being taken may keep its record from being written; the agent is told
@@ -260,12 +271,17 @@ const UNPROTECTED: Protection = {
 async function protect(
   session: WorkspaceSession,
   request: BeginCallRequest,
-  names: { readonly tool: string; readonly session: string; readonly call: string },
+  names: CallNames,
 ): Promise<Protection> {
   const { signal } = request;
+  const { tool, session: name, key: call } = names;
+  const begins = { ...names, readOnly: false, unprotected: null };
+  const alongside = (snapshot: SnapshotId): readonly Command[] => [
+    beginning(session, request, { ...begins, snapshot }),
+  ];
   try {
-    const options = signal === undefined ? {} : { signal };
-    const labels = { label: null, ...names };
+    const options = signal === undefined ? { alongside } : { alongside, signal };
+    const labels = { label: null, tool, session: name, call };
     const taken = await takeSnapshot(session, 'ordinary', labels, options);
     const { id: snapshot, adopted, uncovered } = taken;
     return { ...UNPROTECTED, snapshot, adopted, uncovered };

@@ -9,6 +9,7 @@
  */
 import type { Backend, WorkspaceRef } from '../backend/backend.ts';
 import type { Command, Effect } from '../core/command.ts';
+import type { Conflict } from '../core/conflict.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
 import { emptyState } from '../core/fold-event.ts';
@@ -166,36 +167,58 @@ export class WorkspaceSession {
    * @throws GhostsnapError the conflict's code; LOCKED, POOL_FULL from the catalog
    */
   decide(command: Command, durability: Durability): readonly Effect[] {
-    const effects = this.#decide(command, durability);
+    return this.decideTogether([command], durability);
+  }
+
+  /**
+   * Several, each on what the one before left, as one transaction. A conflict in a later one leaves the
+   * earlier ones decided, as if they had been decided one by one.
+   */
+  decideTogether(commands: readonly Command[], durability: Durability): readonly Effect[] {
+    const effects = this.#decide(commands, durability);
     if (durability === 'power-loss') this.#landSync();
     return effects;
   }
 
-  /** The same, for a record that survives a power loss, without blocking this thread until it has landed. */
-  async decideDurably(command: Command): Promise<readonly Effect[]> {
-    const effects = this.#decide(command, 'power-loss');
+  /** The same, for records that survive a power loss, without blocking this thread until they have landed. */
+  async decideDurably(...commands: readonly Command[]): Promise<readonly Effect[]> {
+    const effects = this.#decide(commands, 'power-loss');
     await this.#land();
     return effects;
   }
 
-  #decide(command: Command, durability: Durability): readonly Effect[] {
-    const result = this.#step(command);
-    if (result.events.length > 0) {
-      this.#commit(result.events, result.state, durability);
+  #decide(commands: readonly Command[], durability: Durability): readonly Effect[] {
+    const events: Event[] = [];
+    const effects: Effect[] = [];
+    let { state } = this;
+    let refusal: Conflict | null = null;
+    for (const command of commands) {
+      const result = this.#step(state, command);
+      if (!result.ok) {
+        refusal = result.conflict;
+        break;
+      }
+      events.push(...result.events);
+      effects.push(...result.effects);
+      ({ state } = result);
     }
-    return result.effects;
+    if (events.length > 0) this.#commit(events, state, durability);
+    if (refusal !== null) throw this.#conflicting(refusal);
+    return effects;
   }
 
   /** Nothing is recorded. @throws GhostsnapError the code of the conflict that `decide` would meet */
   assertTakes(command: Command): void {
-    this.#step(command);
+    const result = this.#step(this.state, command);
+    if (!result.ok) throw this.#conflicting(result.conflict);
   }
 
-  #step(command: Command): Extract<StepResult, { ok: true }> {
-    const result = step(this.state, command, this.ports.clock.nowMs(), this.trace);
-    if (result.ok) return result;
-    const { code, message, hint } = result.conflict;
-    throw new GhostsnapError(code, message, { hint, data: { workspace: this.ref.id } });
+  #step(state: WorkspaceState, command: Command): StepResult {
+    return step(state, command, this.ports.clock.nowMs(), this.trace);
+  }
+
+  #conflicting({ code, message, hint }: Conflict): GhostsnapError {
+    return new GhostsnapError(code, message, { hint, data: { workspace: this.ref.id } });
   }
 
   #commit(events: readonly Event[], state: WorkspaceState, durability: Durability): void {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { emptyState, encodeState, foldEvents } from '../../src/core/fold-event.ts';
 import type { BeginCallRequest } from '../../src/engine/call-results.ts';
 import { type EngineWorld, makeEngineWorld } from './engine-world.ts';
@@ -36,6 +36,14 @@ describe('beginCall()', () => {
     world.live().delete('a');
     await world.workspace.rollback(begun.snapshot ?? '');
     expect(tree()).toEqual({ a: 1 });
+  });
+
+  it('records the snapshot and the call in one transaction', async () => {
+    await world.workspace.startSession(CALL);
+    const commit = vi.spyOn(world.catalog, 'commit');
+    await world.workspace.beginCall(CALL);
+    const committed = commit.mock.calls.map(([, events]) => events.map(({ type }) => type));
+    expect(committed).toEqual([['snapshot.created', 'call.begun']]);
   });
 
   it('shares the snapshot before it when the tool changes nothing', async () => {
