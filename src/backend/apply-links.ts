@@ -4,18 +4,15 @@
  * A live inode that already holds what a group of the source wants becomes the group's anchor,
  * wherever in the tree it is met; every other member waits until the walk is over and is then made
  * a name of the anchor. Only a group without any anchor is written anew. So an unchanged member
- * keeps its inode, and two files that the source keeps apart never share one.
+ * keeps its inode, and two files that the source keeps apart never share one. Where single paths are
+ * turned, a name beside them that holds what a group wants is its anchor before any other.
  */
 import type { RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
+import type { Anchor, OuterLinks } from './outer-links.ts';
 
 /** What to do with a live entry whose content is already right. */
 export type LinkVerdict = 'keep' | 'relink' | 'separate';
-
-interface Anchor {
-  readonly path: RawPath;
-  readonly liveIno: number;
-}
 
 export interface WaitingLink {
   readonly path: RawPath;
@@ -28,9 +25,17 @@ export class ApplyLinks {
   /** Live inode with several names to the one thing in the source it may stand for. */
   readonly #claims = new Map<number, string>();
   readonly #waiting: WaitingLink[] = [];
+  readonly #outer: OuterLinks;
+
+  constructor(outer: OuterLinks) {
+    this.#outer = outer;
+  }
 
   verdictOn(path: RawPath, have: TreeEntry, want: TreeEntry): LinkVerdict {
     const isGroup = want.nlink > 1;
+    const outer = this.#outer.anchorOf(want);
+    if (outer !== null) return outer.liveIno === have.ino ? 'keep' : 'relink';
+    if (this.#outer.holds(have.ino)) return isGroup ? 'relink' : 'separate';
     if (have.nlink > 1) {
       const claim = isGroup ? `inode ${want.ino}` : `path ${path}`;
       const known = this.#claims.get(have.ino);
@@ -50,8 +55,9 @@ export class ApplyLinks {
     this.#anchors.set(want.ino, { path, liveIno });
   }
 
-  anchorOf(want: TreeEntry): RawPath | null {
-    return this.#anchors.get(want.ino)?.path ?? null;
+  anchorOf(want: TreeEntry): Anchor | null {
+    // One that was made because the outer one had gone comes first.
+    return this.#anchors.get(want.ino) ?? this.#outer.anchorOf(want);
   }
 
   wait(path: RawPath, want: TreeEntry): void {

@@ -102,6 +102,12 @@ export interface ApplyOptions extends WorkOptions {
    */
   readonly since?: SnapshotId;
   readonly paths?: readonly RawPath[];
+  /**
+   * 'across', with `paths`: a file that `target` has under other names as well becomes one file with them
+   * again, where those still hold what `target` has; they are not touched. For taking back what was begun.
+   * Default: what the paths name is a file of its own.
+   */
+  readonly links?: 'across';
   /** Called at labelled steps (tests kill the process there). */
   readonly onStep?: (label: string) => void;
 }

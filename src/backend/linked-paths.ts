@@ -55,7 +55,7 @@ export function withLinkedPaths(request: LinkedPathsRequest): PathSet {
 }
 
 /** Files with several names, and how many of the names have been seen. */
-class SeenLinks {
+export class SeenLinks {
   readonly #missing = new Map<number, number>();
 
   see(entry: TreeEntry | null): void {
@@ -78,7 +78,12 @@ class SeenLinks {
 }
 
 /** Files below `top` that are not candidates by name: those are seen anyway. */
-function seeBelow(tree: TreeReader, top: RawPath, candidates: PathSet, links: SeenLinks): void {
+export function seeBelow(
+  tree: TreeReader,
+  top: RawPath,
+  candidates: PathSet,
+  links: SeenLinks,
+): void {
   const stack: RawPath[] = [top];
   for (let path = stack.pop(); path !== undefined; path = stack.pop()) {
     for (const { name, isDirectory } of recordsOf(tree, path)) {
@@ -89,7 +94,8 @@ function seeBelow(tree: TreeReader, top: RawPath, candidates: PathSet, links: Se
   }
 }
 
-function findNames(tree: TreeReader, inodes: SeenLinks): RawPath[] {
+/** Every name in the tree of the files that were seen. */
+export function findNames(tree: TreeReader, inodes: SeenLinks): RawPath[] {
   if (inodes.isEmpty) return [];
   const found: RawPath[] = [];
   const stack: RawPath[] = [ROOT_PATH];

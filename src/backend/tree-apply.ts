@@ -21,6 +21,7 @@ import type { ApplyOptions, ApplyResult, TreeReader } from './backend.ts';
 import { openDirectoryTree } from './directory-tree.ts';
 import { type ComparedTrees, differenceOf } from './entry-difference.ts';
 import { type EnteredSides, LockstepWalk, type Visit } from './lockstep-walk.ts';
+import { type Anchor, findOuterLinks, NO_OUTER_LINKS, type OuterLinks } from './outer-links.ts';
 import { errnoOf, interrupted } from './syscall-failure.ts';
 import { unlinkAt } from './syscalls-linux.ts';
 import { scopeWithLinks } from './tree-compare.ts';
@@ -29,6 +30,8 @@ import { LOCKING_FLAGS } from './unlock-inode.ts';
 import { isChosen, namesInScope, type ScopeOptions } from './walk-scope.ts';
 
 export interface ApplyRequest extends TreeEvidence, ScopeOptions, Omit<ApplyOptions, 'paths'> {
+  /** Given: the candidates are all that is turned, and this is what lies beside them. */
+  readonly outerLinks?: OuterLinks;
   /** The root of the live tree; symlinks below it are never followed. */
   readonly livePath: string;
   readonly source: TreeReader;
@@ -65,7 +68,8 @@ class Application {
   readonly #request: ApplyRequest;
   readonly #trees: ComparedTrees;
   readonly #walk: LockstepWalk;
-  readonly #links = new ApplyLinks();
+  readonly #links: ApplyLinks;
+  readonly #outer: OuterLinks;
   /** Directories that are entered and whose attributes differ. */
   readonly #due = new Set<RawPath>();
   readonly #failures: { path: RawPath; cause: Error }[] = [];
@@ -76,8 +80,9 @@ class Application {
     this.#context = context;
     this.#request = request;
     this.#trees = { ...trees, evidence: request, mtimes: 'compared' };
-    const scope = scopeWithLinks({ ...request, ...trees });
-    this.#walk = new LockstepWalk({ ...trees, ...scope, evidence: request });
+    this.#outer = request.outerLinks ?? outerLinksOf(context, request);
+    this.#links = new ApplyLinks(this.#outer);
+    this.#walk = new LockstepWalk({ ...trees, ...scopeOf(request, trees), evidence: request });
   }
 
   async run(): Promise<void> {
@@ -252,7 +257,8 @@ class Application {
 
   /** Attributes belong to the file, so a name that was not chosen would get them too. */
   #mayShareUnchosen(from: TreeEntry): boolean {
-    return from.nlink > 1 && this.#request.subtreeRoots !== undefined;
+    if (from.nlink < 2) return false;
+    return this.#request.subtreeRoots !== undefined || this.#outer.holds(from.ino);
   }
 
   #enterDirectory(visit: Visit, sides: EnteredSides): void {
@@ -329,7 +335,7 @@ class Application {
 
   #makeLink(path: RawPath, want: TreeEntry): void {
     const have = this.#context.live.lookup(path);
-    const anchor = this.#links.anchorOf(want);
+    const anchor = this.#anchorNow(want);
     if (anchor !== null && this.#tryLink(path, anchor, have)) return;
     if (have === null) createEntry(this.#context, path, want);
     else replaceEntry(this.#context, path, { have, want });
@@ -337,18 +343,36 @@ class Application {
     if (made !== null && anchor === null) this.#links.setAnchor(want, path, made.ino);
   }
 
-  #tryLink(path: RawPath, anchor: RawPath, have: TreeEntry | null): boolean {
+  /** null as well when somebody has put another file in its place meanwhile. */
+  #anchorNow(want: TreeEntry): Anchor | null {
+    const anchor = this.#links.anchorOf(want);
+    if (anchor === null) return null;
+    return this.#context.live.lookup(anchor.path)?.ino === anchor.liveIno ? anchor : null;
+  }
+
+  #tryLink(path: RawPath, anchor: Anchor, have: TreeEntry | null): boolean {
     try {
-      linkEntry(this.#context, { path, anchor, have });
+      linkEntry(this.#context, { path, anchor: anchor.path, have });
       return true;
     } catch (error) {
       const errno = errnoOf(error);
       // fs.protected_hardlinks, or more names than an inode can have: a copy, and said so.
       if (errno !== 'EPERM' && errno !== 'EMLINK') throw error;
-      this.#context.note(path, `a copy, not a hard link of ${displayPath(anchor)} (${errno})`);
+      this.#context.note(path, `a copy, not a hard link of ${displayPath(anchor.path)} (${errno})`);
       return false;
     }
   }
+}
+
+function scopeOf(request: ApplyRequest, trees: Pick<ComparedTrees, 'from' | 'to'>): ScopeOptions {
+  if (request.outerLinks === undefined) return scopeWithLinks({ ...request, ...trees });
+  return request.candidates === undefined ? {} : { candidates: request.candidates };
+}
+
+function outerLinksOf({ live, source }: ApplyContext, request: ApplyRequest): OuterLinks {
+  const { links, subtreeRoots: paths } = request;
+  if (links !== 'across' || paths === undefined) return NO_OUTER_LINKS;
+  return findOuterLinks({ live, source, paths, below: 'turned' });
 }
 
 function removeFileNow(context: ApplyContext, path: RawPath): void {

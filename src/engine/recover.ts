@@ -100,15 +100,16 @@ async function endTurn(
   await takeSnapshot(session, 'precautionary', { ...NO_LABELS, label });
   const paths = intent.paths.map((path) => parseDisplayPath(path) as RawPath);
   const within = paths.length === 0 ? {} : { paths };
+  const back = { ...within, links: 'across' } as const;
   // What was to be written was merged in the memory of the process that died.
   if (turn.kind === 'undo-call') {
-    await backend.applyInPlace(session.ref, turn.precautionary, within);
+    await backend.applyInPlace(session.ref, turn.precautionary, back);
     abandon(session, turn, draft, 'merged contents are not kept');
     return;
   }
   // A target that was removed by hand meanwhile cannot be reached any more: then the way is back.
   if (session.ports.catalog.snapshot(session.ref.id, turn.target) === null) {
-    await backend.applyInPlace(session.ref, turn.precautionary, within);
+    await backend.applyInPlace(session.ref, turn.precautionary, back);
     abandon(session, turn, draft, 'the target is gone');
     return;
   }

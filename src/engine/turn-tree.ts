@@ -222,7 +222,8 @@ async function backToPrecautionary(
       return;
     }
   } else {
-    await backend.applyInPlace(session.ref, turning.precautionary, pathsOf(request));
+    const back = { ...pathsOf(request), links: 'across' } as const;
+    await backend.applyInPlace(session.ref, turning.precautionary, back);
   }
   session.decide({ type: 'abandon-turn', reason: 'failed or interrupted' }, 'power-loss');
 }

@@ -184,8 +184,47 @@ describe.each(['store', 'btrfs'] as const)('undoCall() on a %s workspace', (kind
     expect(plan.steps).toMatchObject([{ path: 'src/old', action: 'keep' }]);
   });
 
-  it('is taken back by recovery when it is killed at any step', async () => {
-    const id = await call('sed -i "s/line 3$/CALL/" text; rm src/old; echo made > src/made');
+  it('makes one file of names again that were one, whichever of them the call named', async () => {
+    one.sh('ln text src/other; mkdir z; ln src/keep z/keep');
+    const before = tree();
+    for (const script of ['rm src/other', 'rm text', 'rm z/keep', 'rm src/keep']) {
+      const id = await call(script);
+      await call('date +%N > later');
+      await workspace.undoCall(id);
+      one.sh('rm later');
+      expect(tree(), script).toEqual(before);
+    }
+  });
+
+  it('makes a file of its own of a name whose others were written to since', async () => {
+    one.sh('ln text src/other');
+    const id = await call('rm src/other');
+    await call('echo more >> text');
+    await workspace.undoCall(id, { conflicts: 'partial' });
+    expect([read('src/other'), read('text')]).toEqual([LINES, `${LINES}more\n`]);
+  });
+
+  it('never takes another file for the old one because it got its inode number', async () => {
+    one.sh('ln text a; ln text b');
+    const { ino } = statSync(join(one.path, 'text'));
+    const id = await call('rm text a b');
+    // Where a number is given again, one of these gets it.
+    await call(
+      `for i in $(seq 64); do echo OTHER > $i; done
+       reused=$(find . -inum ${ino}); mv "\${reused:-1}" b; ln b c`,
+    );
+    await workspace.undoCall(id, { conflicts: 'partial' });
+    expect([read('text'), read('a'), read('b')]).toEqual([LINES, LINES, 'OTHER\n']);
+    const [text, a, b] = ['text', 'a', 'b'].map((name) => statSync(join(one.path, name)).ino);
+    expect([text === a, a === b]).toEqual([true, false]);
+  });
+
+  it('is taken back by recovery, hard links too, when it is killed at any step', async () => {
+    // With files that have names beside the paths of the call.
+    one.sh('echo a > a; ln a linked; ln a src/linked; cp -p src/keep copy; ln src/old old2');
+    const id = await call(`
+      sed -i "s/line 3$/CALL/" text; rm src/old; echo made > src/made
+      rm linked; ln a src/more; cp -p --remove-destination a src/linked; ln -f src/keep copy`);
     await call('sed -i "s/line 15$/LATER/" text');
     const before = tree();
     await workspace.close();
@@ -196,16 +235,16 @@ describe.each(['store', 'btrfs'] as const)('undoCall() on a %s workspace', (kind
       if (signal === null) break;
       killed += 1;
       const isDone = !has('src/made');
-      if (!isDone) expect(tree()).toEqual(before);
+      if (!isDone) expect(tree(), `killed at step ${nth}`).toEqual(before);
       else {
         // Done means merged: the later line is there.
         expect(read('text')).toBe(LINES.replace('line 15\n', 'LATER\n'));
         await workspace.undo();
       }
-      expect(tree()).toEqual(before);
+      expect(tree(), `killed at step ${nth}`).toEqual(before);
       await workspace.close();
     }
-    expect(killed).toBeGreaterThan(TURN_STEPS.length + 2);
+    expect(killed).toBeGreaterThan(TURN_STEPS.length + 6);
     expect([has('src/old'), has('src/made')]).toEqual([true, false]);
     expect(read('text')).toBe(LINES.replace('line 15\n', 'LATER\n'));
   });

@@ -142,14 +142,11 @@ async function undoCallTrial(ground: TrialGround, random: SimRandom): Promise<Tr
   const goal = ground.kept.get(snapshot)?.tree ?? before;
   return {
     call: { op: 'undo-call', call },
-    reached: upToFreeParts(goal, 'links', onlyTouched(before, goal)),
-    // A crash gives the call's paths back one by one: a file that has names beyond them may come in two.
-    takenBack: upToFreeParts(before, 'no-links'),
+    reached: upToFreeParts(goal, onlyTouched(before, goal)),
+    takenBack: upToFreeParts(before),
     removes: [],
   };
 }
-
-type Compared = 'links' | 'no-links';
 
 /** Paths that a call gave another time and nothing else: that is no change to take back (undo-call.md). */
 function onlyTouched(before: ModelTree, goal: ModelTree): ReadonlySet<string> {
@@ -158,7 +155,13 @@ function onlyTouched(before: ModelTree, goal: ModelTree): ReadonlySet<string> {
   const touched = listModel(before).filter(
     (line) => !exact.has(line) && timeless.has(withoutTime(line)),
   );
-  return new Set(touched.map(pathOfLine));
+  const paths = new Set(touched.map(pathOfLine));
+  // A name that comes back to such a file gets its time with it.
+  const linksOf = (line: string): string => line.split('\t')[LINKS] ?? '-';
+  const groups = new Set([...exact].filter((line) => paths.has(pathOfLine(line))).map(linksOf));
+  groups.delete('-');
+  for (const line of exact) if (groups.has(linksOf(line))) paths.add(pathOfLine(line));
+  return paths;
 }
 
 function withoutTime(line: string): string {
@@ -174,13 +177,11 @@ function pathOfLine(line: string): string {
 /** Entries came and went in directories beside what the call did: their times are nobody's. */
 function upToFreeParts(
   goal: ModelTree,
-  compared: Compared,
   touched: ReadonlySet<string> = new Set(),
 ): TrialCall['reached'] {
   const told = (lines: readonly string[]): string =>
     withoutFreeParts(
       lines.map((line) => (touched.has(pathOfLine(line)) ? withoutTime(line) : line)),
-      compared,
     );
   const expected = told(listModel(goal));
   return (lines) => {
@@ -191,11 +192,10 @@ function upToFreeParts(
   };
 }
 
-function withoutFreeParts(lines: readonly string[], compared: Compared): string {
+function withoutFreeParts(lines: readonly string[]): string {
   const told = lines.map((line) => {
     const fields = line.split('\t');
     if (fields[1] === 'dir') fields[MTIME] = '-';
-    if (compared === 'no-links') fields[LINKS] = '-';
     return fields.join('\t');
   });
   return told.join('\n');
