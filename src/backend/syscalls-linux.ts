@@ -9,7 +9,7 @@
  * Descriptors are plain numbers. Who opens closes; `closeFd` never throws for EINTR (Linux has closed).
  */
 import koffi from 'koffi';
-import { settled, settledFailure } from './failed-call.ts';
+import { settled, settledFailure, type ThreadedResult } from './failed-call.ts';
 import { pauseForLease } from './leased-file.ts';
 import { libc } from './libc-linux.ts';
 import { SyscallError } from './syscall-error.ts';
@@ -223,22 +223,16 @@ export function ioctlNumber(fd: number, request: number, arg: number, name: stri
   return retrying(() => c.ioctlNumber(fd, request, arg), name, '');
 }
 
-/** ioctl(2) on a thread of libuv's pool. `arg` belongs to the call until the promise settles. */
-export function ioctlAsync(
-  fd: number,
-  request: number,
-  arg: Buffer,
-  name: string,
-): Promise<number> {
+/** ioctl(2) on a thread of libuv's pool, made once. `arg` belongs to the call until the promise settles. */
+export function ioctlOnThread(fd: number, request: number, arg: Buffer): Promise<ThreadedResult> {
   return new Promise((resolve, reject) => {
     beginThreaded(() => {
       c.ioctl.async(fd, request, arg, (error: Error | null, result: number) => {
-        // koffi restores the worker's errno before it calls back.
+        // koffi has put the thread's errno into this one's.
         const errno = koffi.errno();
         endThreaded();
         if (error !== null) reject(error);
-        else if (result < 0) reject(new SyscallError(name, errno, ''));
-        else resolve(result);
+        else resolve({ result, errno });
       });
     });
   });

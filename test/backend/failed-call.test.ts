@@ -5,7 +5,7 @@
  */
 import koffi from 'koffi';
 import { describe, expect, it } from 'vitest';
-import { settled } from '../../src/backend/failed-call.ts';
+import { settled, settledThreaded, type ThreadedResult } from '../../src/backend/failed-call.ts';
 import { openAt, Statx, seekHole } from '../../src/backend/syscalls-linux.ts';
 
 const { EAGAIN, ENOENT, ENOMEM } = koffi.os.errno as Record<string, number>;
@@ -48,6 +48,40 @@ describe('the errno of a call that failed', () => {
       return 0;
     });
     expect(calls).toBe(1);
+  });
+});
+
+/** The same on a thread, with errno overwritten when the callback reads it. */
+function disturbedOnThreadBy(...overwritten: readonly (number | undefined)[]) {
+  const left = [...overwritten];
+  return () =>
+    new Promise<ThreadedResult>((resolve, reject) => {
+      openat.async(-100, MISSING, 0, 0, (error: Error | null, result: number) => {
+        const value = left.shift();
+        if (value !== undefined) koffi.errno(value);
+        if (error === null) resolve({ result, errno: koffi.errno() });
+        else reject(error);
+      });
+    });
+}
+
+describe('the errno of a call that failed on a thread', () => {
+  it.each([
+    ['not at all', []],
+    ['once', [EAGAIN]],
+    ['the second time', [undefined, EAGAIN]],
+    ['twice, each time otherwise', [EAGAIN, ENOMEM]],
+  ])('is the one it failed with when it is overwritten %s', async (_, overwritten) => {
+    expect(await settledThreaded(disturbedOnThreadBy(...overwritten))).toBe(-(ENOENT ?? 0));
+  });
+
+  it('is of no interest when the call succeeds after all, and success is not asked again', async () => {
+    const results = [
+      { result: -1, errno: 5 },
+      { result: 7, errno: 5 },
+    ];
+    expect(await settledThreaded(async () => results.shift() as ThreadedResult)).toBe(7);
+    expect(results).toEqual([]);
   });
 });
 

@@ -19,8 +19,9 @@ describe('threaded calls', () => {
   it.each(FIRST)('are not refused, however many, when %s is loaded first', (first) => {
     const script = `
       await import('${ROOT}${first}');
-      const { ioctlAsync } = await import('${ROOT}src/backend/syscalls-linux.ts');
-      const call = () => ioctlAsync(-1, 0, Buffer.alloc(8), 'nothing').catch((error) => error.code);
+      const { ioctlAsync } = await import('${ROOT}src/backend/threaded-ioctl.ts');
+      const nothing = { fd: -1, request: 0, arg: Buffer.alloc(8), name: 'nothing' };
+      const call = () => ioctlAsync(nothing).catch((error) => error.code);
       const results = await Promise.all(Array.from({ length: 5000 }, call));
       console.log([...new Set(results)].join(' '));`;
     const args = ['--input-type=module', '-e', script];

@@ -8,7 +8,8 @@
  */
 import { assert } from '../../core/errors.ts';
 import { SyscallError } from '../syscall-error.ts';
-import { ioctlAsync, ioctlSync } from '../syscalls-linux.ts';
+import { ioctlSync } from '../syscalls-linux.ts';
+import { ioctlAsync, ioctlAsyncOnce } from '../threaded-ioctl.ts';
 
 const IOC_SYNC = 0x9408;
 const IOC_SUBVOL_SETFLAGS = 0x4008941a;
@@ -73,7 +74,10 @@ export async function createSubvolumeSnapshot(call: SnapshotCall): Promise<void>
   const { parentFd, sourceFd, name } = call;
   const flags = call.access === 'read-only' ? SUBVOL_RDONLY : 0;
   await withVolArgs({ name, sourceFd, flags }, (args) =>
-    ioctlAsync(parentFd, IOC_SNAP_CREATE_V2, args, 'BTRFS_IOC_SNAP_CREATE_V2'),
+    ioctlAsync({
+      ...{ fd: parentFd, request: IOC_SNAP_CREATE_V2, arg: args },
+      name: 'BTRFS_IOC_SNAP_CREATE_V2',
+    }),
   );
 }
 
@@ -103,7 +107,10 @@ export function createSubvolume(parentFd: number, name: string): void {
  */
 export async function destroySubvolume(parentFd: number, name: string): Promise<void> {
   await withVolArgs({ name, sourceFd: 0, flags: 0 }, (args) =>
-    ioctlAsync(parentFd, IOC_SNAP_DESTROY_V2, args, 'BTRFS_IOC_SNAP_DESTROY_V2'),
+    ioctlAsync({
+      ...{ fd: parentFd, request: IOC_SNAP_DESTROY_V2, arg: args },
+      name: 'BTRFS_IOC_SNAP_DESTROY_V2',
+    }),
   );
 }
 
@@ -216,7 +223,7 @@ export function filesystemInfo(fd: number): { fsid: string; nodeSizeBytes: numbe
 
 /** Flushes dirty data of the whole filesystem and commits. On a thread: `fd` stays open until it settles. */
 export async function syncFilesystem(fd: number): Promise<void> {
-  await ioctlAsync(fd, IOC_SYNC, Buffer.alloc(8), 'BTRFS_IOC_SYNC');
+  await ioctlAsyncOnce({ fd, request: IOC_SYNC, arg: Buffer.alloc(8), name: 'BTRFS_IOC_SYNC' });
 }
 
 /**
@@ -225,8 +232,8 @@ export async function syncFilesystem(fd: number): Promise<void> {
  */
 export async function commitTransaction(fd: number): Promise<void> {
   const transaction = Buffer.alloc(8);
-  await ioctlAsync(fd, IOC_START_SYNC, transaction, 'BTRFS_IOC_START_SYNC');
-  await ioctlAsync(fd, IOC_WAIT_SYNC, transaction, 'BTRFS_IOC_WAIT_SYNC');
+  await ioctlAsync({ fd, request: IOC_START_SYNC, arg: transaction, name: 'BTRFS_IOC_START_SYNC' });
+  await ioctlAsync({ fd, request: IOC_WAIT_SYNC, arg: transaction, name: 'BTRFS_IOC_WAIT_SYNC' });
 }
 
 /**
@@ -251,5 +258,5 @@ export async function sendWithoutData(call: {
   args.writeBigInt64LE(BigInt(call.toFd), 0);
   args.writeBigUInt64LE(call.parentId, 24);
   args.writeBigUInt64LE(SEND_NO_FILE_DATA, 32);
-  await ioctlAsync(call.fd, IOC_SEND, args, 'BTRFS_IOC_SEND');
+  await ioctlAsyncOnce({ fd: call.fd, request: IOC_SEND, arg: args, name: 'BTRFS_IOC_SEND' });
 }
