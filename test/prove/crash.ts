@@ -2,13 +2,16 @@
  * The crash prover: SIGKILL at every labelled step and at the Nth system call of every operation that
  * changes something, recovery itself included; then the workspace is opened again and compared.
  *
- * In the long form every labelled step of every operation is tried on every bed, and when all beds are
- * through, every N of every operation; in the bounded form a sample by seed.
+ * In the long form every labelled step of every operation is tried on every bed, and then every N of every
+ * operation. Where the time is not enough for all of it, each half and each bed has a share of it, and what
+ * is tried of the N is spread over them. In the bounded form: a sample by seed.
  */
 import { SimRandom } from '../sim/sim-random.ts';
+import type { Spending } from './effort.ts';
 import type { UserBed } from './model-beds.ts';
-import type { Prover, ProverOptions, ProverReport } from './prover.ts';
-import { type Requests, tryOnBeds } from './trial-beds.ts';
+import { narrowed, type Prover, type ProverOptions, type ProverReport } from './prover.ts';
+import { spreadOrder } from './spread-order.ts';
+import { inTurns, type Requests, tryOnBeds } from './trial-beds.ts';
 import {
   TRIAL_OPERATIONS,
   type TrialAnswer,
@@ -16,6 +19,7 @@ import {
   type TrialRequest,
 } from './trial-child.ts';
 
+const PARTS = ['steps', 'calls'] as const;
 const LONG_BEDS = [
   ...['btrfs', 'store-ext4', 'btrfs-user', 'store-ext4-user', 'store-xfs', 'store-btrfs'],
   ...['store-tmpfs', 'store-tmpfs-user'],
@@ -35,28 +39,39 @@ interface Tally {
 export const crash: Prover = {
   name: 'crash',
   about: 'SIGKILL at every labelled step and every system call of every operation',
+  narrowedBy: ['operations', 'beds', 'at'],
   async run(options) {
     const tallies = new Map<TrialOperation, Tally>();
     const effort = options.effort({
       bounded: { ops: 50, minutes: 1 },
       long: { ops: 1_000_000, minutes: 24 * 60 },
     });
-    const tryAll = (beds: readonly string[], kill: Kills): Promise<string[]> =>
+    const tryAll = (spending: Spending, beds: readonly string[], kill: Kills): Promise<string[]> =>
       tryOnBeds({
-        ...{ effort, beds },
+        ...{ effort: spending, beds },
         requestsFor: (bed) => requests(options, bed, kill),
         onAnswer: (_bed, request, answer) => add(tallies, request, answer),
       });
     if (options.extent === 'bounded') {
-      return report(tallies, await tryAll(boundedBeds(options), someKills));
+      const beds = options.only.beds === undefined ? boundedBeds(options) : bedsOf(options);
+      return report(tallies, await tryAll(effort, beds, sampleOf(options)));
     }
-    const failures = await tryAll(LONG_BEDS, everyStep);
-    const reach = effort.isSpent ? 'labelled steps were tried' : 'every labelled step was tried';
-    options.say(`${reach}: ${effort.done} tries`);
-    if (failures.length === 0) failures.push(...(await tryAll(LONG_BEDS, everyCall)));
+    const failures: string[] = [];
+    const parts = narrowed(options, 'at', PARTS);
+    for (const [index, part] of parts.entries()) {
+      const spending = effort.slice(parts.length - index);
+      failures.push(...(await tryAll(spending, bedsOf(options), EVERY[part])));
+      const reach = spending.isSpent ? 'until its share was spent' : 'all of them';
+      options.say(`kills at ${part}: ${reach}; ${effort.done} tries so far`);
+      if (failures.length > 0) break;
+    }
     return report(tallies, failures);
   },
 };
+
+function bedsOf(options: ProverOptions): readonly string[] {
+  return narrowed(options, 'beds', LONG_BEDS);
+}
 
 /** One of the two beds is a plain user's, by the seed which. */
 function boundedBeds({ seed }: ProverOptions): readonly string[] {
@@ -68,9 +83,13 @@ type Kills = (op: TrialOperation, random: SimRandom, round: number) => Requests;
 /** In the long form once through; a sample goes on until the effort is spent. */
 function* requests(options: ProverOptions, bed: UserBed, kill: Kills): Requests {
   const random = new SimRandom(options.seed + bed.name.length * 7919);
-  const roundsMax = options.extent === 'long' ? 1 : Number.POSITIVE_INFINITY;
-  for (let round = 0; round < roundsMax; round += 1) {
-    for (const op of TRIAL_OPERATIONS) yield* kill(op, random, round);
+  const operations = narrowed(options, 'operations', TRIAL_OPERATIONS);
+  if (options.extent === 'long') {
+    yield* inTurns(operations.map((op) => kill(op, random, 0)));
+    return;
+  }
+  for (let round = 0; ; round += 1) {
+    for (const op of operations) yield* kill(op, random, round);
   }
 }
 
@@ -81,17 +100,36 @@ function* everyStep(op: TrialOperation, random: SimRandom): Requests {
   }
 }
 
+/** How many there are is learnt by a run to the end; another run may make a few more. */
 function* everyCall(op: TrialOperation, random: SimRandom): Requests {
-  for (let nth = 1; ; nth += 1) {
+  const whole = yield atCall(op, NEVER, random);
+  if (!whole.wasTried) return;
+  for (const nth of spreadOrder(whole.counted, random)) yield atCall(op, nth, random);
+  for (let nth = whole.counted + 1; ; nth += 1) {
     const answer = yield atCall(op, nth, random);
-    if (!answer.wasTried || answer.hit === null) return;
+    if (answer.hit === null) return;
   }
 }
 
+const EVERY: Readonly<Record<(typeof PARTS)[number], Kills>> = {
+  steps: everyStep,
+  calls: everyCall,
+};
+
+/** Steps and calls in turn, or what was asked for. */
+function sampleOf(options: ProverOptions): Kills {
+  const parts = narrowed(options, 'at', PARTS);
+  return (op, random, round) => someKills(op, random, parts[(round + 1) % parts.length]);
+}
+
 /** How many calls there are is learnt once for each operation, by the first try's own end. */
-function* someKills(op: TrialOperation, random: SimRandom, round: number): Requests {
+function* someKills(
+  op: TrialOperation,
+  random: SimRandom,
+  at: (typeof PARTS)[number] | undefined,
+): Requests {
   const step = 1 + random.below(8);
-  const answer = yield round % 2 === 0
+  const answer = yield at === 'calls'
     ? atCall(op, 1 + random.below(60), random)
     : atStep(op, step, random);
   if (!answer.wasTried || answer.wasKilled || answer.counted === 0) return;

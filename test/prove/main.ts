@@ -1,5 +1,6 @@
 /**
  * `npm run prove -- [NAME...] [--seed N] [--ops N] [--minutes M] [--long] [--list]`
+ * `npm run prove -- crash --operations undo-call,restore --beds btrfs --at calls`
  *
  * Runs the named provers, or all, one after the other. Without `--long` each takes seconds; `--ops` and
  * `--minutes` bound either form. Seeds, counts and times are printed, and the last line is
@@ -7,10 +8,11 @@
  */
 import { parseArgs } from 'node:util';
 import { Effort } from './effort.ts';
-import type { Prover, ProverOptions, ProverReport } from './prover.ts';
+import type { Narrowing, Prover, ProverOptions, ProverReport } from './prover.ts';
 import { PROVERS, proverNames } from './prover-table.ts';
 
 const FAILURES_SHOWN_MAX = 20;
+const NARROWINGS: readonly Narrowing[] = ['operations', 'beds', 'at'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,6 +22,9 @@ const { values, positionals } = parseArgs({
     minutes: { type: 'string' },
     long: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
+    operations: { type: 'string' },
+    beds: { type: 'string' },
+    at: { type: 'string' },
   },
 });
 
@@ -73,6 +78,7 @@ async function isProven(name: string): Promise<boolean> {
 async function runProver(name: string): Promise<ProverReport> {
   try {
     const prover = await load(name);
+    assertNarrowable(prover);
     console.log(`== ${name}: ${prover.about}`);
     return await prover.run(optionsOf(name));
   } catch (error) {
@@ -87,12 +93,29 @@ async function load(name: string): Promise<Prover> {
   return await loader();
 }
 
+/** An option that a prover does not heed would make its counts say something else than they do. */
+function assertNarrowable({ name, narrowedBy = [] }: Prover): void {
+  const deaf = NARROWINGS.filter((by) => values[by] !== undefined && !narrowedBy.includes(by));
+  if (deaf.length === 0) return;
+  throw new Error(`${name} can't be narrowed by --${deaf.join(', --')}.`);
+}
+
+function onlyThese(): ProverOptions['only'] {
+  return Object.fromEntries(
+    NARROWINGS.flatMap((by) => {
+      const asked = values[by];
+      return asked === undefined ? [] : [[by, asked.split(',')]];
+    }),
+  );
+}
+
 function optionsOf(name: string): ProverOptions {
   const { seed, ops, minutes, long } = values;
   const extent = long ? 'long' : 'bounded';
   return {
     seed: numberOf('--seed', seed),
     extent,
+    only: onlyThese(),
     effort(bounds) {
       const asked = {
         ops: ops === undefined ? bounds[extent].ops : numberOf('--ops', ops),
@@ -112,7 +135,14 @@ function numberOf(option: string, text: string): number {
 
 function argumentsAgain(): string[] {
   const { seed, ops, long } = values;
-  return [`--seed ${seed}`, ops === undefined ? '' : `--ops ${ops}`, long ? '--long' : ''].filter(
-    (part) => part !== '',
-  );
+  const narrowed = NARROWINGS.flatMap((by) => {
+    const asked = values[by];
+    return asked === undefined ? [] : [`--${by} ${asked}`];
+  });
+  return [
+    `--seed ${seed}`,
+    ...(ops === undefined ? [] : [`--ops ${ops}`]),
+    ...(long ? ['--long'] : []),
+    ...narrowed,
+  ];
 }

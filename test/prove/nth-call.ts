@@ -1,6 +1,6 @@
 /**
  * The nth-call prover: one system call of an operation fails, with each errno that the kernel may give,
- * for every N.
+ * for every N; where the time is not enough for all of them, for N spread over them.
  *
  * The operation succeeds all the same, or fails with a GhostsnapError: never another error, never a
  * crash, never a success that is none. Afterwards the tree and everything acknowledged is whole.
@@ -8,8 +8,9 @@
 import { SimRandom } from '../sim/sim-random.ts';
 import { ERRNOS, type Injection } from './injector.ts';
 import type { UserBed } from './model-beds.ts';
-import type { Prover, ProverOptions } from './prover.ts';
-import { type Requests, tryOnBeds } from './trial-beds.ts';
+import { narrowed, type Prover, type ProverOptions } from './prover.ts';
+import { spreadOrder } from './spread-order.ts';
+import { inTurns, type Requests, tryOnBeds } from './trial-beds.ts';
 import { TRIAL_OPERATIONS, type TrialOperation, type TrialRequest } from './trial-child.ts';
 
 const BEDS = {
@@ -17,12 +18,16 @@ const BEDS = {
   long: ['btrfs', 'store-ext4', 'btrfs-user', 'store-xfs', 'store-ext4-user', 'store-btrfs'],
 } as const;
 
+/** Beyond any operation's calls: it comes to its end and says how many there are. */
+const NEVER = 1_000_000;
+
 type Errno = keyof typeof ERRNOS;
 const ALL_ERRNOS = Object.keys(ERRNOS) as readonly Errno[];
 
 export const nthCall: Prover = {
   name: 'nth-call',
   about: 'EIO, ENOSPC, EMFILE, EINTR, EACCES, EXDEV from the Nth system call of every operation',
+  narrowedBy: ['operations', 'beds'],
   async run(options) {
     const counts: Record<string, number> = { 'calls failed': 0, succeeded: 0, refused: 0 };
     const codes = new Map<string, number>();
@@ -31,7 +36,7 @@ export const nthCall: Prover = {
         bounded: { ops: 24, minutes: 1 },
         long: { ops: 1_000_000, minutes: 24 * 60 },
       }),
-      beds: BEDS[options.extent],
+      beds: narrowed(options, 'beds', BEDS[options.extent]),
       requestsFor: (bed) => requests(options, bed),
       onAnswer(_bed, request, answer) {
         if (answer.hit === null || request.injection.mode !== 'fail') return;
@@ -49,24 +54,23 @@ export const nthCall: Prover = {
 
 function* requests(options: ProverOptions, bed: UserBed): Requests {
   const random = new SimRandom(options.seed + bed.name.length * 104_729);
-  const roundsMax = options.extent === 'long' ? 1 : Number.POSITIVE_INFINITY;
-  for (let round = 0; round < roundsMax; round += 1) {
-    for (const op of TRIAL_OPERATIONS) {
-      if (options.extent === 'long') yield* everyCall(op, random);
-      else yield* someCalls(op, random);
-    }
+  const operations = narrowed(options, 'operations', TRIAL_OPERATIONS);
+  if (options.extent === 'long') {
+    const each = operations.flatMap((op) => ALL_ERRNOS.map((errno) => ({ op, errno })));
+    yield* inTurns(each.map(({ op, errno }) => everyCall(op, errno, random)));
+    return;
   }
+  for (;;) for (const op of operations) yield* someCalls(op, random);
 }
 
-/** For each errno all N, until the operation makes no further call. */
-function* everyCall(op: TrialOperation, random: SimRandom): Requests {
-  for (const errno of ALL_ERRNOS) {
-    let isLeft = true;
-    for (let nth = 1; isLeft; nth += 1) {
-      const answer = yield failing(op, { errno, nth, random });
-      if (!answer.wasTried) return;
-      isLeft = answer.hit !== null;
-    }
+/** How many there are is learnt by a run to the end; another run may make a few more. */
+function* everyCall(op: TrialOperation, errno: Errno, random: SimRandom): Requests {
+  const whole = yield failing(op, { errno, nth: NEVER, random });
+  if (!whole.wasTried) return;
+  for (const nth of spreadOrder(whole.counted, random)) yield failing(op, { errno, nth, random });
+  for (let nth = whole.counted + 1; ; nth += 1) {
+    const answer = yield failing(op, { errno, nth, random });
+    if (answer.hit === null) return;
   }
 }
 

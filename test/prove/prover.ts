@@ -10,9 +10,14 @@ import type { Effort, EffortBounds } from './effort.ts';
 /** 'bounded': seconds, a sample by seed, in every run of the tests. 'long': by hand and by night. */
 export type Extent = 'bounded' | 'long';
 
+/** What a prover may be told to keep to: `--operations`, `--beds`, `--at` (steps, calls). */
+export type Narrowing = 'operations' | 'beds' | 'at';
+
 export interface ProverOptions {
   readonly seed: number;
   readonly extent: Extent;
+  /** Absent: everything. Only what the prover says it can be narrowed by. */
+  readonly only: Readonly<Partial<Record<Narrowing, readonly string[]>>>;
   /**
    * How long to go on: `--ops` and `--minutes` where they are given, else what the prover says for this
    * extent. What one "op" is (an operation, a kill, a cut) is the prover's to say, in its counts.
@@ -36,5 +41,24 @@ export interface Prover {
   readonly name: string;
   /** One line: what it tries to break. */
   readonly about: string;
+  readonly narrowedBy?: readonly Narrowing[];
   run(options: ProverOptions): Promise<ProverReport>;
+}
+
+/**
+ * Those of `all` that the person asked for, in the order of `all`.
+ * @throws Error for a name that is not among them
+ */
+export function narrowed<T extends string>(
+  { only }: ProverOptions,
+  by: Narrowing,
+  all: readonly T[],
+): readonly T[] {
+  const asked = only[by];
+  if (asked === undefined) return all;
+  const unknown = asked.filter((name) => !(all as readonly string[]).includes(name));
+  if (unknown.length > 0) {
+    throw new Error(`--${by}: there is no ${unknown.join(', ')}. There are: ${all.join(', ')}`);
+  }
+  return all.filter((name) => asked.includes(name));
 }

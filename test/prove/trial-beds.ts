@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path';
 import { AnsweringChild } from './child-process.ts';
-import type { Effort } from './effort.ts';
+import type { Spending } from './effort.ts';
 import { makeBeds, type UserBed } from './model-beds.ts';
 import type { TrialAnswer, TrialRequest } from './trial-child.ts';
 
@@ -18,8 +18,20 @@ const FAILURES_MAX = 8;
 
 export type Requests = Generator<TrialRequest, void, TrialAnswer>;
 
+/** One request of each in turn, so that none is left out when the time is over. */
+export function* inTurns(all: readonly Requests[]): Requests {
+  let waiting = all.map((requests) => ({ requests, next: requests.next() }));
+  while (waiting.length > 0) {
+    for (const one of waiting) {
+      if (one.next.done !== true) one.next = one.requests.next(yield one.next.value);
+    }
+    waiting = waiting.filter(({ next }) => next.done !== true);
+  }
+}
+
 export interface BedTries {
-  readonly effort: Effort;
+  /** Each bed gets a share of it. */
+  readonly effort: Spending;
   /** Names of beds; a plain user's end in `-user`. */
   readonly beds: readonly string[];
   readonly requestsFor: (bed: UserBed) => Requests;
@@ -31,8 +43,8 @@ export async function tryOnBeds(tries: BedTries): Promise<string[]> {
   await using beds = await makeBeds();
   const chosen = beds.all.filter(({ name }) => tries.beds.includes(name));
   const failures: string[] = [];
-  const isOver = (): boolean => tries.effort.isSpent || failures.length >= FAILURES_MAX;
-  const workOn = async (bed: UserBed): Promise<void> => {
+  const workOn = async (bed: UserBed, effort: Spending): Promise<void> => {
+    const isOver = (): boolean => effort.isSpent || failures.length >= FAILURES_MAX;
     const requests = tries.requestsFor(bed);
     let child = childOf(bed);
     try {
@@ -41,7 +53,7 @@ export async function tryOnBeds(tries: BedTries): Promise<string[]> {
         const request = next.value;
         const answer = (await child.ask(request)) ?? DIED;
         tries.onAnswer(bed, request, answer);
-        if (answer.wasTried) tries.effort.done += 1;
+        if (answer.wasTried) effort.done += 1;
         for (const what of answer.wrong) {
           failures.push(`${bed.name} ${JSON.stringify(request)}, call ${answer.hit}: ${what}`);
         }
@@ -57,7 +69,10 @@ export async function tryOnBeds(tries: BedTries): Promise<string[]> {
   };
   const waiting = [...chosen];
   const job = async (): Promise<void> => {
-    for (let bed = waiting.shift(); bed !== undefined; bed = waiting.shift()) await workOn(bed);
+    for (let left = waiting.length; left > 0; left = waiting.length) {
+      const bed = waiting.shift();
+      if (bed !== undefined) await workOn(bed, tries.effort.slice(Math.ceil(left / JOBS)));
+    }
   };
   await Promise.all(Array.from({ length: JOBS }, job));
   return failures;
