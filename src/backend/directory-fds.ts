@@ -2,10 +2,10 @@
  * Descriptors of directories below one root, by path.
  *
  * The way from the root to the directory in use is kept open, so that a walk opens each directory
- * once, by one name in its parent. At most OPEN_DIRECTORIES_MAX are open at a time: in a deeper
- * tree the upper ones are closed and opened again when the walk comes back. Every open is an
- * openat2 that follows no symlink, leaves no root and crosses no mount; a nested subvolume is
- * refused by its inode number.
+ * once, by one name in its parent. In a deep tree only the lowest levels and a few landmarks above
+ * them are: a walk that comes back up opens a run of levels again, from the landmark above it, so
+ * that a tree of n levels costs far fewer than n * n steps. Every open is an openat2 that follows
+ * no symlink, leaves no root and crosses no mount; a nested subvolume is refused by its inode number.
  *
  * It must not know what is done in the directories.
  */
@@ -29,8 +29,12 @@ import {
 export const RESOLVE_INSIDE =
   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
-/** Descriptors a walk holds: deep enough for real trees, far from the usual limit of 1024. */
-const OPEN_DIRECTORIES_MAX = 48;
+/** Levels that are open at the end of the way: deep enough for real trees. */
+const LOWEST_MAX = 32;
+/** Levels above them that stay open, at equal distances; with the lowest far from the limit of 1024. */
+const LANDMARKS_MAX = 16;
+/** Levels that are opened again at once. */
+const RUN_LEVELS = 24;
 
 /** Bytes of a path in one call; the kernel takes 4096 with the NUL. */
 const CALL_PATH_BYTES_MAX = 4000;
@@ -56,7 +60,9 @@ export class DirectoryFds implements Disposable {
   readonly isBtrfs: boolean;
   readonly #statx = new Statx();
   readonly #levels: Level[] = [];
-  #openCount = 0;
+  /** From here on every level is open; above it only those whose number the distance divides. */
+  #lowest = 0;
+  #distance = 1;
 
   /** Takes over `rootFd`. */
   constructor(rootFd: number) {
@@ -107,7 +113,7 @@ export class DirectoryFds implements Disposable {
       this.#pop();
       top = this.#levels.at(-1);
     }
-    if (top !== undefined && top.fd < 0) this.#reopen(top);
+    if (top !== undefined && top.fd < 0) this.#reopenRun();
     let parentFd = top === undefined ? this.rootFd : top.fd;
     let start = top === undefined ? 0 : top.path.length + 1;
     while (start <= path.length) {
@@ -123,44 +129,56 @@ export class DirectoryFds implements Disposable {
     const level: Level = { path, fd: -1, isReadable: true };
     this.#openInto(level, parentFd, name);
     this.#levels.push(level);
-    if (this.#openCount > OPEN_DIRECTORIES_MAX) this.#closeUppermost();
+    if (this.#levels.length - this.#lowest > LOWEST_MAX) this.#closeUppermost();
     return level.fd;
   }
 
   #pop(): void {
     const level = this.#levels.pop();
-    if (level === undefined || level.fd < 0) return;
-    this.#openCount -= 1;
-    closeFd(level.fd);
+    this.#lowest = Math.min(this.#lowest, this.#levels.length);
+    if (level !== undefined) close(level);
   }
 
   #closeUppermost(): void {
-    const last = this.#levels.length - 1;
-    // The open ones are the deepest, without a gap: the uppermost of them is found by counting.
-    const level = this.#levels[Math.max(0, last - this.#openCount + 1)];
-    if (level === undefined || level.fd < 0) return;
-    closeFd(level.fd);
-    level.fd = -1;
-    this.#openCount -= 1;
+    const number = this.#lowest;
+    this.#lowest += 1;
+    if (number % this.#distance !== 0) close(this.#levels[number]);
+    if (this.#lowest <= LANDMARKS_MAX * this.#distance) return;
+    for (let other = this.#distance; other < this.#lowest; other += 2 * this.#distance) {
+      close(this.#levels[other]);
+    }
+    this.#distance *= 2;
   }
 
-  /** From the root again, in as many calls as the length of the path asks for. */
-  #reopen(level: Level): void {
-    const path = level.path;
-    let fd = this.rootFd;
-    let start = 0;
+  /** The last level and some above it, as whoever comes back up mostly goes on upwards. */
+  #reopenRun(): void {
+    const end = this.#levels.length;
+    let landmark = end - 1;
+    while (landmark >= 0 && (this.#levels[landmark]?.fd ?? -1) < 0) landmark -= 1;
+    const start = Math.max(landmark + 1, end - RUN_LEVELS);
+    let parentFd = this.#levels[landmark]?.fd ?? this.rootFd;
+    const above = this.#levels[start - 1]?.path ?? ROOT_PATH;
+    const way = above.slice(nameStart(this.#levels[landmark]?.path));
+    const wayFd = start - 1 > landmark ? openFarBelow(parentFd, way) : -1;
+    if (wayFd >= 0) parentFd = wayFd;
     try {
-      while (path.length - start > CALL_PATH_BYTES_MAX) {
-        const end = path.lastIndexOf('/', start + CALL_PATH_BYTES_MAX);
-        const part = path.slice(start, end);
-        const next = openBeneath(fd, part, O_PATH | O_DIRECTORY, RESOLVE_INSIDE);
-        if (fd !== this.rootFd) closeFd(fd);
-        fd = next;
-        start = end + 1;
+      for (let number = start; number < end; number += 1) {
+        const level = this.#levels[number];
+        if (level === undefined) continue;
+        this.#openInto(
+          level,
+          parentFd,
+          level.path.slice(nameStart(this.#levels[number - 1]?.path)),
+        );
+        parentFd = level.fd;
       }
-      this.#openInto(level, fd, path.slice(start));
+      this.#lowest = start;
+    } catch (error) {
+      // A run that is open in part has a gap below it.
+      for (const level of this.#levels.slice(start)) close(level);
+      throw error;
     } finally {
-      if (fd !== this.rootFd) closeFd(fd);
+      if (wayFd >= 0) closeFd(wayFd);
     }
   }
 
@@ -176,7 +194,38 @@ export class DirectoryFds implements Disposable {
     }
     level.fd = opened.fd;
     level.isReadable = opened.isReadable;
-    this.#openCount += 1;
+  }
+}
+
+function close(level: Level | undefined): void {
+  if (level === undefined || level.fd < 0) return;
+  const { fd } = level;
+  level.fd = -1;
+  closeFd(fd);
+}
+
+/** Where the name of what lies directly in `parent` begins in its path; undefined: the root. */
+function nameStart(parent: RawPath | undefined): number {
+  return parent === undefined ? 0 : parent.length + 1;
+}
+
+/** A directory some levels below, only to pass through; in as many calls as the way is long. */
+function openFarBelow(fromFd: number, way: string): number {
+  let fd = fromFd;
+  try {
+    for (let start = 0; start < way.length; ) {
+      const isRest = way.length - start <= CALL_PATH_BYTES_MAX;
+      const end = isRest ? way.length : way.lastIndexOf('/', start + CALL_PATH_BYTES_MAX);
+      const part = way.slice(start, end);
+      const next = openBeneath(fd, part, O_PATH | O_DIRECTORY, RESOLVE_INSIDE);
+      if (fd !== fromFd) closeFd(fd);
+      fd = next;
+      start = end + 1;
+    }
+    return fd;
+  } catch (error) {
+    if (fd !== fromFd) closeFd(fd);
+    throw error;
   }
 }
 

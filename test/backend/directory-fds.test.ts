@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDirectoryTree } from '../../src/backend/directory-tree.ts';
 import type { RawPath } from '../../src/core/raw-path.ts';
+import { SimRandom } from '../sim/sim-random.ts';
 import { run } from './sample-tree.ts';
 
-const LEVELS = 100;
+const LEVELS = 300;
 const NAME = 'n'.repeat(200);
 let root: string;
 
@@ -49,15 +50,35 @@ test('going down and up again holds a bounded number of descriptors and finds th
   expect(openDescriptors()).toBe(before);
 });
 
+test('jumping up and down finds the same inodes, and holds no more', () => {
+  const before = openDescriptors();
+  {
+    using tree = openDirectoryTree(root, 'live');
+    const seen = new Map<number, number>();
+    const random = new SimRandom(7);
+    for (let jump = 0; jump < 600; jump += 1) {
+      const level = 1 + random.below(LEVELS);
+      tree.fds.open(pathOf(level));
+      const ino = tree.lookup(pathOf(level))?.ino ?? 0;
+      expect(seen.get(level) ?? ino).toBe(ino);
+      seen.set(level, ino);
+      if (random.oneIn(20)) tree.fds.forget(pathOf(1 + random.below(level)));
+      expect(openDescriptors() - before).toBeLessThan(64);
+    }
+    expect(new Set(seen.values()).size).toBe(seen.size);
+  }
+  expect(openDescriptors()).toBe(before);
+});
+
 test('a way that is gone half-way down is ENOENT and leaves no descriptor open', () => {
   const before = openDescriptors();
   {
     using tree = openDirectoryTree(root, 'live');
     tree.fds.open(pathOf(LEVELS));
-    const descend = `for _ in range(24): os.chdir('${NAME}')\n`;
+    const descend = `for _ in range(40): os.chdir('${NAME}')\n`;
     python(`${descend}os.rename('${NAME}', 'aside')`);
     try {
-      // Its descriptor was closed to stay below the bound, so it is opened from the root again.
+      // Its descriptor was closed to stay below the bound, so it is opened from a landmark again.
       expect(() => tree.fds.open(pathOf(45))).toThrow('ENOENT');
     } finally {
       python(`${descend}os.rename('aside', '${NAME}')`);
