@@ -34,8 +34,6 @@ beforeEach(() => {
 });
 afterEach(() => stage?.[Symbol.dispose]());
 
-const inLive = (name: string): string => join(stage.live, name);
-
 async function contentOf(backend: Backend, id: Parameters<Backend['openTree']>[1], path: string) {
   using tree = await backend.openTree(stage.ref, id);
   return Buffer.from(tree.readFile(path as RawPath, 0, 1 << 20)).toString('latin1');
@@ -50,11 +48,11 @@ function objectCount(): number {
 describe('without reflinks', () => {
   test('a change of content that keeps size and mtime is captured', async () => {
     await using backend = await stage.open();
-    writeFileSync(inLive('a'), 'one');
-    utimesSync(inLive('a'), 1000, 1000);
+    writeFileSync(stage.inLive('a'), 'one');
+    utimesSync(stage.inLive('a'), 1000, 1000);
     const first = stage.take(backend);
-    writeFileSync(inLive('a'), 'two');
-    utimesSync(inLive('a'), 1000, 1000);
+    writeFileSync(stage.inLive('a'), 'two');
+    utimesSync(stage.inLive('a'), 1000, 1000);
     const second = stage.take(backend);
     expect(await contentOf(backend, first, 'a')).toBe('one');
     expect(await contentOf(backend, second, 'a')).toBe('two');
@@ -63,13 +61,13 @@ describe('without reflinks', () => {
   test('a file whose ctime is not older than the last look is read again', async () => {
     // The clock of the test stands still, so every ctime looks as young as the look itself: what the
     // index says of such a file is never believed, whatever the timestamps are.
-    writeFileSync(inLive('a'), 'one');
-    await using backend = await stage.open({ nowMs: () => statSync(inLive('a')).ctimeMs });
+    writeFileSync(stage.inLive('a'), 'one');
+    await using backend = await stage.open({ nowMs: () => statSync(stage.inLive('a')).ctimeMs });
     stage.take(backend);
     const index = readFileSync(join(stage.own, 'index'));
-    writeFileSync(inLive('a'), 'two');
-    const { ino } = statSync(inLive('a'));
-    writeFileSync(join(stage.own, 'index'), withCtimeOf(index, ino, inLive('a')));
+    writeFileSync(stage.inLive('a'), 'two');
+    const { ino } = statSync(stage.inLive('a'));
+    writeFileSync(join(stage.own, 'index'), withCtimeOf(index, ino, stage.inLive('a')));
     const second = stage.take(backend);
     expect(await contentOf(backend, second, 'a')).toBe('two');
   });
@@ -77,8 +75,8 @@ describe('without reflinks', () => {
   test('a store through an old mapping is captured though nothing was called', async () => {
     // A clock that runs ahead, so that no file is read again merely for being young.
     await using backend = await stage.open({ nowMs: () => Date.now() + 10_000 });
-    writeFileSync(inLive('mapped'), 'x'.repeat(8192));
-    await using holder = new MappingHolder(inLive('mapped'));
+    writeFileSync(stage.inLive('mapped'), 'x'.repeat(8192));
+    await using holder = new MappingHolder(stage.inLive('mapped'));
     for (const text of ['1', '2']) {
       await holder.store(text);
       expect((await contentOf(backend, stage.take(backend), 'mapped'))[0]).toBe(text);
@@ -87,12 +85,12 @@ describe('without reflinks', () => {
 
   test('equal contents are kept once, unchanged files not again', async () => {
     await using backend = await stage.open();
-    for (let i = 0; i < 20; i += 1) writeFileSync(inLive(`copy-${i}`), 'the same');
+    for (let i = 0; i < 20; i += 1) writeFileSync(stage.inLive(`copy-${i}`), 'the same');
     stage.take(backend);
     const before = objectCount();
     expect(before).toBe(2);
-    mkdirSync(inLive('d'));
-    writeFileSync(inLive('d/new'), 'another');
+    mkdirSync(stage.inLive('d'));
+    writeFileSync(stage.inLive('d/new'), 'another');
     stage.take(backend);
     // One blob, the directory it is in, the root.
     expect(objectCount()).toBe(before + 3);
@@ -100,8 +98,8 @@ describe('without reflinks', () => {
 
   test('a compressible file takes less than it is, a sparse one next to nothing', async () => {
     await using backend = await stage.open();
-    writeFileSync(inLive('text'), 'all work and no play '.repeat(100_000));
-    const fd = openSync(inLive('sparse'), 'w');
+    writeFileSync(stage.inLive('text'), 'all work and no play '.repeat(100_000));
+    const fd = openSync(stage.inLive('sparse'), 'w');
     writeSync(fd, 'end', 5_000_000_000);
     ftruncateSync(fd, 10_000_000_000);
     closeSync(fd);
@@ -111,14 +109,14 @@ describe('without reflinks', () => {
     );
     expect(kib).toBeLessThan(200);
     const before = digestTree(stage.live, { holes: 'compare' });
-    rmSync(inLive('sparse'));
+    rmSync(stage.inLive('sparse'));
     await backend.applyInPlace(stage.ref, id);
     assertSameDigest(before, digestTree(stage.live, { holes: 'compare' }), 'sparse');
   });
 
   test('sockets are reported and do not disturb', async () => {
     await using backend = await stage.open();
-    const server = createServer().listen(inLive('socket'));
+    const server = createServer().listen(stage.inLive('socket'));
     await new Promise((resolve) => server.once('listening', resolve));
     try {
       const { uncovered } = backend.createSnapshotSync(stage.ref, stage.nextId());
@@ -133,12 +131,12 @@ describe('without reflinks', () => {
   test('many files are captured by workers exactly as by one thread', async () => {
     await using backend = await stage.open();
     for (let d = 0; d < 20; d += 1) {
-      mkdirSync(inLive(`d${d}`));
+      mkdirSync(stage.inLive(`d${d}`));
       for (let f = 0; f < 100; f += 1)
-        writeFileSync(inLive(`d${d}/f${f}`), `content ${d} ${f % 60}`);
+        writeFileSync(stage.inLive(`d${d}/f${f}`), `content ${d} ${f % 60}`);
     }
-    linkSync(inLive('d0/f0'), inLive('d9/linked'));
-    symlinkSync('nowhere', inLive('d1/link'));
+    linkSync(stage.inLive('d0/f0'), stage.inLive('d9/linked'));
+    symlinkSync('nowhere', stage.inLive('d1/link'));
     const inBackground = await stage.takeInBackground(backend);
     rmSync(join(stage.own, 'index'));
     const here = stage.take(backend);
@@ -146,25 +144,25 @@ describe('without reflinks', () => {
     for await (const change of backend.compare(stage.ref, inBackground, here)) changes.push(change);
     expect(changes).toEqual([]);
     const before = digestTree(stage.live);
-    rmSync(inLive('d3'), { recursive: true });
-    chmodSync(inLive('d4/f4'), 0o600);
+    rmSync(stage.inLive('d3'), { recursive: true });
+    chmodSync(stage.inLive('d4/f4'), 0o600);
     await backend.applyInPlace(stage.ref, inBackground);
     assertSameDigest(before, digestTree(stage.live), 'captured by workers');
   });
 
   test('a name that becomes another kind of thing is captured as what it is', async () => {
     await using backend = await stage.open();
-    writeFileSync(inLive('thing'), 'a file');
-    mkdirSync(inLive('other'));
-    writeFileSync(inLive('other/x'), 'x');
+    writeFileSync(stage.inLive('thing'), 'a file');
+    mkdirSync(stage.inLive('other'));
+    writeFileSync(stage.inLive('other/x'), 'x');
     stage.take(backend);
-    rmSync(inLive('thing'));
-    renameSync(inLive('other'), inLive('thing'));
-    symlinkSync('thing/x', inLive('other'));
+    rmSync(stage.inLive('thing'));
+    renameSync(stage.inLive('other'), stage.inLive('thing'));
+    symlinkSync('thing/x', stage.inLive('other'));
     const before = digestTree(stage.live);
     const id = stage.take(backend);
-    rmSync(inLive('thing'), { recursive: true });
-    rmSync(inLive('other'));
+    rmSync(stage.inLive('thing'), { recursive: true });
+    rmSync(stage.inLive('other'));
     await backend.applyInPlace(stage.ref, id);
     assertSameDigest(before, digestTree(stage.live), 'after the exchange of kinds');
   });

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -32,13 +31,6 @@ beforeEach(() => {
 afterEach(() => stage?.[Symbol.dispose]());
 
 const manifest = (id: string): string => join(stage.own, 'snapshots', id);
-
-function objects(suffix: string): string[] {
-  return readdirSync(stage.objects, { recursive: true })
-    .map(String)
-    .filter((name) => name.endsWith(suffix))
-    .map((name) => join(stage.objects, name));
-}
 
 function replaceBySymlink(path: string): void {
   rmSync(path);
@@ -81,15 +73,15 @@ test('a manifest from a later version is FORMAT_TOO_NEW, and nothing is swept be
   await expect(backend.openTree(stage.ref, later)).rejects.toMatchObject({
     code: 'FORMAT_TOO_NEW',
   });
-  const before = objects('').length;
+  const before = stage.objectsEnding('').length;
   await backend.deleteSnapshots(stage.ref, [other]);
-  expect(objects('').length).toBe(before);
+  expect(stage.objectsEnding('').length).toBe(before);
 });
 
 test('a flipped bit in a blob stops the rollback of that file and names the object', async () => {
   await using backend = await stage.open();
   const id = stage.take(backend);
-  for (const path of objects('.b')) flip(path, 45);
+  for (const path of stage.objectsEnding('.b')) flip(path, 45);
   writeFileSync(join(stage.live, 'b'), 'the work of today');
   const rollback = backend.applyInPlace(stage.ref, id);
   await expect(rollback).rejects.toMatchObject({ kind: 'corrupt', code: 'SNAPSHOT_CORRUPT' });
@@ -99,7 +91,7 @@ test('a flipped bit in a blob stops the rollback of that file and names the obje
 test('a flipped bit in a directory object is found before anything is changed', async () => {
   await using backend = await stage.open();
   const id = stage.take(backend);
-  for (const path of objects('.d')) flip(path, 20);
+  for (const path of stage.objectsEnding('.d')) flip(path, 20);
   rmSync(join(stage.own, 'index'));
   const before = digestTree(stage.live);
   const rollback = backend.applyInPlace(stage.ref, id);
@@ -110,7 +102,7 @@ test('a flipped bit in a directory object is found before anything is changed', 
 test('a damaged object behind the index costs a full read, not the snapshot', async () => {
   await using backend = await stage.open();
   stage.take(backend);
-  for (const path of objects('.d')) rmSync(path);
+  for (const path of stage.objectsEnding('.d')) rmSync(path);
   writeFileSync(join(stage.live, 'd/new'), 'new');
   const id = stage.take(backend);
   const before = digestTree(stage.live);
@@ -129,7 +121,7 @@ test.each([
   async (_, damage) => {
     await using backend = await stage.open();
     const damaged = stage.take(backend);
-    for (const path of [...objects('.b'), ...objects('.d')]) damage(path);
+    for (const path of [...stage.objectsEnding('.b'), ...stage.objectsEnding('.d')]) damage(path);
     const other = { ...stage.ref, id: workspaceId(nextUlid('', Date.now(), randomBytes(10))) };
     await backend.initWorkspace(other, {});
     await backend.createSnapshot(other, stage.nextId());
@@ -179,7 +171,9 @@ test('an index whose snapshot was deleted refers to nothing', async () => {
   await using backend = await stage.open();
   const only = stage.take(backend);
   await backend.deleteSnapshots(stage.ref, [only]);
-  expect(objects('')).toEqual(objects('').filter((path) => !/\.[dbc]$/.test(path)));
+  expect(stage.objectsEnding('')).toEqual(
+    stage.objectsEnding('').filter((path) => !/\.[dbc]$/.test(path)),
+  );
   const id = stage.take(backend);
   const before = digestTree(stage.live);
   rmSync(join(stage.live, 'd'), { recursive: true });

@@ -33,8 +33,6 @@ beforeEach(() => {
 });
 afterEach(() => stage?.[Symbol.dispose]());
 
-const inLive = (name: string): string => join(stage.live, name);
-
 /** Waits, without a clock of the test's own, until a file that is made now is no longer racy. */
 function settle(): void {
   const probe = join(stage.base, 'probe');
@@ -45,8 +43,8 @@ function settle(): void {
 
 function makeTree(directories: number, files: number): void {
   for (let d = 0; d < directories; d += 1) {
-    mkdirSync(inLive(`d${d}`));
-    for (let f = 0; f < files; f += 1) writeFileSync(inLive(`d${d}/f${f}`), `${d} ${f}`);
+    mkdirSync(stage.inLive(`d${d}`));
+    for (let f = 0; f < files; f += 1) writeFileSync(stage.inLive(`d${d}/f${f}`), `${d} ${f}`);
   }
 }
 
@@ -76,7 +74,7 @@ async function expectCaptured(backend: Backend): Promise<void> {
   const id = await stage.takeInBackground(backend);
   const before = digestTree(stage.live);
   for (const name of execFileSync('ls', ['-A', stage.live], { encoding: 'utf8' }).split('\n')) {
-    if (name !== '') rmSync(inLive(name), { recursive: true });
+    if (name !== '') rmSync(stage.inLive(name), { recursive: true });
   }
   await backend.applyInPlace(stage.ref, id);
   assertSameDigest(before, digestTree(stage.live), 'after the check');
@@ -96,7 +94,7 @@ async function changesSince(
 
 test('a tree in which nothing moved has nothing to be looked at', async () => {
   makeTree(5, 4);
-  symlinkSync('d0', inLive('link'));
+  symlinkSync('d0', stage.inLive('link'));
   await using backend = await stage.open();
   await takeSettled(backend);
   expect(suspects()).toEqual([]);
@@ -112,19 +110,23 @@ test('what was captured in the moment it was made is looked at again', async () 
 
 const CHANGES: readonly (readonly [string, readonly string[], () => void])[] = [
   ['content of the same size and mtime', ['d1'], sameSizeAndMtime],
-  ['a mode', ['d1'], () => chmodSync(inLive('d1/f1'), 0o600)],
-  ['the mode of a directory', ['d1'], () => chmodSync(inLive('d1'), 0o700)],
-  ['a name added', ['d1'], () => writeFileSync(inLive('d1/new'), '')],
-  ['a name removed', ['d1'], () => rmSync(inLive('d1/f1'))],
-  ['a rename within', ['d1'], () => renameSync(inLive('d1/f1'), inLive('d1/g1'))],
-  ['a rename over', ['d1', 'd2'], () => renameSync(inLive('d1/f1'), inLive('d2/f1'))],
-  ['a hard link made elsewhere', ['', 'd1'], () => linkSync(inLive('d1/f1'), inLive('other'))],
+  ['a mode', ['d1'], () => chmodSync(stage.inLive('d1/f1'), 0o600)],
+  ['the mode of a directory', ['d1'], () => chmodSync(stage.inLive('d1'), 0o700)],
+  ['a name added', ['d1'], () => writeFileSync(stage.inLive('d1/new'), '')],
+  ['a name removed', ['d1'], () => rmSync(stage.inLive('d1/f1'))],
+  ['a rename within', ['d1'], () => renameSync(stage.inLive('d1/f1'), stage.inLive('d1/g1'))],
+  ['a rename over', ['d1', 'd2'], () => renameSync(stage.inLive('d1/f1'), stage.inLive('d2/f1'))],
+  [
+    'a hard link made elsewhere',
+    ['', 'd1'],
+    () => linkSync(stage.inLive('d1/f1'), stage.inLive('other')),
+  ],
   ['two names exchanged', ['d1', 'd2'], exchangeNames],
   ['a directory put in the place of another', ['', 'd1', 'd2'], replaceDirectory],
   ['a directory replaced by a symlink to what it was', ['d1'], symlinkInstead],
   ['a directory replaced by a file', ['d1'], fileInstead],
-  ['a directory added', [''], () => mkdirSync(inLive('d9'))],
-  ['a directory gone', ['d1'], () => rmSync(inLive('d1'), { recursive: true })],
+  ['a directory added', [''], () => mkdirSync(stage.inLive('d9'))],
+  ['a directory gone', ['d1'], () => rmSync(stage.inLive('d1'), { recursive: true })],
 ];
 
 describe('every change is noticed, shown and captured', () => {
@@ -146,35 +148,35 @@ describe('every change is noticed, shown and captured', () => {
 });
 
 function sameSizeAndMtime(): void {
-  const { atimeMs, mtimeMs } = statSync(inLive('d1/f1'));
-  writeFileSync(inLive('d1/f1'), 'X X');
-  utimesSync(inLive('d1/f1'), atimeMs / 1000, mtimeMs / 1000);
+  const { atimeMs, mtimeMs } = statSync(stage.inLive('d1/f1'));
+  writeFileSync(stage.inLive('d1/f1'), 'X X');
+  utimesSync(stage.inLive('d1/f1'), atimeMs / 1000, mtimeMs / 1000);
 }
 
 function exchangeNames(): void {
-  renameSync(inLive('d1/f1'), inLive('aside'));
-  renameSync(inLive('d2/f1'), inLive('d1/f1'));
-  renameSync(inLive('aside'), inLive('d2/f1'));
+  renameSync(stage.inLive('d1/f1'), stage.inLive('aside'));
+  renameSync(stage.inLive('d2/f1'), stage.inLive('d1/f1'));
+  renameSync(stage.inLive('aside'), stage.inLive('d2/f1'));
 }
 
 function replaceDirectory(): void {
-  rmSync(inLive('d1'), { recursive: true });
-  renameSync(inLive('d2'), inLive('d1'));
+  rmSync(stage.inLive('d1'), { recursive: true });
+  renameSync(stage.inLive('d2'), stage.inLive('d1'));
 }
 
 function symlinkInstead(): void {
-  renameSync(inLive('d1'), join(stage.base, 'moved'));
-  symlinkSync(join(stage.base, 'moved'), inLive('d1'));
+  renameSync(stage.inLive('d1'), join(stage.base, 'moved'));
+  symlinkSync(join(stage.base, 'moved'), stage.inLive('d1'));
 }
 
 function fileInstead(): void {
-  rmSync(inLive('d1'), { recursive: true });
-  writeFileSync(inLive('d1'), 'a file');
+  rmSync(stage.inLive('d1'), { recursive: true });
+  writeFileSync(stage.inLive('d1'), 'a file');
 }
 
 test('a socket is reported by every snapshot', async () => {
   makeTree(2, 1);
-  const server = createServer().listen(inLive('d1/socket'));
+  const server = createServer().listen(stage.inLive('d1/socket'));
   await new Promise((resolve) => server.once('listening', resolve));
   try {
     await using backend = await stage.open();
@@ -188,12 +190,12 @@ test('a socket is reported by every snapshot', async () => {
 
 test('a mount over a directory and one over a file are reported by every snapshot', async () => {
   makeTree(3, 1);
-  const tmpfs = inLive('d1');
-  const file = inLive('d2/f0');
+  const tmpfs = stage.inLive('d1');
+  const file = stage.inLive('d2/f0');
   await using backend = await stage.open();
   await takeSettled(backend);
   execFileSync('mount', ['-t', 'tmpfs', 'none', tmpfs]);
-  execFileSync('mount', ['--bind', inLive('d0/f0'), file]);
+  execFileSync('mount', ['--bind', stage.inLive('d0/f0'), file]);
   try {
     for (let i = 0; i < 2; i += 1) {
       settle();
@@ -212,14 +214,14 @@ test('a mount over a directory and one over a file are reported by every snapsho
 
 test('helper threads and this one together find what one would', async () => {
   for (let d = 0; d < 160; d += 1) {
-    mkdirSync(inLive(`d${d}`));
-    for (let f = 0; f < 100; f += 1) symlinkSync('x', inLive(`d${d}/f${f}`));
+    mkdirSync(stage.inLive(`d${d}`));
+    for (let f = 0; f < 100; f += 1) symlinkSync('x', stage.inLive(`d${d}/f${f}`));
   }
   await using backend = await stage.open();
   await takeSettled(backend);
   expect(suspects()).toEqual([]);
   const changed = Array.from({ length: 7 }, (_, i) => `d${(i * 23) % 160}`);
-  for (const name of changed) rmSync(inLive(`${name}/f50`));
+  for (const name of changed) rmSync(stage.inLive(`${name}/f50`));
   expect(suspects()).toEqual(changed.sort());
 });
 

@@ -2,7 +2,7 @@
  * A workspace and a pool in a temporary folder, for tests that look at the store's own files.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Backend, WorkspaceRef } from '../../src/backend/backend.ts';
@@ -42,6 +42,17 @@ export class StoreStage implements Disposable {
 
   get objects(): string {
     return join(this.pool, '.ghostsnap', 'objects');
+  }
+
+  /** A path in the live tree. */
+  readonly inLive = (name: string): string => join(this.live, name);
+
+  /** Paths of stored objects, by how their names end: `.b` blobs, `.d` directories. */
+  objectsEnding(suffix: string): string[] {
+    return readdirSync(this.objects, { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith(suffix))
+      .map((name) => join(this.objects, name));
   }
 
   async open(options: StoreBackendOptions = {}): Promise<Backend> {

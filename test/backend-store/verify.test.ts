@@ -1,7 +1,6 @@
 /** Everything that the snapshots hold is proven, what is damaged is named, and nothing is changed. */
 import {
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -30,16 +29,9 @@ beforeEach(async () => {
 });
 afterEach(() => stage?.[Symbol.dispose]());
 
-function objects(suffix: string): string[] {
-  return readdirSync(stage.objects, { recursive: true })
-    .map(String)
-    .filter((name) => name.endsWith(suffix))
-    .map((name) => join(stage.objects, name));
-}
-
 /** The blob with these bytes: short contents are stored as they are. */
 function blobOf(content: string): string {
-  const found = objects('.b').find((path) => readFileSync(path).includes(content));
+  const found = stage.objectsEnding('.b').find((path) => readFileSync(path).includes(content));
   if (found === undefined) throw new Error(`no blob holds ${content}`);
   return found;
 }
@@ -73,15 +65,15 @@ test('what only one snapshot refers to is named there alone', async () => {
 test('a damaged directory stands for all below it, a torn manifest for its snapshot', async () => {
   const [torn] = ids;
   truncateSync(join(stage.own, 'snapshots', torn), 40);
-  for (const path of objects('.d')) flip(path);
+  for (const path of stage.objectsEnding('.d')) flip(path);
   expect(await damaged()).toEqual(['0 ', '1 ']);
 });
 
 test('it changes nothing and can be interrupted', async () => {
   flip(blobOf('content of b'));
-  const before = objects('');
+  const before = stage.objectsEnding('');
   await damaged();
-  expect(objects('')).toEqual(before);
+  expect(stage.objectsEnding('')).toEqual(before);
   await using backend = await stage.open();
   const signal = AbortSignal.abort();
   await expect(backend.verifySnapshots(stage.ref, { signal })).rejects.toMatchObject({

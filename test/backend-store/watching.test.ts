@@ -29,8 +29,6 @@ beforeEach(() => {
 });
 afterEach(() => stage?.[Symbol.dispose]());
 
-const inLive = (name: string): string => join(stage.live, name);
-
 /** Differences between a snapshot and the live tree, found without the index and without events. */
 async function differences(id: SnapshotId): Promise<string[]> {
   rmSync(join(stage.own, 'index'), { force: true });
@@ -48,52 +46,52 @@ async function assertExact(backend: Backend): Promise<void> {
 
 test('a snapshot after one edit holds it, and one after nothing is the same tree', async () => {
   await using backend = await stage.open({ watch: 'on' });
-  mkdirSync(inLive('a/b/c'), { recursive: true });
-  writeFileSync(inLive('a/b/c/f'), 'one');
+  mkdirSync(stage.inLive('a/b/c'), { recursive: true });
+  writeFileSync(stage.inLive('a/b/c/f'), 'one');
   await assertExact(backend);
-  writeFileSync(inLive('a/b/c/f'), 'two');
+  writeFileSync(stage.inLive('a/b/c/f'), 'two');
   await assertExact(backend);
   await assertExact(backend);
 });
 
 test('directories that move, swap names or come back are looked at in full', async () => {
   await using backend = await stage.open({ watch: 'on' });
-  for (const name of ['a/x', 'b/y', 'c']) mkdirSync(inLive(name), { recursive: true });
-  writeFileSync(inLive('a/x/1'), 'one');
-  writeFileSync(inLive('b/y/2'), 'two');
+  for (const name of ['a/x', 'b/y', 'c']) mkdirSync(stage.inLive(name), { recursive: true });
+  writeFileSync(stage.inLive('a/x/1'), 'one');
+  writeFileSync(stage.inLive('b/y/2'), 'two');
   await assertExact(backend);
-  renameSync(inLive('a'), inLive('t'));
-  renameSync(inLive('b'), inLive('a'));
-  renameSync(inLive('t'), inLive('b'));
+  renameSync(stage.inLive('a'), stage.inLive('t'));
+  renameSync(stage.inLive('b'), stage.inLive('a'));
+  renameSync(stage.inLive('t'), stage.inLive('b'));
   await assertExact(backend);
-  writeFileSync(inLive('b/x/1'), 'changed under the new name');
-  renameSync(inLive('b/x'), inLive('c/x'));
+  writeFileSync(stage.inLive('b/x/1'), 'changed under the new name');
+  renameSync(stage.inLive('b/x'), stage.inLive('c/x'));
   await assertExact(backend);
-  writeFileSync(inLive('c/x/3'), 'three');
-  rmSync(inLive('a'), { recursive: true });
-  mkdirSync(inLive('a/y'), { recursive: true });
+  writeFileSync(stage.inLive('c/x/3'), 'three');
+  rmSync(stage.inLive('a'), { recursive: true });
+  mkdirSync(stage.inLive('a/y'), { recursive: true });
   await assertExact(backend);
-  writeFileSync(inLive('a/y/4'), 'four');
+  writeFileSync(stage.inLive('a/y/4'), 'four');
   await assertExact(backend);
 });
 
 test('a directory moved out and changed there is seen when it comes back', async () => {
   await using backend = await stage.open({ watch: 'on' });
-  mkdirSync(inLive('d/e'), { recursive: true });
-  writeFileSync(inLive('d/e/f'), 'before');
+  mkdirSync(stage.inLive('d/e'), { recursive: true });
+  writeFileSync(stage.inLive('d/e/f'), 'before');
   await assertExact(backend);
-  renameSync(inLive('d'), join(stage.base, 'outside'));
+  renameSync(stage.inLive('d'), join(stage.base, 'outside'));
   await assertExact(backend);
   writeFileSync(join(stage.base, 'outside/e/f'), 'after');
-  renameSync(join(stage.base, 'outside'), inLive('d'));
+  renameSync(join(stage.base, 'outside'), stage.inLive('d'));
   await assertExact(backend);
 });
 
 test('a write through a name outside of the workspace is seen', async () => {
   await using backend = await stage.open({ watch: 'on' });
-  mkdirSync(inLive('d'));
-  writeFileSync(inLive('d/f'), 'before');
-  linkSync(inLive('d/f'), join(stage.base, 'other-name'));
+  mkdirSync(stage.inLive('d'));
+  writeFileSync(stage.inLive('d/f'), 'before');
+  linkSync(stage.inLive('d/f'), join(stage.base, 'other-name'));
   await assertExact(backend);
   writeFileSync(join(stage.base, 'other-name'), 'after!');
   await assertExact(backend);
@@ -101,15 +99,15 @@ test('a write through a name outside of the workspace is seen', async () => {
 
 test('a store through a shared mapping that was there before is seen', async () => {
   await using backend = await stage.open({ watch: 'on' });
-  mkdirSync(inLive('d'));
-  writeFileSync(inLive('d/m'), 'x'.repeat(4096));
+  mkdirSync(stage.inLive('d'));
+  writeFileSync(stage.inLive('d/m'), 'x'.repeat(4096));
   const script = [
     'import mmap,sys',
     "f=open(sys.argv[1],'r+b'); m=mmap.mmap(f.fileno(),0); f.close()",
     "m[0]=ord('1'); print('ready',flush=True)",
     "for line in sys.stdin: m[0]=ord(line[0]); print('stored',flush=True)",
   ].join('\n');
-  const child = spawn('/usr/bin/python3', ['-c', script, inLive('d/m')]);
+  const child = spawn('/usr/bin/python3', ['-c', script, stage.inLive('d/m')]);
   const answered = (): Promise<unknown> =>
     new Promise((resolve) => child.stdout.once('data', resolve));
   await answered();
@@ -117,11 +115,11 @@ test('a store through a shared mapping that was there before is seen', async () 
     await assertExact(backend);
     for (let i = 0; i < 40; i += 1) {
       // Other directories become busy, so that this one is looked at for its mapping alone.
-      mkdirSync(inLive(`busy-${i}`));
-      writeFileSync(inLive(`busy-${i}/f`), 'x');
+      mkdirSync(stage.inLive(`busy-${i}`));
+      writeFileSync(stage.inLive(`busy-${i}/f`), 'x');
     }
     await assertExact(backend);
-    for (let i = 0; i < 40; i += 1) writeFileSync(inLive(`busy-${i}/f`), 'y');
+    for (let i = 0; i < 40; i += 1) writeFileSync(stage.inLive(`busy-${i}/f`), 'y');
     await assertExact(backend);
     const answer = answered();
     child.stdin.write('7\n');
@@ -137,17 +135,17 @@ test('a store through a shared mapping that was there before is seen', async () 
 
 test('more events than the queue holds lead to a full look', async () => {
   await using backend = await stage.open({ watch: 'on' });
-  mkdirSync(inLive('noisy'));
-  mkdirSync(inLive('quiet'));
-  writeFileSync(inLive('quiet/f'), 'before');
+  mkdirSync(stage.inLive('noisy'));
+  mkdirSync(stage.inLive('quiet'));
+  writeFileSync(stage.inLive('quiet/f'), 'before');
   await assertExact(backend);
   // Equal events next to each other merge, so two files take turns; nothing drains meanwhile, for this
   // test never lets go of the thread.
-  const fds = ['a', 'b'].map((name) => openSync(inLive(`noisy/${name}`), 'w'));
+  const fds = ['a', 'b'].map((name) => openSync(stage.inLive(`noisy/${name}`), 'w'));
   const events = 2 * Number(readProc('/proc/sys/fs/inotify/max_queued_events'));
   for (let i = 0; i < events; i += 1) writeSync(fds[i % 2]!, 'x', 0);
   for (const fd of fds) closeSync(fd);
-  writeFileSync(inLive('quiet/f'), 'after the overflow');
+  writeFileSync(stage.inLive('quiet/f'), 'after the overflow');
   await assertExact(backend);
 });
 
@@ -158,7 +156,7 @@ test('an overflow is a gap until everything was looked at again', () => {
   const fd = openSync(stage.live, 'r');
   watcher.watch('' as RawPath, fd);
   closeSync(fd);
-  const fds = ['a', 'b'].map((name) => openSync(inLive(name), 'w'));
+  const fds = ['a', 'b'].map((name) => openSync(stage.inLive(name), 'w'));
   const events = 2 * Number(readProc('/proc/sys/fs/inotify/max_queued_events'));
   for (let i = 0; i < events; i += 1) writeSync(fds[i % 2]!, 'x', 0);
   for (const opened of fds) closeSync(opened);
@@ -176,12 +174,12 @@ test('a failed snapshot loses nothing of what was heard', async () => {
       if (fails) throw new Error('killed by the test');
     },
   });
-  mkdirSync(inLive('d'));
+  mkdirSync(stage.inLive('d'));
   // Too many entries to be looked at merely because the directory was busy.
-  for (let i = 0; i < 1001; i += 1) writeFileSync(inLive(`d/${i}`), '');
-  writeFileSync(inLive('d/f'), 'one');
+  for (let i = 0; i < 1001; i += 1) writeFileSync(stage.inLive(`d/${i}`), '');
+  writeFileSync(stage.inLive('d/f'), 'one');
   await assertExact(backend);
-  writeFileSync(inLive('d/f'), 'two');
+  writeFileSync(stage.inLive('d/f'), 'two');
   fails = true;
   expect(() => stage.take(backend)).toThrow('killed by the test');
   fails = false;
@@ -245,12 +243,12 @@ function readProc(path: string): string {
 
 test('a new link is a link in the directory of its old name too, where nothing is heard', async () => {
   await using backend = await stage.open({ watch: 'on' });
-  for (const name of ['a', 'b', 'c']) mkdirSync(inLive(name));
-  writeFileSync(inLive('a/f'), 'one');
+  for (const name of ['a', 'b', 'c']) mkdirSync(stage.inLive(name));
+  writeFileSync(stage.inLive('a/f'), 'one');
   for (let i = 0; i < 3; i += 1) await assertExact(backend);
-  linkSync(inLive('a/f'), inLive('b/g'));
+  linkSync(stage.inLive('a/f'), stage.inLive('b/g'));
   await assertExact(backend);
-  writeFileSync(inLive('b/g'), 'through the new name');
-  rmSync(inLive('b/g'));
+  writeFileSync(stage.inLive('b/g'), 'through the new name');
+  rmSync(stage.inLive('b/g'));
   await assertExact(backend);
 });

@@ -17,6 +17,7 @@ import type { Bed } from './model-episode.ts';
 import { sha256Of } from './model-hashes.ts';
 import type { OperationCall } from './operations.ts';
 import type { Witness } from './witness.ts';
+import { environmentAt } from './workspace-place.ts';
 
 export interface FreshTrial extends AsyncDisposable {
   readonly environment: Environment;
@@ -54,12 +55,7 @@ export class FreshPlace implements AsyncDisposable {
     mkdirSync(this.home);
     this.path = join(this.folder, 'work');
     execFileSync('cp', ['-a', template, this.path]);
-    this.environment = {
-      env: { GHOSTSNAP_HOME: this.home, PATH: process.env.PATH },
-      cwd: this.folder,
-      homeDir: this.folder,
-      uid: process.getuid?.() ?? 0,
-    };
+    this.environment = environmentAt(this.folder, this.home);
   }
 
   /** What the tree is from here on. */

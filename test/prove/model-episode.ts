@@ -6,7 +6,7 @@
  * (order, pins, labels). Edits between two steps of the product are the witness's own work; they are
  * carried out together.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT_PATH } from '../../src/core/raw-path.ts';
 import {
@@ -31,6 +31,7 @@ import {
   type TreeEdit,
 } from './tree-edit.ts';
 import type { Place, Witness } from './witness.ts';
+import { makeWorkspacePlace } from './workspace-place.ts';
 
 export interface Bed {
   /** As in a pinned case and on the command line: `store-xfs`. */
@@ -87,18 +88,10 @@ export class ModelEpisode implements AsyncDisposable {
       // A mapping of tmpfs is never written back, so nothing ever tells of a store through it.
       mayHoldMappings: !bed.name.includes('tmpfs'),
     };
-    this.folder = mkdtempSync(join(bed.base, 'episode-'));
-    this.path = join(this.folder, 'work');
-    const home = join(this.folder, 'home');
-    mkdirSync(this.path, { mode: 0o755 });
-    mkdirSync(home);
-    writeFileSync(join(home, 'config.json'), JSON.stringify(CONFIG));
-    this.environment = {
-      env: { GHOSTSNAP_HOME: home, PATH: process.env.PATH },
-      cwd: this.folder,
-      homeDir: this.folder,
-      uid: process.getuid?.() ?? 0,
-    };
+    const place = makeWorkspacePlace(bed.base, 'episode-', CONFIG);
+    this.folder = place.folder;
+    this.path = place.path;
+    this.environment = place.environment;
   }
 
   get workspace(): Workspace {

@@ -4,7 +4,7 @@
  *
  * What is known of the tree and of the snapshots is the model's; what is there is the witness's to say.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Environment,
@@ -27,6 +27,7 @@ import {
   type TreeEdit,
 } from './tree-edit.ts';
 import type { Place, Witness } from './witness.ts';
+import { makeWorkspacePlace } from './workspace-place.ts';
 
 /** Nothing is pruned behind the tries' back. */
 const CONFIG = { retention: { keepLast: 5, keepWithinMs: 0, hourlyForMs: 0, dailyForMs: 0 } };
@@ -54,18 +55,10 @@ export class TrialGround implements Disposable {
   private constructor(bed: Bed, witness: Witness) {
     this.bed = bed;
     this.witness = witness;
-    this.folder = mkdtempSync(join(bed.base, 'trial-'));
-    this.path = join(this.folder, 'work');
-    const home = join(this.folder, 'home');
-    mkdirSync(this.path, { mode: 0o755 });
-    mkdirSync(home);
-    writeFileSync(join(home, 'config.json'), JSON.stringify(CONFIG));
-    this.environment = {
-      env: { GHOSTSNAP_HOME: home, PATH: process.env.PATH },
-      cwd: this.folder,
-      homeDir: this.folder,
-      uid: process.getuid?.() ?? 0,
-    };
+    const place = makeWorkspacePlace(bed.base, 'trial-', CONFIG);
+    this.folder = place.folder;
+    this.path = place.path;
+    this.environment = place.environment;
   }
 
   static async make(bed: Bed, witness: Witness, random: SimRandom): Promise<TrialGround> {
