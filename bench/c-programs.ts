@@ -8,6 +8,8 @@ import { join } from 'node:path';
 export interface CPrograms {
   /** One pair a thread; wall time and every duration, in nanoseconds. */
   snapshotLoop(call: SnapshotLoop): { readonly wallNs: number; readonly samplesNs: number[] };
+  /** Every duration of snapshots that are taken while those of an earlier loop are deleted. */
+  deleteBeside(call: DeleteBeside): number[];
   swap(call: SwapCall): number;
   /** The bare steps of a rollback in place: all of it, then snapshot, send, files, flush. */
   rollbackFew(call: SwapCall & { readonly paths: readonly string[] }): number[];
@@ -22,6 +24,17 @@ export interface SnapshotLoop {
   readonly touch: string;
   readonly prefix: string;
   readonly pairs: readonly { readonly workspace: string; readonly parent: string }[];
+}
+
+export interface DeleteBeside {
+  /** Deletions that are made durable together. */
+  readonly lot: number;
+  /** Of a `snapshotLoop` of one pair: so many snapshots, with this prefix. */
+  readonly count: number;
+  readonly prefix: string;
+  readonly touch: string;
+  readonly workspace: string;
+  readonly parent: string;
 }
 
 export interface SwapCall {
@@ -42,7 +55,10 @@ export interface Measured {
   readonly stdout: string;
 }
 
-const NAMES = ['snapshot-loop', 'swap-loop', 'rollback-few', 'stat-walk', 'run-measured'] as const;
+const NAMES = [
+  ...(['snapshot-loop', 'delete-beside', 'swap-loop', 'rollback-few', 'stat-walk'] as const),
+  'run-measured',
+] as const;
 const OUTPUT_BYTES_MAX = 1 << 26;
 
 export function compilePrograms(directory: string): CPrograms {
@@ -66,6 +82,8 @@ export function compilePrograms(directory: string): CPrograms {
       const numbers = run('snapshot-loop', [String(count), touch, prefix, ...places]);
       return { wallNs: numbers[0] ?? 0, samplesNs: numbers.slice(1) };
     },
+    deleteBeside: ({ lot, count, touch, prefix, workspace, parent }) =>
+      run('delete-beside', [`${lot}`, `${count}`, touch, prefix, workspace, parent]).slice(1),
     swap: ({ target, parent, name, workspace }) =>
       run('swap-loop', [target, parent, name, workspace])[0] ?? 0,
     rollbackFew: ({ target, parent, name, workspace, paths }) =>

@@ -16,6 +16,7 @@ import { door } from './cases/door.ts';
 import { flood } from './cases/flood.ts';
 import { hookWays } from './cases/hook-ways.ts';
 import { judgeCall } from './cases/judge-call.ts';
+import { keeping } from './cases/keeping.ts';
 import { oneEditBtrfs, oneEditStore } from './cases/one-edit.ts';
 import { allocation, engineMemory, startUp } from './cases/process.ts';
 import { proxyArmed } from './cases/proxy-armed.ts';
@@ -23,6 +24,7 @@ import { rollbackFew, rollbackWipe } from './cases/rollback.ts';
 import { rollbackPaths } from './cases/rollback-paths.ts';
 import { serial } from './cases/serial.ts';
 import { storeBaseline, storeRescan, storeRollback } from './cases/store.ts';
+import { storm } from './cases/storm.ts';
 import { telemetry } from './cases/telemetry.ts';
 import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
 import type { Row } from './measure.ts';
@@ -44,6 +46,7 @@ const CASES: readonly BenchCase[] = [
   rollbackWipe,
   rollbackFew,
   rollbackPaths,
+  keeping,
   arming,
   hookWays,
   proxyArmed,
@@ -57,6 +60,7 @@ const CASES: readonly BenchCase[] = [
   startUp,
   engineMemory,
   allocation,
+  storm,
 ];
 
 const ROOT = join(import.meta.dirname, '..');

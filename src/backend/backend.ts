@@ -88,6 +88,14 @@ export interface WorkOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface DeleteOptions extends WorkOptions {
+  /**
+   * When the room of what was deleted is to be taken back. 'later': whenever the filesystem does so by itself,
+   * as somebody waits for the workspace meanwhile, or more will be deleted in a moment. Default 'soon'.
+   */
+  readonly room?: 'soon' | 'later';
+}
+
 export interface CompareOptions extends WorkOptions {
   /** Only these paths and what lies below them. */
   readonly paths?: readonly RawPath[];
@@ -261,11 +269,14 @@ export interface Backend extends AsyncDisposable {
   /** A value that changes whenever the set of snapshots on disk does: lets an open skip the listing. */
   snapshotsStamp(ref: WorkspaceRef): string;
 
-  /** Removes snapshots. One that is already gone counts as removed: prune is retried after a crash. */
+  /**
+   * Removes snapshots, durable on return. One that is already gone counts as removed: prune is retried after
+   * a crash.
+   */
   deleteSnapshots(
     ref: WorkspaceRef,
     ids: readonly SnapshotId[],
-    options?: WorkOptions,
+    options?: DeleteOptions,
   ): Promise<void>;
 
   /** Pins on disk, beside the snapshots, so that a lost catalog cannot lose them. Idempotent. */

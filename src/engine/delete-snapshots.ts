@@ -23,6 +23,11 @@ export interface DeleteRequest {
   /** At most DELETE_BATCH_MAX, all of them in the catalog. */
   readonly ids: readonly SnapshotId[];
   readonly rule: string;
+  /**
+   * 'deletion': more are deleted in a moment. The record of that intent makes the end of this deletion durable
+   * with it, and the room of all of them comes back with the last one's.
+   */
+  readonly next: 'deletion' | 'none';
   readonly onStep?: ((label: string) => void) | undefined;
 }
 
@@ -36,10 +41,15 @@ export async function deleteSnapshots(
   dropArmed(session);
   await session.decideDurably(startOf(session, request));
   request.onStep?.('delete:intent-written');
-  await session.ports.backend.deleteSnapshots(session.ref, request.ids);
+  const isLast = request.next === 'none';
+  const room = isLast ? 'soon' : 'later';
+  await session.ports.backend.deleteSnapshots(session.ref, request.ids, { room });
   session.telemetry.count(METRIC.snapshotsDeleted, request.ids.length);
   request.onStep?.('delete:deleted');
-  await session.decideDurably({ type: 'complete-delete', rule: request.rule });
+  const end = { type: 'complete-delete', rule: request.rule } as const;
+  // One that is lost with the power leaves the deletion in flight, of snapshots that are gone.
+  if (isLast) await session.decideDurably(end);
+  else session.decide(end, 'process-crash');
   request.onStep?.('delete:completed');
 }
 
@@ -47,11 +57,17 @@ export async function deleteSnapshots(
  * Inside `session.run`: nothing is recorded and nothing deleted.
  * @throws GhostsnapError what beginning the deletion would throw
  */
-export function assertDeletable(session: WorkspaceSession, request: DeleteRequest): void {
+export function assertDeletable(
+  session: WorkspaceSession,
+  request: Pick<DeleteRequest, 'ids' | 'rule'>,
+): void {
   session.assertTakes(startOf(session, request));
 }
 
-function startOf(session: WorkspaceSession, { ids, rule }: DeleteRequest): Command {
+function startOf(
+  session: WorkspaceSession,
+  { ids, rule }: Pick<DeleteRequest, 'ids' | 'rule'>,
+): Command {
   const { catalog, entropy } = session.ports;
   const pinnedIds = ids.filter((id) => catalog.snapshot(session.ref.id, id)?.pinned === true);
   return { type: 'start-delete', random: entropy.ulidRandom(), ids, pinnedIds, rule };

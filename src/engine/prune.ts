@@ -6,13 +6,14 @@
  * under way needs.
  */
 import { GhostsnapError } from '../core/errors.ts';
+import type { Event } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { DELETE_BATCH_MAX, DELETE_HOLD_MS, DELETE_LOT_MIN } from '../core/limits.ts';
 import { type BisectUnderWay, bisectNeeds } from '../core/retention/keep-bisected.ts';
 import { planRetention } from '../core/retention/plan-retention.ts';
 import type { RetentionPolicy } from '../core/retention/policy.ts';
 import { turnInFlight } from '../core/state.ts';
-import { assertDeletable, deleteSnapshots } from './delete-snapshots.ts';
+import { assertDeletable, type DeleteRequest, deleteSnapshots } from './delete-snapshots.ts';
 import { resolveSnapshot } from './resolve-snapshot.ts';
 import type { PruneResult, RetentionDecision, UnfinishedTurn } from './results.ts';
 import type { WorkOn, WorkspaceSession } from './workspace-session.ts';
@@ -22,9 +23,16 @@ const OPERATIONS_PROTECTED = 10;
 
 /** Retention looks again each time the count passes a multiple of this: seldom, and never far behind. */
 const PRUNE_EVERY_SNAPSHOTS = 32;
+/**
+ * It looks at all there are, on the thread that tool calls wait for: where thousands are kept it does so
+ * after a share of them has come on top, so that what one snapshot pays for it does not grow with them.
+ */
+const PRUNE_EVERY_SHARE = 1 / 32;
 
 export function isPruneDue(snapshotCount: number): boolean {
-  return snapshotCount > 0 && snapshotCount % PRUNE_EVERY_SNAPSHOTS === 0;
+  let every = PRUNE_EVERY_SNAPSHOTS;
+  while (every * 2 <= snapshotCount * PRUNE_EVERY_SHARE) every *= 2;
+  return snapshotCount > 0 && snapshotCount % every === 0;
 }
 
 export interface PruneRequest {
@@ -56,6 +64,13 @@ const EVENTS_BETWEEN_MAX = 1000;
 const LEAVES_PLAN_VALID =
   /^(?:snapshot\.(?:created|armed|disarmed|labelled)|call\.|session\.|prompt\.)/;
 
+/** Snapshots that went; null: the event is of another kind. */
+function goneBy(event: Event): readonly SnapshotId[] | null {
+  if (event.type === 'snapshot.lost') return [event.id];
+  const isDeletion = event.type === 'snapshots.deleting' || event.type === 'snapshots.deleted';
+  return isDeletion ? event.ids : null;
+}
+
 /**
  * Deletes in lots, each alone on the workspace for a few milliseconds: a snapshot that a tool call waits for
  * comes between two of them. What was pinned or taken as a target meanwhile is looked at again before each lot,
@@ -69,10 +84,38 @@ export async function prune(
 ): Promise<PruneResult> {
   const { clock } = session.ports;
   const startedMs = clock.monotonicMs();
-  const plan = await session.run(alone(request), () => makePlan(session, request));
-  const deleted = request.act === 'plan' ? [] : await deleteInLots(session, request, plan);
+  const isRetention = request.act === 'apply' && request.specs === undefined;
+  const { plan, deleted } = await (isRetention
+    ? afterRetention(session, () => planAndDelete(session, request))
+    : planAndDelete(session, request));
   const { decisions, unfinished } = plan;
   return { decisions, deleted, durationMs: clock.monotonicMs() - startedMs, unfinished };
+}
+
+const retentionUnderWay = new WeakMap<WorkspaceSession, Promise<unknown>>();
+
+/**
+ * One retention of a session after the other: a person's and the one in the background would delete in turns,
+ * and a tool call's snapshot would wait for a lot of each.
+ */
+async function afterRetention<T>(session: WorkspaceSession, work: () => Promise<T>): Promise<T> {
+  const before = retentionUnderWay.get(session);
+  const done = before === undefined ? work() : before.then(work, work);
+  retentionUnderWay.set(session, done);
+  try {
+    return await done;
+  } finally {
+    if (retentionUnderWay.get(session) === done) retentionUnderWay.delete(session);
+  }
+}
+
+async function planAndDelete(
+  session: WorkspaceSession,
+  request: PruneRequest,
+): Promise<{ readonly plan: Plan; readonly deleted: readonly SnapshotId[] }> {
+  const plan = await session.run(alone(request), () => makePlan(session, request));
+  const deleted = request.act === 'plan' ? [] : await deleteInLots(session, request, plan);
+  return { plan, deleted };
 }
 
 function alone({ signal }: PruneRequest): WorkOn {
@@ -84,8 +127,11 @@ async function makePlan(session: WorkspaceSession, request: PruneRequest): Promi
   const { specs } = request;
   const decisions = specs === undefined ? planPrune(session, request) : namedOnes(session, specs);
   const doomed = decisions.filter(({ keep }) => !keep).map(({ id }) => id);
-  // All of them or none: whoever names a pinned one among others hears of it before the first goes.
-  for (const ids of batchesOf(doomed)) assertDeletable(session, { ids, rule: ruleOf(request) });
+  // All of them or none: whoever names a pinned one among others hears of it before the first goes. The
+  // rules let go of none that is pinned or needed.
+  if (specs !== undefined) {
+    for (const ids of batchesOf(doomed)) assertDeletable(session, { ids, rule: ruleOf(request) });
+  }
   return { decisions, doomed, unfinished, sequence: session.state.sequence };
 }
 
@@ -111,18 +157,20 @@ async function deleteInLots(
   plan: Plan,
 ): Promise<readonly SnapshotId[]> {
   const deleted: SnapshotId[] = [];
+  const letGo = new Set(plan.doomed);
   let size = DELETE_LOT_MIN;
   let { doomed, sequence } = plan;
   while (doomed.length > 0) {
     assertNotInterrupted(request.signal);
     const heldMs = await session.run(alone(request), async () => {
       await endWhatIsInFlight(session, request, plan);
-      if (request.specs === undefined && !isStillValid(session, sequence)) {
+      if (request.specs === undefined && !isStillValid(session, sequence, letGo)) {
         doomed = stillDoomed(session, request, doomed);
       }
       const asked = doomed.slice(0, size);
       doomed = doomed.slice(size);
-      const { done, heldMs: ms } = await deleteLot(session, request, { ...plan, doomed: asked });
+      const next = doomed.length > 0 ? 'deletion' : 'none';
+      const { done, heldMs: ms } = await deleteLot(session, request, { ids: asked, next });
       deleted.push(...done);
       sequence = session.state.sequence;
       return ms;
@@ -151,26 +199,39 @@ async function endWhatIsInFlight(
 async function deleteLot(
   session: WorkspaceSession,
   request: PruneRequest,
-  plan: Plan,
+  lot: Pick<DeleteRequest, 'ids' | 'next'>,
 ): Promise<{ readonly done: readonly SnapshotId[]; readonly heldMs: number }> {
   const { clock, catalog } = session.ports;
   const startedMs = clock.monotonicMs();
   const isThere = (id: SnapshotId): boolean => catalog.snapshot(session.ref.id, id) !== null;
-  const ids = plan.doomed.filter(isThere);
+  const ids = lot.ids.filter(isThere);
   const isNamed = request.specs !== undefined;
   const doomed = isNamed ? ids : stillUnneeded(session, request, ids);
   if (doomed.length > 0) {
-    await deleteSnapshots(session, { ids: doomed, rule: ruleOf(request), onStep: request.onStep });
+    const { onStep } = request;
+    const rule = ruleOf(request);
+    await deleteSnapshots(session, { ids: doomed, rule, next: lot.next, onStep });
   }
   // Named ones that somebody else deleted are gone, which is what was asked for.
-  return { done: isNamed ? plan.doomed : doomed, heldMs: clock.monotonicMs() - startedMs };
+  return { done: isNamed ? lot.ids : doomed, heldMs: clock.monotonicMs() - startedMs };
 }
 
-function isStillValid({ ports, ref, state }: WorkspaceSession, sequence: number): boolean {
+/**
+ * What went meanwhile changes nothing where the rules had let go of all of it: what they kept is still there.
+ * So retention of two processes, or of a person and in the background, get on beside each other.
+ */
+function isStillValid(
+  { ports, ref, state }: WorkspaceSession,
+  sequence: number,
+  letGo: ReadonlySet<SnapshotId>,
+): boolean {
   if (state.sequence === sequence) return true;
   const events = ports.catalog.events(ref.id, sequence, EVENTS_BETWEEN_MAX);
   if (events.length === EVENTS_BETWEEN_MAX) return false;
-  return events.every(({ type }) => LEAVES_PLAN_VALID.test(type));
+  return events.every((event) => {
+    const gone = goneBy(event);
+    return gone === null ? LEAVES_PLAN_VALID.test(event.type) : gone.every((id) => letGo.has(id));
+  });
 }
 
 function stillDoomed(

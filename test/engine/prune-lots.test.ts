@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BisectUnderWay } from '../../src/core/retention/keep-bisected.ts';
 import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
+import { isPruneDue } from '../../src/engine/prune.ts';
 import type { PruneResult, SnapshotId, SnapshotResult } from '../../src/index.ts';
 import { type EngineWorld, type EngineWorldOptions, makeEngineWorld } from './engine-world.ts';
 
@@ -82,6 +83,33 @@ describe('prune()', () => {
     expect(workspace.list()).toHaveLength(KEEP_FEW.keepLast);
   });
 
+  it('plans once where others delete what the rules had let go of as well', async () => {
+    let plans = 0;
+    const policy = {
+      ...KEEP_FEW,
+      get keepLast() {
+        plans += 1;
+        return KEEP_FEW.keepLast;
+      },
+    };
+    const { workspace, ids } = await withSnapshots({ policy });
+    const others = ids.slice(20, 40);
+    const [one, named] = await Promise.all([workspace.prune(), workspace.prune({ specs: others })]);
+    expect(named.deleted).toHaveLength(others.length);
+    expect(one.deleted.length).toBeGreaterThan(0);
+    expect(workspace.list()).toHaveLength(KEEP_FEW.keepLast);
+    expect(plans).toBe(1);
+  });
+
+  it('waits for the one before it: the second finds nothing left to delete', async () => {
+    const { workspace } = await withSnapshots();
+    const [one, other] = await Promise.all([workspace.prune(), workspace.prune()]);
+    expect(workspace.list()).toHaveLength(KEEP_FEW.keepLast);
+    expect(one.deleted.length).toBeGreaterThan(MANY - 10);
+    expect(other.decisions).toHaveLength(KEEP_FEW.keepLast);
+    expect(other.deleted).toEqual([]);
+  });
+
   it('ends between two lots when it is interrupted, and what was deleted stays so', async () => {
     const { workspace } = await withSnapshots();
     const interrupt = new AbortController();
@@ -95,5 +123,27 @@ describe('prune()', () => {
     expect(left).toBeLessThan(MANY);
     expect(left).toBeGreaterThan(MANY - 20);
     expect((await workspace.prune()).unfinished).toBeNull();
+  });
+});
+
+describe('isPruneDue()', () => {
+  const dueUpTo = (count: number): number[] =>
+    Array.from({ length: count }, (_, index) => index).filter(isPruneDue);
+
+  it('is each time that 32 have come on top, or a share where thousands are kept', () => {
+    expect(dueUpTo(129)).toEqual([32, 64, 96, 128]);
+    const many = dueUpTo(20_000).filter((count) => count >= 10_000);
+    expect(many[0]).toBe(10_240);
+    expect(many.every((count, index) => index === 0 || count - (many[index - 1] ?? 0) >= 256)).toBe(
+      true,
+    );
+  });
+
+  it('is never further behind than a share of what is kept', () => {
+    const due = dueUpTo(100_000);
+    for (const [index, count] of due.entries()) {
+      const before = due[index - 1] ?? 0;
+      expect(count - before).toBeLessThanOrEqual(Math.max(32, count / 16));
+    }
   });
 });

@@ -22,6 +22,7 @@ import type {
   BackendProperties,
   CompareOptions,
   CreateResult,
+  DeleteOptions,
   UncoveredPath,
   WorkOptions,
   WorkspaceIdentity,
@@ -98,7 +99,7 @@ export interface BtrfsBackend extends Backend {
   deleteSnapshots(
     ref: WorkspaceRef,
     ids: readonly SnapshotId[],
-    options?: WorkOptions & { onStep?: (label: string) => void },
+    options?: DeleteOptions & { onStep?: (label: string) => void },
   ): Promise<void>;
 }
 
@@ -183,7 +184,7 @@ export function createBtrfsBackend(): BtrfsBackend {
     listSnapshots: (ref) => listSnapshotsOnDisk(directories.of(ref)),
     snapshotsStamp: (ref) => snapshotsStampOf(directories.of(ref)),
 
-    deleteSnapshots: (ref, ids, options: WorkOptions & { onStep?: StepHook } = {}) =>
+    deleteSnapshots: (ref, ids, options: DeleteOptions & { onStep?: StepHook } = {}) =>
       deleteSnapshotsOnDisk(directories.of(ref), ids, options),
 
     setPinned: (ref, id, pinned) => setPin(directories.of(ref), id, pinned),

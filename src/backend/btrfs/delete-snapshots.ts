@@ -5,9 +5,10 @@
  * by one ioctl, it is renamed to a working name before anything in it is touched. A pin's file goes
  * after its snapshot, so that no crash leaves a snapshot unprotected.
  */
-import { readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { fsync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { promisify } from 'node:util';
 import type { SnapshotId } from '../../core/ids.ts';
-import type { WorkOptions } from '../backend.ts';
+import type { DeleteOptions, WorkOptions } from '../backend.ts';
 import { errnoOf, interrupted, toGhostsnapError } from '../syscall-failure.ts';
 import { RENAME_NOREPLACE, renameAt } from '../syscalls-linux.ts';
 import { commitTransaction } from './ioctl.ts';
@@ -30,7 +31,7 @@ export const DELETE_STEPS = [
 export async function deleteSnapshotsOnDisk(
   directory: WorkspaceDirectory,
   ids: readonly SnapshotId[],
-  options: WorkOptions & { onStep?: StepHook },
+  options: DeleteOptions & { onStep?: StepHook },
 ): Promise<void> {
   const parentFd = openExisting(directory);
   if (parentFd < 0) return;
@@ -47,11 +48,25 @@ export async function deleteSnapshotsOnDisk(
       options.onProgress?.(done, ids.length);
     }
     // The ioctl alone does not wait for its commit: a snapshot reported as deleted must not come back.
-    if (ids.length > 0) await commitTransaction(parentFd);
+    if (ids.length > 0) await commitDeletions(parentFd, options.room ?? 'soon');
     options.onStep?.('delete:committed');
   } finally {
     directory.users -= 1;
   }
+}
+
+const fsyncOnThread = promisify(fsync);
+
+/**
+ * After a subvolume was removed from a directory, fsync(2) of that directory commits the whole transaction
+ * (btrfs_record_snapshot_destroy in fs/btrfs/tree-log.c). It leaves the kernel's cleaner asleep, which wakes by
+ * itself within the filesystem's commit interval. Asking for a commit by ioctl wakes it at once: then each
+ * commit carries what it does for the trees that went before, a millisecond each, and so does every snapshot
+ * that is taken meanwhile.
+ */
+async function commitDeletions(parentFd: number, room: 'soon' | 'later'): Promise<void> {
+  if (room === 'later') await fsyncOnThread(parentFd);
+  else await commitTransaction(parentFd);
 }
 
 async function deleteOne(
