@@ -30,12 +30,16 @@ export function withCodes<T extends object>(
       // The target itself as receiver: its private fields are not the proxy's.
       const value: unknown = Reflect.get(target, key, target);
       if (typeof value !== 'function') return value;
-      const context = (args: readonly unknown[]): FailureContext => describe(String(key), args);
-      const method = (...args: unknown[]): unknown =>
-        atEdgeSync(
-          () => context(args),
-          () => guarded(Reflect.apply(value, target, args), () => context(args)),
-        );
+      // A snapshot passes through here twice: nothing is made for a failure before there is one.
+      const method = (...args: unknown[]): unknown => {
+        try {
+          const result: unknown = Reflect.apply(value, target, args);
+          if (typeof result !== 'object' || result === null) return result;
+          return guarded(result, () => describe(String(key), args));
+        } catch (error) {
+          throw coded(error, describe(String(key), args));
+        }
+      };
       members.set(key, method);
       return method;
     },

@@ -45,7 +45,7 @@ import {
 import { appendEvent, readEvents } from './event-log.ts';
 import { insertWorkspace, projectEvent, projectState } from './projection.ts';
 import { catalogFailure } from './sqlite-failure.ts';
-import { type Row, Statements } from './statements.ts';
+import { Statements } from './statements.ts';
 
 /** What a writer that commits for others does, in the order it was given. */
 export type CatalogWrite =
@@ -65,6 +65,7 @@ const NUMBER_OF = 'SELECT number FROM workspaces WHERE id = ?1';
 const IN_WORKSPACE = `workspace = (${NUMBER_OF})`;
 const SQL = {
   stored: 'SELECT number, sequence, state FROM workspaces WHERE id = ?',
+  sequence: 'SELECT number, sequence FROM workspaces WHERE id = ?',
   workspaces: `SELECT ${WORKSPACE_COLUMNS} FROM workspaces ORDER BY id`,
   workspace: `SELECT ${WORKSPACE_COLUMNS} FROM workspaces WHERE id = ?`,
   snapshots: `SELECT ${SNAPSHOT_COLUMNS} FROM snapshots
@@ -98,8 +99,11 @@ export class SqliteCatalog implements Catalog {
   readonly #statements: Statements;
   #durability: Durability | null = null;
   #hasLog: boolean | null = null;
-  /** The state that was read or written last and its text: the same text is not parsed again. */
-  #known: { readonly text: string; readonly state: WorkspaceState } | null = null;
+  /**
+   * The state that was read or written last. The log only grows and gives one state for each length: while a
+   * workspace's sequence is this one's, its text need not be read again.
+   */
+  #known: WorkspaceState | null = null;
 
   constructor(options: SqliteCatalogOptions) {
     this.#database = options.database;
@@ -109,8 +113,7 @@ export class SqliteCatalog implements Catalog {
   }
 
   loadState(workspace: WorkspaceId): WorkspaceState | null {
-    const row = this.#read(() => this.#statements.get(SQL.stored, workspace));
-    return row === undefined ? null : this.#stateOf(row);
+    return this.#read(() => this.#stored(workspace))?.state ?? null;
   }
 
   commit(
@@ -290,6 +293,8 @@ export class SqliteCatalog implements Catalog {
       this.#statements.run('COMMIT');
       sayStep('catalog:committed');
     } catch (error) {
+      // It may be a state that is not stored now, and whose sequence another process will give to its own.
+      this.#known = null;
       // A full disk may have rolled back by itself.
       if (this.#database.isTransaction) this.#statements.run('ROLLBACK');
       throw error;
@@ -302,13 +307,10 @@ export class SqliteCatalog implements Catalog {
   }
 
   #append(workspace: WorkspaceId, events: readonly Event[], state: WorkspaceState): void {
-    const stored = this.#statements.get(SQL.stored, workspace);
-    this.#assertFollows(workspace, events, stored === undefined ? 0 : Number(stored.sequence));
-    const number =
-      stored === undefined
-        ? insertWorkspace(this.#statements, workspace)
-        : (stored.number as number);
-    let folded = stored === undefined ? emptyState(workspace) : this.#stateOf(stored);
+    const stored = this.#stored(workspace);
+    let folded = stored?.state ?? emptyState(workspace);
+    this.#assertFollows(workspace, events, folded.sequence);
+    const number = stored?.number ?? insertWorkspace(this.#statements, workspace);
     for (const event of events) {
       appendEvent(this.#statements, number, event);
       projectEvent(this.#statements, number, folded, event);
@@ -317,13 +319,23 @@ export class SqliteCatalog implements Catalog {
     const text = encodeState(folded);
     assert(text === encodeState(state), 'the state is the fold of the events');
     projectState(this.#statements, number, { state: folded, text });
-    this.#known = { text, state: folded };
+    this.#known = folded;
   }
 
-  #stateOf(row: Row): WorkspaceState {
-    const text = String(row.state);
-    if (this.#known?.text !== text) this.#known = { text, state: stateOf(row, this.#file) };
-    return this.#known.state;
+  /** null: unknown workspace. */
+  #stored(
+    workspace: WorkspaceId,
+  ): { readonly number: number; readonly state: WorkspaceState } | null {
+    if (this.#known?.workspace === workspace) {
+      const row = this.#statements.get(SQL.sequence, workspace);
+      if (row?.sequence === this.#known.sequence) {
+        return { number: row.number as number, state: this.#known };
+      }
+    }
+    const row = this.#statements.get(SQL.stored, workspace);
+    if (row === undefined) return null;
+    this.#known = stateOf(row, this.#file);
+    return { number: row.number as number, state: this.#known };
   }
 
   #assertFollows(workspace: WorkspaceId, events: readonly Event[], sequence: number): void {

@@ -1,10 +1,15 @@
 import { copyFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openSqliteCatalog } from '../../src/catalog/open-catalog.ts';
 import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
+import type { Command } from '../../src/core/command.ts';
 import type { GhostsnapError } from '../../src/core/errors.ts';
+import type { Event } from '../../src/core/event.ts';
 import { emptyState, encodeState, foldEvents } from '../../src/core/fold-event.ts';
 import type { SnapshotId } from '../../src/core/ids.ts';
+import type { WorkspaceState } from '../../src/core/state.ts';
+import { step } from '../../src/core/step.ts';
 import type { Catalog } from '../../src/engine/ports.ts';
 import {
   Journal,
@@ -37,6 +42,14 @@ function errorOf(work: () => unknown): GhostsnapError {
     return error as GhostsnapError;
   }
   throw new Error('nothing was thrown');
+}
+
+/** Decided and not committed. */
+function eventOf(command: Command): { readonly event: Event; readonly state: WorkspaceState } {
+  const result = step(journal.state, command, journal.nowMs);
+  const [event] = result.ok ? result.events : [];
+  if (!result.ok || event === undefined) throw new Error('the command gives no event');
+  return { event, state: result.state };
 }
 
 function historyIds(): SnapshotId[] {
@@ -85,6 +98,21 @@ describe('commit()', () => {
     );
     expect(catalog.loadState(workspace)).toEqual(before);
     expect(catalog.workspaceRow(workspace)?.path).toBe('/w');
+  });
+
+  it('does not take a state that was rolled back for the one another writer stored in its place', () => {
+    using alone = openSqliteCatalog({ file: directory.file });
+    using other = open(directory.file);
+    const { workspace } = journal;
+    const lost = eventOf({ type: 'label-snapshot', id: journal.snapshot(), label: 'lost' });
+    const together = [lost, lost].map(({ event, state }) => ({
+      ...({ type: 'commit', workspace, events: [event], state } as const),
+    }));
+    expect(alone.tryWriteTogether(together, 'process-crash')).toBe(false);
+    const elsewhere = new Journal(other);
+    elsewhere.snapshot();
+    expect(elsewhere.state.sequence).toBe(lost.state.sequence);
+    expect(alone.loadState(workspace)).toEqual(elsewhere.state);
   });
 
   it('is LOCKED, and writes nothing, while another writer does not finish', async () => {

@@ -135,6 +135,7 @@ const SUBVOL_INFO_BYTES = 504;
 const INFO_FLAGS = 288;
 const INFO_UUID = 296;
 const INFO_PARENT_UUID = 312;
+const UUID_BYTES = 16;
 const INFO_CTRANSID = 344;
 const INFO_OTIME = 392;
 const subvolInfo = Buffer.alloc(SUBVOL_INFO_BYTES);
@@ -175,7 +176,12 @@ export function subvolumeInfo(fd: number): SubvolumeInfo {
 
 /** The hot path's question: is the subvolume behind `fd` the one with these 16 bytes? */
 export function hasUuid(fd: number, uuid: Buffer): boolean {
-  return readSubvolInfo(fd).compare(uuid, 0, 16, INFO_UUID, INFO_UUID + 16) === 0;
+  const info = readSubvolInfo(fd);
+  // Byte by byte, as a comparison of ranges makes objects on the way.
+  for (let i = 0; i < UUID_BYTES; i += 1) {
+    if (info[INFO_UUID + i] !== uuid[i]) return false;
+  }
+  return true;
 }
 
 /** struct btrfs_ioctl_ino_lookup_args: u64 treeid, u64 objectid, char name[4080]. */
