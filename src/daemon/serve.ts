@@ -221,6 +221,7 @@ class Running {
       ...kept,
       monotonicMs: () => performance.now(),
       lanes: lanesOf(this.#config),
+      poolCount: this.#config.pools.length,
       templateTenants: () => this.#config.templateTenants,
       judging: () => judgingOf(this.#config.policy),
       policyTurn: (asked, turn) => this.#auditPolicyTurn(asked, turn),

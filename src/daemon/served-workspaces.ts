@@ -151,13 +151,21 @@ export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
     return 'gone';
   }
 
+  /** The served pool on the same filesystem, so that nothing has to move; else the first. */
+  poolFor(asked: string): string {
+    this.#assertAdoptable(asked);
+    const { dev } = fs.existsSync(asked) ? fs.statSync(asked) : { dev: -1 };
+    const pools = [...this.#pools.values()].map(({ record }) => record);
+    const near = pools.find(({ root }) => isInside(asked, root) || fs.statSync(root).dev === dev);
+    return (near ?? pools[0])?.name ?? '';
+  }
+
   async adopt(
     asked: string,
     signal: AbortSignal,
   ): Promise<Pick<HostedWorkspace, 'id' | 'path' | 'pool' | 'backend'>> {
     const { environment, home } = this.#options;
-    this.#assertAdoptable(asked);
-    const pool = this.#poolFor(asked);
+    const pool = this.poolFor(asked);
     await initWorkspace({ path: asked, pool, environment, signal });
     const record = readWorkspace(home, fs.realpathSync(asked));
     if (record !== null && this.#pools.has(record.pool)) return record;
@@ -196,14 +204,6 @@ export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
       hint: 'Name its parent in "adoptBelow" of the configuration.',
       data: { path: asked },
     });
-  }
-
-  /** The served pool on the same filesystem, so that nothing has to move; else the first. */
-  #poolFor(asked: string): string {
-    const { dev } = fs.statSync(asked, { throwIfNoEntry: false }) ?? { dev: -1 };
-    const pools = [...this.#pools.values()].map(({ record }) => record);
-    const near = pools.find(({ root }) => isInside(asked, root) || fs.statSync(root).dev === dev);
-    return (near ?? pools[0])?.name ?? '';
   }
 
   #pool(name: string): ServicePool {

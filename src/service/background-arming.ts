@@ -1,12 +1,14 @@
 /**
  * Arming after a tool call has ended: the next snapshot is taken while nobody waits.
  *
- * A bounded queue with few at work. What does not fit is not armed, and the next tool call takes a fresh
+ * A bounded queue for each pool, with few at work. What does not fit is not armed, and the next tool call takes a fresh
  * snapshot: nothing but time is lost.
  */
 import type { WorkspaceId } from '../core/ids.ts';
 
 export interface BackgroundArmingOptions {
+  /** Pools that share the bounds. */
+  readonly poolCount: number;
   readonly arm: (workspace: WorkspaceId) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
@@ -14,10 +16,14 @@ export interface BackgroundArmingOptions {
 const WAITING_MAX = 4096;
 const CONCURRENT = 8;
 
+interface PoolArming {
+  readonly waiting: Set<WorkspaceId>;
+  readonly atWork: Set<Promise<void>>;
+}
+
 export class BackgroundArming {
   readonly #options: BackgroundArmingOptions;
-  readonly #waiting = new Set<WorkspaceId>();
-  readonly #atWork = new Set<Promise<void>>();
+  readonly #pools = new Map<string, PoolArming>();
   #isClosed = false;
 
   constructor(options: BackgroundArmingOptions) {
@@ -25,39 +31,52 @@ export class BackgroundArming {
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return [...this.#pools.values()].reduce((sum, { waiting }) => sum + waiting.size, 0);
   }
 
-  add(workspace: WorkspaceId): void {
-    if (this.#isClosed || this.#waiting.size >= WAITING_MAX) return;
-    this.#waiting.add(workspace);
-    this.#next();
+  add(workspace: WorkspaceId, pool: string): void {
+    const arming = this.#of(pool);
+    if (this.#isClosed || arming.waiting.size >= this.#share(WAITING_MAX)) return;
+    arming.waiting.add(workspace);
+    this.#next(arming);
   }
 
   /** A tool call is about to take its own snapshot. */
   takeBack(workspace: WorkspaceId): void {
-    this.#waiting.delete(workspace);
+    for (const { waiting } of this.#pools.values()) waiting.delete(workspace);
   }
 
   /** What waits is dropped, what is under way is awaited. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#waiting.clear();
-    await Promise.all(this.#atWork);
+    for (const { waiting } of this.#pools.values()) waiting.clear();
+    await Promise.all([...this.#pools.values()].flatMap(({ atWork }) => [...atWork]));
   }
 
-  #next(): void {
-    if (this.#atWork.size >= CONCURRENT) return;
-    const [workspace] = this.#waiting;
+  #of(pool: string): PoolArming {
+    const known = this.#pools.get(pool);
+    if (known !== undefined) return known;
+    const made = { waiting: new Set<WorkspaceId>(), atWork: new Set<Promise<void>>() };
+    this.#pools.set(pool, made);
+    return made;
+  }
+
+  #share(bound: number): number {
+    return Math.ceil(bound / this.#options.poolCount);
+  }
+
+  #next(arming: PoolArming): void {
+    if (arming.atWork.size >= this.#share(CONCURRENT)) return;
+    const [workspace] = arming.waiting;
     if (workspace === undefined) return;
-    this.#waiting.delete(workspace);
+    arming.waiting.delete(workspace);
     const work = this.#options
       .arm(workspace)
       .catch(this.#options.onError)
       .finally(() => {
-        this.#atWork.delete(work);
-        this.#next();
+        arming.atWork.delete(work);
+        this.#next(arming);
       });
-    this.#atWork.add(work);
+    arming.atWork.add(work);
   }
 }

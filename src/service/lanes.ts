@@ -1,8 +1,10 @@
 /**
  * Lanes: what a request competes with, so that a large operation never stands before a tool call.
  *
- * Each lane has places and a queue of its own. A workspace has a bound across all of them, since its own
- * queue is one after the other whatever lane a request came by.
+ * Each lane has places and a queue of its own in each pool: a pool's disk that hangs holds the places of
+ * its own workspaces, and nobody else's. Places of a pool are an equal share of the service's, so that the
+ * threads which system calls need are never all in one pool's. A workspace has a bound across all lanes, since
+ * its own queue is one after the other whatever lane a request came by.
  */
 import type { Lane } from '../api/routes.ts';
 import { GhostsnapError } from '../core/errors.ts';
@@ -27,47 +29,97 @@ const RETRY_AFTER_MS = 1000;
 
 const LANES: readonly Lane[] = ['call', 'read', 'turn', 'bulk'];
 
-export class Lanes {
-  readonly #queues: Readonly<Record<Lane, FairQueue>>;
-  readonly #busy = new Map<WorkspaceId, number>();
+export interface LanesOptions {
+  /** Of the service as a whole. */
+  readonly bounds: LaneBounds;
+  /** Pools that share them. */
+  readonly poolCount: number;
+  readonly monotonicMs: () => number;
+}
 
-  constructor(bounds: LaneBounds, monotonicMs: () => number) {
-    const queue = (name: Lane): FairQueue => new FairQueue({ name, ...bounds[name] }, monotonicMs);
-    this.#queues = {
-      ...{ call: queue('call'), read: queue('read'), turn: queue('turn'), bulk: queue('bulk') },
-    };
+/** Where a request is to be worked on. */
+export interface LanePlace {
+  readonly lane: Lane;
+  readonly pool: string;
+  /** null: of none yet. */
+  readonly workspace: WorkspaceId | null;
+}
+
+type Queues = Readonly<Record<Lane, FairQueue>>;
+
+export class Lanes {
+  readonly #options: LanesOptions;
+  #bounds: LaneBounds;
+  readonly #pools = new Map<string, Queues>();
+  readonly #busy = new Map<WorkspaceId, number>();
+  #isClosed = false;
+
+  constructor(options: LanesOptions) {
+    this.#options = options;
+    this.#bounds = options.bounds;
   }
 
   /** Takes effect at once; who waits or is at work stays. */
   resize(bounds: LaneBounds): void {
-    for (const name of LANES) this.#queues[name].resize({ name, ...bounds[name] });
+    this.#bounds = bounds;
+    for (const queues of this.#pools.values()) {
+      for (const name of LANES) queues[name].resize(this.#shareOf(name));
+    }
   }
 
   /** Requests that wait, and that are under way. */
   depth(lane: Lane): { readonly waiting: number; readonly running: number } {
-    const { waiting, running } = this.#queues[lane];
-    return { waiting, running };
+    const queues = [...this.#pools.values()].map((pool) => pool[lane]);
+    return {
+      waiting: queues.reduce((sum, { waiting }) => sum + waiting, 0),
+      running: queues.reduce((sum, { running }) => sum + running, 0),
+    };
   }
 
   /** @throws GhostsnapError TOO_MANY_REQUESTS, OVERLOADED, STOPPING, INTERRUPTED; what `work` throws */
-  async run<T>(
-    on: Turn & { readonly lane: Lane; readonly workspace: WorkspaceId | null },
-    work: () => Promise<T>,
-  ): Promise<T> {
+  async run<T>(on: Turn & LanePlace, work: () => Promise<T>): Promise<T> {
     const { workspace } = on;
-    if (workspace === null) return await this.#queues[on.lane].run(on, work);
+    const queue = this.#of(on.pool)[on.lane];
+    if (workspace === null) return await queue.run(on, work);
     const busy = this.#busy.get(workspace) ?? 0;
     if (busy >= WORKSPACE_REQUESTS_MAX) throw tooMany(workspace);
     this.#busy.set(workspace, busy + 1);
     try {
-      return await this.#queues[on.lane].run(on, work);
+      return await queue.run(on, work);
     } finally {
       this.#leave(workspace);
     }
   }
 
   close(): void {
-    for (const queue of Object.values(this.#queues)) queue.close();
+    this.#isClosed = true;
+    for (const queues of this.#pools.values()) {
+      for (const name of LANES) queues[name].close();
+    }
+  }
+
+  #of(pool: string): Queues {
+    const known = this.#pools.get(pool);
+    if (known !== undefined) return known;
+    const queue = (name: Lane): FairQueue => {
+      const made = new FairQueue(this.#shareOf(name), this.#options.monotonicMs);
+      if (this.#isClosed) made.close();
+      return made;
+    };
+    const queues = {
+      ...{ call: queue('call'), read: queue('read'), turn: queue('turn'), bulk: queue('bulk') },
+    };
+    this.#pools.set(pool, queues);
+    return queues;
+  }
+
+  #shareOf(name: Lane): FairQueueBounds {
+    const share = (bound: number): number => Math.ceil(bound / this.#options.poolCount);
+    const { concurrent, waitingMax, waitingOfTenantMax } = this.#bounds[name];
+    return {
+      ...{ name, concurrent: share(concurrent) },
+      ...{ waitingMax: share(waitingMax), waitingOfTenantMax: share(waitingOfTenantMax) },
+    };
   }
 
   #leave(workspace: WorkspaceId): void {

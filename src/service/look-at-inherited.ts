@@ -3,7 +3,7 @@
  * found and ended although nobody asks for that workspace.
  *
  * Whoever is asked for before its turn has come is looked at then, by its locks, so nothing waits for this;
- * it goes one by one, behind requests. A pool is settled only when every workspace that its catalog knows
+ * it goes one by one in each pool, behind requests. A pool is settled only when every workspace that its catalog knows
  * was opened: one that failed, or has no owner here, leaves it to whoever comes next to look again.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -30,19 +30,24 @@ export interface LookedAt {
 }
 
 export async function lookAtInherited(looking: LookAtInherited): Promise<readonly LookedAt[]> {
+  const pools = looking.source.inherited().map((pool) => lookAtPool(looking, pool));
+  return (await Promise.all(pools)).filter((looked) => looked !== null);
+}
+
+/** @returns null: it was ended early */
+async function lookAtPool(
+  looking: LookAtInherited,
+  { pool, workspaces }: ReturnType<WorkspaceSource['inherited']>[number],
+): Promise<LookedAt | null> {
   const { source, signal } = looking;
-  const looked: LookedAt[] = [];
-  for (const { pool, workspaces } of source.inherited()) {
-    let left = 0;
-    for (const id of workspaces) {
-      await nextTurn();
-      if (signal.aborted) return looked;
-      if ((await look(looking, id)) === 'left') left += 1;
-    }
-    if (left === 0) source.allLookedAt(pool);
-    looked.push({ pool, workspaces: workspaces.length, left });
+  let left = 0;
+  for (const id of workspaces) {
+    await nextTurn();
+    if (signal.aborted) return null;
+    if ((await look(looking, id)) === 'left') left += 1;
   }
-  return looked;
+  if (left === 0) source.allLookedAt(pool);
+  return { pool, workspaces: workspaces.length, left };
 }
 
 async function look(

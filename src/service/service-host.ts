@@ -53,6 +53,8 @@ export interface ServiceHostOptions {
   readonly monotonicMs: () => number;
   /** To begin with; `resizeLanes` gives them others. */
   readonly lanes: LaneBounds;
+  /** Pools that are served: they share the lanes, so that none stands before another. */
+  readonly poolCount: number;
   /** What may change while it runs, as it is now. */
   readonly limits: () => HostLimits;
   /** Tenants whose workspaces everybody may clone. */
@@ -110,7 +112,8 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     this.#options = options;
     const { ledger, answers, source, monotonicMs, onError, onStep = ignoreStep } = options;
     const { limits } = options;
-    this.#lanes = new Lanes(options.lanes, monotonicMs);
+    const { lanes: bounds, poolCount } = options;
+    this.#lanes = new Lanes({ bounds, poolCount, monotonicMs });
     this.#answers = new KeptAnswers({
       ...{ store: answers, nowMs: steadyClock(source.nowMs(), monotonicMs), onError, onStep },
       bounds: () => ({ keepMs: limits().answersKeptMs, countMax: limits().answersMax }),
@@ -119,7 +122,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       ...{ source, monotonicMs, onError },
       bounds: () => ({ max: limits().openMax, idleMs: limits().openIdleMs }),
     });
-    this.#arming = new BackgroundArming({ arm: (id) => this.#arm(id), onError });
+    this.#arming = new BackgroundArming({ poolCount, arm: (id) => this.#arm(id), onError });
     const { templateTenants } = options;
     this.#workspaces = new WorkspaceOperations({
       ...{ ledger, source, open: this.#open, templateTenants, onStep },
@@ -184,7 +187,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
 
   createWorkspace = (...[principal, input, context]: Of<'createWorkspace'>) =>
     this.#once({ name: 'createWorkspace', principal, input, context }, (asked) =>
-      this.#placed(asked, null, () =>
+      this.#placed(asked, { id: null, pool: this.#poolOf(input.template) }, () =>
         this.#workspaces.create(principal, input, {
           signal: context.signal,
           request: KeptAnswers.requestOf({ principal, key: context.idempotencyKey }),
@@ -193,16 +196,20 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     );
 
   adoptWorkspace = (...[principal, input, context]: Of<'adoptWorkspace'>) =>
-    this.#once({ name: 'adoptWorkspace', principal, input, context }, (asked) =>
-      this.#placed(asked, null, () => this.#workspaces.adopt(principal, input, context.signal)),
-    );
+    this.#once({ name: 'adoptWorkspace', principal, input, context }, async (asked) => {
+      const place = { id: null, pool: this.#options.source.poolFor(input.path) };
+      return await this.#placed(asked, place, () =>
+        this.#workspaces.adopt(principal, input, context.signal),
+      );
+    });
 
   deleteWorkspace = (...[principal, input, context]: Of<'deleteWorkspace'>) =>
-    this.#once({ name: 'deleteWorkspace', principal, input, context }, (asked) =>
-      this.#placed(asked, input.workspace, () =>
+    this.#once({ name: 'deleteWorkspace', principal, input, context }, async (asked) => {
+      const row = this.#row(principal, input.workspace);
+      return await this.#placed(asked, row, () =>
         this.#workspaces.delete(this.#row(principal, input.workspace), input, context.signal),
-      ),
-    );
+      );
+    });
 
   listWorkspaces = async (...[principal, input]: Of<'listWorkspaces'>) =>
     this.#workspaces.list(principal, input);
@@ -263,7 +270,9 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
         return { ...ended, judged: await this.#judge(asked) };
       } finally {
         // Not before the judgement: it may turn the tree.
-        if (this.#options.limits().arming === 'on') this.#arming.add(input.workspace);
+        if (this.#options.limits().arming === 'on') {
+          this.#arming.add(input.workspace, this.#poolOf(input.workspace));
+        }
       }
     });
   };
@@ -428,6 +437,11 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     return row;
   }
 
+  /** '': of none that is known; whoever asks for it is refused at once. */
+  #poolOf(id: WorkspaceId): string {
+    return this.#options.ledger.workspace(id)?.pool ?? '';
+  }
+
   /** A workspace that is not whole yet, or not any more, is not worked on. */
   #activeRow(principal: Principal, id: WorkspaceId): HostedWorkspace {
     const row = this.#row(principal, id);
@@ -473,11 +487,11 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     const row = this.#activeRow(principal, input.workspace);
     const places: JudgingPlaces = {
       look: (work) =>
-        this.#placed({ ...asked, lane: 'read' }, row.id, () =>
+        this.#placed({ ...asked, lane: 'read' }, row, () =>
           this.#open.use(row, (workspace) => work(workspace)),
         ),
       turn: (work) =>
-        this.#placed({ ...asked, lane: 'turn' }, row.id, () =>
+        this.#placed({ ...asked, lane: 'turn' }, row, () =>
           this.#options.policyTurn(asked, () => this.#open.use(row, work)),
         ),
     };
@@ -489,19 +503,19 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     work: Work<Name>,
   ): Promise<OutputOf<Name>> {
     const row = this.#activeRow(asked.principal, asked.input.workspace);
-    return this.#placed(asked, row.id, () => this.#open.use(row, (open) => work(open, row)));
+    return this.#placed(asked, row, () => this.#open.use(row, (open) => work(open, row)));
   }
 
   /** With a place in the operation's lane, or in the one that is named. */
   async #placed<T>(
     asked: Pick<Asked<OperationName>, 'name' | 'principal' | 'context'> & { readonly lane?: Lane },
-    workspace: WorkspaceId | null,
+    { id: workspace, pool }: { readonly id: WorkspaceId | null; readonly pool: string },
     work: () => Promise<T>,
   ): Promise<T> {
     const { name, principal, lane = LANES[name] } = asked;
     const { signal, deadline } = asked.context;
     try {
-      const turn = { tenant: principal.tenant, signal, deadline, lane, workspace };
+      const turn = { tenant: principal.tenant, signal, deadline, lane, pool, workspace };
       return await this.#lanes.run(turn, work);
     } catch (error) {
       if (workspace !== null && isOfTheEngine(error)) this.#open.drop(workspace);

@@ -30,6 +30,8 @@ export interface WorkspaceSource {
   clone(request: CloneRequest): Promise<Workspace>;
   /** After a clone that failed or was cut off. 'stays': it had come so far that it is a workspace. */
   takeBack(row: HostedWorkspace): Promise<'gone' | 'stays'>;
+  /** The pool that a directory would be adopted in. @throws GhostsnapError NOT_PERMITTED as `adopt` */
+  poolFor(path: string): string;
   /**
    * Makes a directory a workspace where it stands; one that is a workspace already is what it is.
    * @throws GhostsnapError as `initWorkspace`; NOT_PERMITTED outside of the directories for it

@@ -7,7 +7,7 @@
  * before it, and of what was written since any part, in any order. Blocks of 4 KiB are written whole or
  * not at all, as disks do; a longer write may be torn between them. Needs root.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -22,6 +22,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import type { SimRandom } from '../sim/sim-random.ts';
 
 const BLOCK_BYTES = 4096;
@@ -40,10 +41,14 @@ export class RecordingDisk implements AsyncDisposable {
   /** '/dev/loopN'. */
   readonly device: string;
   readonly logPath: string;
-  readonly #child: ChildProcess;
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #mountPath: string;
 
-  private constructor(parts: { child: ChildProcess; mountPath: string; logPath: string }) {
+  private constructor(parts: {
+    child: ChildProcessByStdio<Writable, Readable, null>;
+    mountPath: string;
+    logPath: string;
+  }) {
     this.#child = parts.child;
     this.#mountPath = parts.mountPath;
     this.logPath = parts.logPath;
@@ -61,7 +66,7 @@ export class RecordingDisk implements AsyncDisposable {
     writeFileSync(backing, '');
     truncateSync(backing, sizeBytes);
     const child = spawn(program, [mountPath, backing, logPath], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     await once(child.stdout, 'data');
     return new RecordingDisk({ child, mountPath, logPath });
@@ -72,9 +77,26 @@ export class RecordingDisk implements AsyncDisposable {
     return statSync(this.logPath).size;
   }
 
+  /** From now on nothing is read, written or flushed. @returns once something waits for it */
+  async hold(): Promise<void> {
+    const waits = once(this.#child.stdout, 'data');
+    this.#child.stdin.write('h');
+    await waits;
+  }
+
+  /** One read, write or flush of a disk that is held. */
+  letOneThrough(): void {
+    this.#child.stdin.write('1');
+  }
+
+  letGo(): void {
+    this.#child.stdin.write('g');
+  }
+
   /** The disk must not be in use. */
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = once(this.#child, 'exit');
+    this.letGo();
     try {
       execFileSync('losetup', ['-d', this.device]);
       execFileSync('umount', [this.#mountPath]);

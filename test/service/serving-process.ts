@@ -26,13 +26,17 @@ export type PrincipalName = `${(typeof TENANTS)[number]}-${(typeof ROLES)[number
 
 export interface ServingOptions {
   readonly poolBytes?: number;
-  readonly config?: Readonly<Record<string, unknown>>;
+  /** Of its configuration; asked for once everything is prepared. */
+  readonly config?: Readonly<Record<string, unknown>> | (() => Readonly<Record<string, unknown>>);
+  /** What has to be there before it starts, made with its home. */
+  readonly prepare?: (environment: Environment) => Promise<void>;
   /** Of the service's process, beside this one's. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface UnixAnswer {
   readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
   readonly text: string;
 }
 
@@ -73,7 +77,9 @@ export class ServingProcess implements AsyncDisposable {
     mkdirSync(join(path, 'src'), { recursive: true });
     writeFileSync(join(path, 'src', 'a.txt'), 'template');
     serving.template = (await initWorkspace({ path, pool: POOL, environment })).workspace;
-    await serving.#configure(options.config ?? {});
+    await options.prepare?.(environment);
+    const { config = {} } = options;
+    await serving.#configure(typeof config === 'function' ? config() : config);
     await serving.start();
     return serving;
   }
@@ -148,7 +154,8 @@ export class ServingProcess implements AsyncDisposable {
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
-    return { status: response.statusCode ?? 0, text } satisfies UnixAnswer;
+    const { statusCode: status = 0 } = response;
+    return { status, headers: response.headers, text } satisfies UnixAnswer;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

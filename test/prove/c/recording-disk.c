@@ -9,6 +9,10 @@
  *
  *   recording-disk MOUNT-POINT BACKING-FILE LOG-FILE
  *
+ * Standard input makes it slow, a byte each: 'h' holds every read, write and flush from now on, '1' lets one of them
+ * through, 'g' lets them go. Its end lets them go for good, so that a disk never waits for whoever has died. A line "held"
+ * is printed for each that begins to wait: the others come behind it.
+ *
  * Prints "ready" when it is mounted and ends when it is unmounted. A record of the log is 24 bytes in
  * the machine's order: kind (1 write, 2 discard, 3 flush), offset, length; a write's data follows it.
  */
@@ -17,6 +21,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +42,34 @@ static uint64_t disk_bytes;
 static void fail(const char *what) {
   perror(what);
   exit(1);
+}
+
+static int is_held, may_pass, is_over;
+
+/* Takes what was said; waits for it only where nothing may pass. */
+static void listen_to_holder(int may_wait) {
+  while (!is_over) {
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    int said = poll(&input, 1, may_wait && is_held && may_pass == 0 ? -1 : 0);
+    if (said < 0 && errno == EINTR) continue;
+    if (said <= 0) return;
+    char byte;
+    if (read(0, &byte, 1) <= 0) is_over = 1, is_held = 0;
+    else if (byte == 'h') is_held = 1, may_pass = 0;
+    else if (byte == 'g') is_held = 0;
+    else if (byte == '1') may_pass += 1;
+  }
+}
+
+static void wait_to_pass(void) {
+  listen_to_holder(0);
+  if (!is_held) return;
+  if (may_pass == 0) {
+    puts("held");
+    fflush(stdout);
+    listen_to_holder(1);
+  }
+  if (may_pass > 0) may_pass -= 1;
 }
 
 static void record(uint64_t kind, uint64_t offset, uint64_t length, const void *data) {
@@ -127,10 +160,11 @@ static void on_request(const struct fuse_in_header *head) {
       struct fuse_open_out out = {.open_flags = FOPEN_KEEP_CACHE};
       return reply(head->unique, 0, &out, sizeof out);
     }
-    case FUSE_READ: return on_read(head->unique, body);
-    case FUSE_WRITE: return on_write(head->unique, body);
-    case FUSE_FALLOCATE: return on_fallocate(head->unique, body);
+    case FUSE_READ: wait_to_pass(); return on_read(head->unique, body);
+    case FUSE_WRITE: wait_to_pass(); return on_write(head->unique, body);
+    case FUSE_FALLOCATE: wait_to_pass(); return on_fallocate(head->unique, body);
     case FUSE_FSYNC:
+      wait_to_pass();
       record(KIND_FLUSH, 0, 0, NULL);
       return reply(head->unique, 0, NULL, 0);
     case FUSE_STATFS: {

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import type { WorkspaceId } from '../../src/core/ids.ts';
+import { BackgroundArming } from '../../src/service/background-arming.ts';
+import { DEFAULT_LANES, Lanes } from '../../src/service/lanes.ts';
+
+const BOUNDS = { ...DEFAULT_LANES, call: { concurrent: 4, waitingMax: 4, waitingOfTenantMax: 3 } };
+const { signal } = new AbortController();
+
+const turnAt = (pool: string, tenant = 'a') =>
+  ({ tenant, signal, deadline: undefined, lane: 'call', pool, workspace: null }) as const;
+
+/** Work that never ends, as on a disk that hangs. */
+const hang = (): Promise<void> => Promise.withResolvers<void>().promise;
+const done = async (): Promise<string> => 'done';
+
+describe('lanes of two pools', () => {
+  it('a pool that hangs fills its own half, and the other one is served', async () => {
+    const lanes = new Lanes({ bounds: BOUNDS, poolCount: 2, monotonicMs: () => 0 });
+    for (let n = 0; n < 4; n += 1) void lanes.run(turnAt('slow'), hang);
+    expect(lanes.depth('call')).toEqual({ waiting: 2, running: 2 });
+    await expect(lanes.run(turnAt('slow'), done)).rejects.toMatchObject({ code: 'OVERLOADED' });
+    expect(await lanes.run(turnAt('good'), done)).toBe('done');
+  });
+
+  it('other bounds are shared as well, and a lane that is closed lets nobody in anywhere', async () => {
+    const lanes = new Lanes({ bounds: BOUNDS, poolCount: 2, monotonicMs: () => 0 });
+    for (let n = 0; n < 4; n += 1) void lanes.run(turnAt('slow'), hang);
+    lanes.resize({ ...BOUNDS, call: { ...BOUNDS.call, concurrent: 6 } });
+    expect(lanes.depth('call')).toEqual({ waiting: 1, running: 3 });
+    lanes.close();
+    for (const pool of ['slow', 'new']) {
+      await expect(lanes.run(turnAt(pool), done)).rejects.toMatchObject({ code: 'STOPPING' });
+    }
+  });
+
+  it('one pool alone has all of it', () => {
+    const lanes = new Lanes({ bounds: BOUNDS, poolCount: 1, monotonicMs: () => 0 });
+    for (let n = 0; n < 5; n += 1) void lanes.run(turnAt('only'), hang);
+    expect(lanes.depth('call')).toEqual({ waiting: 1, running: 4 });
+  });
+});
+
+it('arming on a pool that hangs waits for itself alone', () => {
+  const armed: string[] = [];
+  const arm = (id: WorkspaceId): Promise<void> => {
+    armed.push(id);
+    return hang();
+  };
+  const arming = new BackgroundArming({ poolCount: 2, arm, onError: () => undefined });
+  for (let n = 0; n < 20; n += 1) arming.add(`ws_slow${n}` as WorkspaceId, 'slow');
+  arming.add('ws_good' as WorkspaceId, 'good');
+  expect(armed).toHaveLength(5);
+  expect(armed).toContain('ws_good');
+  expect(arming.waiting).toBe(16);
+});
