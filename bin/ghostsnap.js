@@ -10,7 +10,10 @@ if (major < 24) {
   );
   process.exit(69);
 } else {
-  if (isService(process.argv.slice(2))) widenThreadPool();
+  if (isService(process.argv.slice(2))) {
+    widenThreadPool();
+    collectEarly();
+  }
   keepCompiled();
   import('../dist/program/main.js')
     .then((cli) => cli.mainOfProcess())
@@ -41,6 +44,14 @@ function isService(argv) {
 // As wide as the lane of tool calls is by default; whoever has said how many gets that many.
 function widenThreadPool() {
   if (!process.env.UV_THREADPOOL_SIZE) process.env.UV_THREADPOOL_SIZE = '64';
+}
+
+// V8 lets a heap grow to several times what is alive before it looks at all of it, as far as the machine's
+// memory goes: a service of 45 MB kept 90 to 120. Half as much again is room enough, as requests leave little
+// behind; it costs a collection of some tens of milliseconds, most of them beside the program, now and then.
+// No bound: a host of many workspaces takes what they need. NODE_OPTIONS does not know this one.
+function collectEarly() {
+  process.getBuiltinModule('node:v8').setFlagsFromString('--heap-growing-percent=50');
 }
 
 // What Node has compiled is kept for the next start. Such a file is code that runs, so it lies in a folder

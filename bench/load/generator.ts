@@ -24,6 +24,8 @@ export interface LoadResult {
   /** How late requests were sent: counted in every latency, shown to judge the generator. */
   readonly lag: LatencySummary;
   readonly calls: number;
+  /** Answered while it was measured, of every kind. */
+  readonly requests: number;
   readonly acknowledged: number;
   readonly adopted: number;
   readonly retries: number;
@@ -53,6 +55,7 @@ const lag = new LatencyHistogram();
 const errors: Record<string, number> = {};
 let isMeasured = false;
 let calls = 0;
+let requests = 0;
 let acknowledged = 0;
 let adopted = 0;
 
@@ -147,6 +150,7 @@ async function run(
   });
   const beganMs = performance.now();
   if (isMeasured) {
+    requests += 1;
     beginAll.record(beganMs - meantMs);
     (isMutating ? begins.mutating : begins.readOnly).record(beganMs - meantMs);
   }
@@ -166,7 +170,10 @@ async function run(
     inPath: { workspace: session.workspace, call: call_ },
     body: { outcome: 'ok' },
   });
-  if (isMeasured) ends.record(performance.now() - endsMs);
+  if (isMeasured) {
+    requests += 1;
+    ends.record(performance.now() - endsMs);
+  }
   isGood(ended);
 }
 
@@ -204,6 +211,7 @@ function countError(error: unknown): void {
 async function finish(): Promise<void> {
   const seconds = (performance.now() - measuredFromMs) / 1000;
   const cpu = process.cpuUsage(cpuFrom);
+  const measured = requests;
   process.stdout.write('measured\n');
   await Promise.all(underWay);
   for (const connection of connections) connection.close();
@@ -214,7 +222,7 @@ async function finish(): Promise<void> {
     beginAll: beginAll.summary(),
     end: ends.summary(),
     lag: lag.summary(),
-    ...{ calls, acknowledged, adopted, errors, seconds, ...counts },
+    ...{ calls, requests: measured, acknowledged, adopted, errors, seconds, ...counts },
     cpuCores: (cpu.user + cpu.system) / 1e6 / seconds,
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);

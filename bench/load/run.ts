@@ -4,6 +4,7 @@
  *   --sessions N (50000)  --think 60s  --mutating 0.35  --minutes 10
  *   --connections 200  --transport frames|http  --find-limit: raises the rate until the p99 breaks
  *   --no-arm: no snapshot is taken early  --engine: the engine alone behind frames, for telling apart
+ *   --profile cpu|heap: a profile of each of the service's threads, to .bench/profiles
  *   --soak --hours H: a line a minute with what grows if anything does
  *
  * As root. docs/load.md says what the workload is and why. Results go to .bench/load.json and to stdout.
@@ -25,6 +26,7 @@ import { measureLegacyShare } from './legacy-share.ts';
 import type { LoadPlan, Transport } from './load-plan.ts';
 import { type MadeWorkspace, makeWorkspaces } from './make-workspaces.ts';
 import { setUpServe } from './serve-setup.ts';
+import type { ProbeReading } from './service-probe.ts';
 import { type ProcessUse, type ServiceProcess, startService, useOf } from './service-process.ts';
 import { verifyLoad } from './verify-load.ts';
 
@@ -42,6 +44,7 @@ const { values } = parseArgs({
     'find-limit': { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
     hours: { type: 'string' },
+    profile: { type: 'string' },
   },
   allowNegative: true,
 });
@@ -61,6 +64,7 @@ interface Stage {
   readonly load: LoadResult;
   readonly before: ProcessUse;
   readonly after: ProcessUse;
+  readonly probe: ProbeReading;
   /** One a minute. */
   readonly samples: readonly Sample[];
 }
@@ -71,6 +75,8 @@ interface Sample extends ProcessUse {
 }
 
 const SAMPLE_MS = 60_000;
+/** A thread that takes less of a request is not worth a place in the line. */
+const THREAD_SHOWN_MS = 0.001;
 
 function msOf(text: string): number {
   const [, number = '', unit = 's'] = /^([\d.]+)(ms|s|m)?$/.exec(text) ?? [];
@@ -107,20 +113,25 @@ async function runStage(service: ServiceProcess, plan: LoadPlan): Promise<Stage>
   let before = useOf(service.pid);
   let after = before;
   let load: LoadResult | null = null;
+  let probe: ProbeReading | null = null;
   const samples: Sample[] = [];
   const sampling = setInterval(() => {
     samples.push(sampleOf(service.pid));
     if (values.soak) console.log(describeSample(samples.at(-1)));
   }, SAMPLE_MS);
   for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'measuring') before = useOf(service.pid);
-    else if (line === 'measured') after = useOf(service.pid);
-    else load = JSON.parse(line) as LoadResult;
+    if (line === 'measuring') {
+      await service.startCounting();
+      before = useOf(service.pid);
+    } else if (line === 'measured') {
+      after = useOf(service.pid);
+      probe = await service.counted();
+    } else load = JSON.parse(line) as LoadResult;
   }
   clearInterval(sampling);
   await ended;
-  if (load === null) throw new Error('The generator ended without a result.');
-  return { plan, load, before, after, samples };
+  if (load === null || probe === null) throw new Error('The generator ended without a result.');
+  return { plan, load, before, after, probe, samples };
 }
 
 function sampleOf(pid: number): Sample {
@@ -141,9 +152,12 @@ function describeSample(sample: Sample | undefined): string {
   return `${minutes} min: RSS ${mb(rssBytes)}, ${descriptors} descriptors, ${sizes}`;
 }
 
-function describe({ plan, load, before, after }: Stage): Readonly<Record<string, string>> {
+function describe({ plan, load, before, after, probe }: Stage): Readonly<Record<string, string>> {
   const wallMs = after.atMs - before.atMs;
   const cores = (from: 'userMs' | 'systemMs'): number => (after[from] - before[from]) / wallMs;
+  const aRequest = (from: 'userMs' | 'systemMs'): string =>
+    ((after[from] - before[from]) / load.requests).toFixed(3);
+  const mb = (bytes: number): string => (bytes / 1e6).toFixed(0);
   const three = (s: LoadResult['end']): string =>
     [s.p50Ms, s.p99Ms, s.p999Ms, s.maxMs].map((ms) => ms.toFixed(1)).join(' / ');
   return {
@@ -156,12 +170,39 @@ function describe({ plan, load, before, after }: Stage): Readonly<Record<string,
     'generator late': three(load.lag),
     'daemon CPU, cores: user + system': `${cores('userMs').toFixed(3)} + ${cores('systemMs').toFixed(3)}`,
     'generator CPU, cores': load.cpuCores.toFixed(3),
-    'daemon RSS, MB': (after.rssBytes / 1e6).toFixed(0),
+    'daemon CPU a request, ms: user + system': `${aRequest('userMs')} + ${aRequest('systemMs')}`,
+    'by thread, ms a request: user + system': threadsOf(before, after, load.requests),
+    'allocated a request, KB': (probe.allocatedBytes / load.requests / 1000).toFixed(1),
+    'collecting: share of time, longest pause ms': `${((probe.collectingMs / wallMs) * 100).toFixed(2)} %, ${probe.collectingMsMax.toFixed(1)}`,
+    'event loop late: p50 / p99 / max ms': [
+      ...[probe.loopDelayP50Ms, probe.loopDelayP99Ms, probe.loopDelayMaxMs],
+    ]
+      .map((ms) => ms.toFixed(1))
+      .join(' / '),
+    'daemon RSS, of it anonymous, MB': `${mb(after.rssBytes)}, ${mb(after.anonymousBytes)}`,
+    'main heap used, reserved, external, MB': [
+      ...[probe.heapUsedBytes, probe.heapTotalBytes, probe.externalBytes],
+    ]
+      .map(mb)
+      .join(', '),
     'descriptors, threads': `${after.descriptors}, ${after.threads}`,
     'begins acknowledged, adopted': `${load.acknowledged}, ${load.adopted}`,
     'retries, connects': `${load.retries}, ${load.connects}`,
     errors: JSON.stringify(load.errors),
   };
+}
+
+function threadsOf(before: ProcessUse, after: ProcessUse, requests: number): string {
+  const parts = Object.entries(after.byThread).map(([name, use]) => {
+    const from = before.byThread[name] ?? { userMs: 0, systemMs: 0 };
+    const user = (use.userMs - from.userMs) / requests;
+    const system = (use.systemMs - from.systemMs) / requests;
+    return { name, user, system };
+  });
+  return parts
+    .filter(({ user, system }) => user + system >= THREAD_SHOWN_MS)
+    .map(({ name, user, system }) => `${name} ${user.toFixed(3)} + ${system.toFixed(3)}`)
+    .join(', ');
 }
 
 function print(title: string, rows: Readonly<Record<string, string>>): void {
@@ -179,6 +220,12 @@ function serveArguments(): readonly string[] {
   const arming = values.arm ? 'on' : 'off';
   const setup = { place, pool: POOL, made, certificates, gateway: GATEWAY, arming } as const;
   return [join(ROOT, 'bin', 'ghostsnap.js'), 'serve', '--config', setUpServe(setup)];
+}
+
+/** Of both threads, written when the service stops. */
+function profileFlags(kind: string | undefined): readonly string[] {
+  if (kind === undefined) return [];
+  return [`--${kind}-prof`, `--${kind}-prof-dir=${join(OUT, 'profiles')}`];
 }
 
 const count = Number(values.sessions);
@@ -200,6 +247,7 @@ const { client, caFile } = certificates;
 const service = await startService({
   args: values.engine ? engineArguments() : serveArguments(),
   env: { GHOSTSNAP_HOME: homeOf(place) },
+  flags: ['--import', join(JS, 'service-probe.js'), ...profileFlags(values.profile)],
 });
 const ledgerFiles: string[] = [];
 const stages: Stage[] = [];

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { ProbeQuestion, ProbeReading } from './service-probe.ts';
 
 export interface ProcessUse {
   /** Milliseconds since some fixed point. */
@@ -14,29 +15,63 @@ export interface ProcessUse {
   readonly rssBytes: number;
   readonly descriptors: number;
   readonly threads: number;
+  /** Of `rssBytes`, what is no page of a file. */
+  readonly anonymousBytes: number;
+  /** CPU by the threads' names. */
+  readonly byThread: Readonly<Record<string, ThreadUse>>;
+}
+
+export interface ThreadUse {
+  readonly userMs: number;
+  readonly systemMs: number;
 }
 
 /** Of utime and stime in /proc/PID/stat: USER_HZ is 100 wherever Linux runs. */
 const TICK_MS = 10;
 
 export function useOf(pid: number): ProcessUse {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The name in parentheses may hold anything; what follows it is numbers.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const { userMs, systemMs } = readStat(`/proc/${pid}/stat`);
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const bytesOf = (line: RegExp): number => Number(line.exec(status)?.[1] ?? 0) * 1024;
+  const threads = readdirSync(`/proc/${pid}/task`);
   return {
-    atMs: performance.now(),
+    ...{ atMs: performance.now(), userMs, systemMs, byThread: byThread(pid, threads) },
+    rssBytes: bytesOf(/^VmRSS:\s+(\d+)/m),
+    anonymousBytes: bytesOf(/^RssAnon:\s+(\d+)/m),
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    threads: threads.length,
+  };
+}
+
+function byThread(pid: number, threads: readonly string[]): Record<string, ThreadUse> {
+  const sums: Record<string, ThreadUse> = {};
+  for (const thread of threads) {
+    const { name, userMs, systemMs } = readStat(`/proc/${pid}/task/${thread}/stat`);
+    const sum = sums[name] ?? { userMs: 0, systemMs: 0 };
+    sums[name] = { userMs: sum.userMs + userMs, systemMs: sum.systemMs + systemMs };
+  }
+  return sums;
+}
+
+function readStat(file: string): ThreadUse & { readonly name: string } {
+  const stat = readFileSync(file, 'latin1');
+  // The name in parentheses may hold anything; what follows it is numbers.
+  const nameEnd = stat.lastIndexOf(')');
+  const fields = stat.slice(nameEnd + 2).split(' ');
+  return {
+    name: stat.slice(stat.indexOf('(') + 1, nameEnd),
     userMs: Number(fields[11]) * TICK_MS,
     systemMs: Number(fields[12]) * TICK_MS,
-    rssBytes: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024,
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
-    threads: readdirSync(`/proc/${pid}/task`).length,
   };
 }
 
 export interface ServiceProcess {
   readonly pid: number;
   readonly url: string;
+  /** What its probe counts from now on. */
+  startCounting(): Promise<void>;
+  /** What its probe has counted since. */
+  counted(): Promise<ProbeReading>;
   /** In order; what it printed at the end. */
   stop(): Promise<readonly string[]>;
   kill(): Promise<void>;
@@ -45,6 +80,8 @@ export interface ServiceProcess {
 export interface ServiceCommand {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Of Node, beside the unit's own: the probe, profiling. */
+  readonly flags: readonly string[];
 }
 
 /** As the service's unit starts it: threads for blocking calls, a small young generation. */
@@ -53,8 +90,8 @@ const SERVICE_THREADS = '64';
 
 /** Starts it and waits until it says where it listens. */
 export async function startService(command: ServiceCommand): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [...SERVICE_FLAGS, ...command.args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const child = spawn(process.execPath, [...SERVICE_FLAGS, ...command.flags, ...command.args], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, UV_THREADPOOL_SIZE: SERVICE_THREADS, ...command.env },
   });
   const lines: string[] = [];
@@ -62,6 +99,8 @@ export async function startService(command: ServiceCommand): Promise<ServiceProc
   return {
     pid: child.pid ?? 0,
     url,
+    startCounting: async () => void (await ask(child, 'start')),
+    counted: async () => (await ask(child, 'read')) as ProbeReading,
     async stop() {
       await end(child, 'SIGTERM');
       return lines;
@@ -85,6 +124,14 @@ async function listening(child: ChildProcess, lines: string[]): Promise<string> 
     else if (!line.includes('"level":"info"')) console.error(line);
   });
   return await promise;
+}
+
+/** One question at a time. */
+async function ask(child: ChildProcess, question: ProbeQuestion): Promise<unknown> {
+  const answered = once(child, 'message');
+  child.send(question);
+  const [answer] = await answered;
+  return answer;
 }
 
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

@@ -11,39 +11,74 @@ import { rawFromText } from '../core/raw-path.ts';
 import { errnoOf, type FailureContext, toGhostsnapError } from './syscall-failure.ts';
 
 /** What was being done, for the person, when the method failed. `path` is used where the error names none. */
-export type DescribeFailure = (method: string, args: readonly unknown[]) => FailureContext;
+export type DescribeFailure<T extends object = object> = (
+  method: string,
+  args: readonly unknown[],
+  target: T,
+) => FailureContext;
 
 /**
- * The same object as seen from outside of the edge. Its identity is another one, its state is shared.
+ * The same object as seen from outside of the edge. Its identity is another one, its state is shared. A
+ * method is called on it, as one of a class is: what was taken off it has no object any more.
  * @param parts properties that have an edge of their own
  */
 export function withCodes<T extends object>(
   target: T,
-  describe: DescribeFailure,
+  describe: DescribeFailure<T>,
   parts: Partial<T> = {},
 ): T {
-  const members = new Map<PropertyKey, unknown>(Object.entries(parts));
-  return new Proxy(target, {
-    get(_, key) {
-      const known = members.get(key);
-      if (known !== undefined) return known;
-      // The target itself as receiver: its private fields are not the proxy's.
-      const value: unknown = Reflect.get(target, key, target);
-      if (typeof value !== 'function') return value;
-      // A snapshot passes through here twice: nothing is made for a failure before there is one.
-      const method = (...args: unknown[]): unknown => {
-        try {
-          const result: unknown = Reflect.apply(value, target, args);
-          if (typeof result !== 'object' || result === null) return result;
-          return guarded(result, () => describe(String(key), args));
-        } catch (error) {
-          throw coded(error, describe(String(key), args));
-        }
-      };
-      members.set(key, method);
-      return method;
-    },
-  });
+  return new Proxy(target, new Edge(target, describe, parts));
+}
+
+/** Asks an object outside of the edge for its edge. */
+const EDGE = Symbol('edge');
+
+/**
+ * A host holds tens of thousands of objects of one class: an edge is three references, and its methods are
+ * the class's and not each object's own.
+ */
+class Edge<T extends object> implements ProxyHandler<T> {
+  readonly target: T;
+  readonly describe: DescribeFailure<T>;
+  readonly #parts: Partial<T>;
+
+  constructor(target: T, describe: DescribeFailure<T>, parts: Partial<T>) {
+    this.target = target;
+    this.describe = describe;
+    this.#parts = parts;
+  }
+
+  get(_: T, key: PropertyKey): unknown {
+    if (key === EDGE) return this;
+    if (Object.hasOwn(this.#parts, key)) return this.#parts[key as keyof T];
+    // The target itself as receiver: its private fields are not the proxy's.
+    const value: unknown = Reflect.get(this.target, key, this.target);
+    return typeof value === 'function' ? outside(value as Inside, String(key)) : value;
+  }
+}
+
+type Inside = (...args: readonly unknown[]) => unknown;
+type Outside = (this: object, ...args: readonly unknown[]) => unknown;
+
+const methods = new WeakMap<Inside, Outside>();
+
+/** The method as it is called from outside. */
+function outside(inside: Inside, name: string): Outside {
+  const known = methods.get(inside);
+  if (known !== undefined) return known;
+  const made = function (this: object, ...args: readonly unknown[]): unknown {
+    const { target, describe } = (this as { readonly [EDGE]: Edge<object> })[EDGE];
+    // A snapshot passes through here twice: nothing is made for a failure before there is one.
+    try {
+      const result: unknown = Reflect.apply(inside, target, args);
+      if (typeof result !== 'object' || result === null) return result;
+      return guarded(result, () => describe(name, args, target));
+    } catch (error) {
+      throw coded(error, describe(name, args, target));
+    }
+  };
+  methods.set(inside, made);
+  return made;
 }
 
 /** Runs `work`; what it throws has a code. @throws GhostsnapError, and bugs as they are */
@@ -111,7 +146,7 @@ function guardedValue(value: unknown, context: () => FailureContext): unknown {
   if (Symbol.asyncIterator in value) {
     return iterated(value as AsyncIterable<unknown>, context);
   }
-  return Symbol.dispose in value ? withCodes(value, context) : value;
+  return Symbol.dispose in value ? withCodes<object>(value, context) : value;
 }
 
 async function* iterated(

@@ -69,8 +69,12 @@ export function parseRawPath(raw: string): RawPath {
   return raw as RawPath;
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: every code below 0x80 is its own byte.
+const ASCII = /^[\u0000-\u007f]*$/;
+
 /** Text to bytes-as-latin1 (UTF-8). Lone surrogates become U+FFFD, as everywhere on the platform. */
 export function rawFromText(text: string): string {
+  if (ASCII.test(text)) return text;
   let raw = '';
   for (const character of text) {
     let code = character.codePointAt(0) ?? 0;

@@ -27,8 +27,16 @@ export function atPublicEdgeSync<T>(what: string, subject: string, work: () => T
 
 /** The workspace as its users get it. */
 export function asPublic(workspace: EngineWorkspace): Workspace {
-  const { path } = workspace.info;
-  return withCodes<Workspace>(workspace, (method) => context(`"${method}"`, path));
+  return withCodes<Workspace>(workspace, describeMethod);
+}
+
+/** One for all workspaces, of which a host has many. */
+function describeMethod(
+  method: string,
+  _: readonly unknown[],
+  { info }: Workspace,
+): FailureContext {
+  return context(`"${method}"`, info.path);
 }
 
 function context(what: string, subject: string): FailureContext {

@@ -3,9 +3,10 @@
  *
  * The key is the caller's: two principals never share one. A repetition while the first is under way waits
  * for it; one that comes later is answered from the store, from before a restart too. The same key with
- * another request is a conflict. An answer is kept before it is given, in groups: a reply waits for its
- * commit. What may succeed on a later try (a transient error, a full queue) is no answer and is not kept.
- * Kept for a time and up to a number; a client repeats itself within minutes.
+ * another request is a conflict. An answer is kept before it is given: a reply waits for its commit, which
+ * those that are made in the same turn of the event loop share, and a catalog lands many in one. What may
+ * succeed on a later try (a transient error, a full queue) is no answer and is not kept. Kept for a time and
+ * up to a number; a client repeats itself within minutes.
  */
 import { createHash } from 'node:crypto';
 import type { Principal } from '../api/principal.ts';
@@ -32,8 +33,6 @@ export interface Mutation {
   readonly input: unknown;
 }
 
-/** Commits of this time are one. */
-const GROUP_MS = 1;
 /** Groups between two looks at what may be forgotten. */
 const GROUPS_PER_SWEEP = 32;
 
@@ -110,11 +109,12 @@ export class KeptAnswers {
     const { promise, resolve } = Promise.withResolvers<void>();
     const group = { answers: [], kept: promise };
     this.#group = group;
-    setTimeout(() => {
+    // Not after a while: waking up again for it costs more than the commit, and the reply would wait.
+    setImmediate(() => {
       this.#group = null;
       this.#commit(group.answers);
       resolve();
-    }, GROUP_MS);
+    });
     return group;
   }
 

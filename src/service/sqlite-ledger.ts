@@ -42,6 +42,11 @@ class SqliteLedger implements Ledger {
   /** For messages. */
   readonly #file: string;
   readonly #statements = new Map<string, StatementSync>();
+  /**
+   * The row that was asked for last: a request asks for its workspace's two or three times, for whose it is,
+   * whether it may be worked on and where it is. Forgotten before anything is written.
+   */
+  #latest: HostedWorkspace | null = null;
 
   constructor(database: DatabaseSync, file: string) {
     this.#database = database;
@@ -49,7 +54,10 @@ class SqliteLedger implements Ledger {
   }
 
   workspace(id: WorkspaceId): HostedWorkspace | null {
-    return hosted(this.#get('SELECT * FROM workspaces WHERE id = ?', id));
+    if (this.#latest?.id !== id) {
+      this.#latest = hosted(this.#get('SELECT * FROM workspaces WHERE id = ?', id));
+    }
+    return this.#latest;
   }
 
   list(
@@ -91,11 +99,13 @@ class SqliteLedger implements Ledger {
   }
 
   setStatus(id: WorkspaceId, status: HostedWorkspace['status']): void {
+    this.#latest = null;
     const update = this.#prepare('UPDATE workspaces SET status = ? WHERE id = ?');
     this.#coded(() => update.run(status, id));
   }
 
   remove(id: WorkspaceId): void {
+    this.#latest = null;
     const remove = this.#prepare('DELETE FROM workspaces WHERE id = ?');
     this.#coded(() => remove.run(id));
   }

@@ -41,7 +41,9 @@ describe('the ledger', () => {
     expect(ledger.count('other')).toBe(1);
     expect(ledger.unfinished()).toEqual([creating]);
     expect(ledger.findByRequest('acme\nme\nk')).toEqual(creating);
+    expect(ledger.workspace(creating.id)).toEqual(creating);
     ledger.setStatus(creating.id, 'active');
+    expect(ledger.workspace(creating.id)).toEqual({ ...creating, status: 'active' });
     expect(ledger.unfinished()).toEqual([]);
     ledger.remove(creating.id);
     ledger.remove(creating.id);
