@@ -9,22 +9,26 @@
  */
 import type { RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
+import { InodeTable } from './inode-table.ts';
 import type { Anchor, OuterLinks } from './outer-links.ts';
+import { PathList } from './path-list.ts';
 
 /** What to do with a live entry whose content is already right. */
 export type LinkVerdict = 'keep' | 'relink' | 'separate';
 
-export interface WaitingLink {
-  readonly path: RawPath;
-  readonly want: TreeEntry;
-}
-
 export class ApplyLinks {
-  /** Inode in the source to the live name that holds it. */
-  readonly #anchors = new Map<number, Anchor>();
-  /** Live inode with several names to the one thing in the source it may stand for. */
-  readonly #claims = new Map<number, string>();
-  readonly #waiting: WaitingLink[] = [];
+  /** Live names that hold what a group of the source wants. */
+  readonly #anchors = new PathList();
+  /** Inode in the source to its anchor's place in the list, and to the anchor's inode. */
+  readonly #anchorOf = new InodeTable();
+  readonly #anchorInode = new InodeTable();
+  /**
+   * Live inode with several names to the one thing in the source it may stand for: a group by its inode
+   * number, a single path by its place in the list, counted from -1 downwards.
+   */
+  readonly #claims = new InodeTable();
+  readonly #claimed = new PathList();
+  readonly #waiting = new PathList();
   readonly #outer: OuterLinks;
 
   constructor(outer: OuterLinks) {
@@ -36,35 +40,46 @@ export class ApplyLinks {
     const outer = this.#outer.anchorOf(want);
     if (outer !== null) return outer.liveIno === have.ino ? 'keep' : 'relink';
     if (this.#outer.holds(have.ino)) return isGroup ? 'relink' : 'separate';
-    if (have.nlink > 1) {
-      const claim = isGroup ? `inode ${want.ino}` : `path ${path}`;
-      const known = this.#claims.get(have.ino);
-      if (known !== undefined && known !== claim) return isGroup ? 'relink' : 'separate';
-      this.#claims.set(have.ino, claim);
-    }
+    if (have.nlink > 1 && !this.#claim(path, have, want)) return isGroup ? 'relink' : 'separate';
     if (!isGroup) return 'keep';
-    const anchor = this.#anchors.get(want.ino);
+    const anchor = this.#anchorInode.get(want.ino);
     if (anchor === undefined) {
       this.setAnchor(want, path, have.ino);
       return 'keep';
     }
-    return anchor.liveIno === have.ino ? 'keep' : 'relink';
+    return anchor === have.ino ? 'keep' : 'relink';
   }
 
   setAnchor(want: TreeEntry, path: RawPath, liveIno: number): void {
-    this.#anchors.set(want.ino, { path, liveIno });
+    this.#anchorOf.set(want.ino, this.#anchors.push(path));
+    this.#anchorInode.set(want.ino, liveIno);
   }
 
   anchorOf(want: TreeEntry): Anchor | null {
+    const at = this.#anchorOf.get(want.ino);
+    const liveIno = this.#anchorInode.get(want.ino);
     // One that was made because the outer one had gone comes first.
-    return this.#anchors.get(want.ino) ?? this.#outer.anchorOf(want);
+    if (at === undefined || liveIno === undefined) return this.#outer.anchorOf(want);
+    return { path: this.#anchors.at(at), liveIno };
   }
 
-  wait(path: RawPath, want: TreeEntry): void {
-    this.#waiting.push({ path, want });
+  wait(path: RawPath): void {
+    this.#waiting.push(path);
   }
 
-  get waiting(): readonly WaitingLink[] {
+  /** In the order in which they began to wait: that of the walk. */
+  get waiting(): Iterable<RawPath> {
     return this.#waiting;
+  }
+
+  /** False: it stands for another thing already. */
+  #claim(path: RawPath, have: TreeEntry, want: TreeEntry): boolean {
+    const known = this.#claims.get(have.ino);
+    if (known !== undefined) {
+      if (known >= 0) return want.nlink > 1 && known === want.ino;
+      return want.nlink <= 1 && this.#claimed.at(-1 - known) === path;
+    }
+    this.#claims.set(have.ino, want.nlink > 1 ? want.ino : -1 - this.#claimed.push(path));
+    return true;
   }
 }

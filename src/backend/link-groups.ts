@@ -1,21 +1,21 @@
 /**
- * Hard links: which paths of one tree share an inode, and whether the other tree agrees.
+ * Hard links: which visits of a walk came to the same inode, and whether the other tree agrees.
  *
- * Only inodes with more than one link are remembered, each by the first path it was seen under. Two
- * trees have the same structure exactly when, at every path, both name the same first path.
+ * Only inodes with more than one link are remembered, each by the number of the visit that came to it
+ * first. Two trees have the same structure exactly when, at every visit, both name the same first one.
  */
-import type { RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
+import { InodeTable } from './inode-table.ts';
 
 export class LinkGroups {
-  readonly #first = new Map<number, RawPath>();
+  readonly #first = new InodeTable();
 
-  /** The first path of the entry's group; the path itself when it is the first or has one link. */
-  firstOf(path: RawPath, entry: TreeEntry | null): RawPath {
-    if (entry === null || entry.nlink < 2 || entry.type === 'dir') return path;
+  /** The first visit of the entry's group: `visit` itself when it is the first or has one link. */
+  firstOf(visit: number, entry: TreeEntry | null): number {
+    if (entry === null || entry.nlink < 2 || entry.type === 'dir') return visit;
     const known = this.#first.get(entry.ino);
     if (known !== undefined) return known;
-    this.#first.set(entry.ino, path);
-    return path;
+    this.#first.set(entry.ino, visit);
+    return visit;
   }
 }

@@ -12,7 +12,7 @@ import type { TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader } from './backend.ts';
 import { differenceOf } from './entry-difference.ts';
 import { findNames, SeenLinks, seeBelow } from './linked-paths.ts';
-import { PathSet } from './path-set.ts';
+import type { PathSet } from './path-set.ts';
 import type { TreeEvidence } from './tree-evidence.ts';
 
 /** An outer file is one of few: it is compared to the last byte. */
@@ -73,15 +73,15 @@ function isSameFile(
 }
 
 /** Names beside the paths of files that have one among them. */
-function outerNames(tree: TreeReader, { paths, below }: OuterLinksRequest): readonly RawPath[] {
+function* outerNames(tree: TreeReader, { paths, below }: OuterLinksRequest): Generator<RawPath> {
   const links = new SeenLinks();
   for (const path of paths) {
     const entry = tree.lookup(path);
     links.see(entry);
-    if (below === 'turned' && entry?.type === 'dir') seeBelow(tree, path, new PathSet(), links);
+    if (below === 'turned' && entry?.type === 'dir') seeBelow(tree, { path }, links);
   }
-  if (links.isComplete) return [];
+  if (links.isComplete) return;
   const isTurned = (path: RawPath): boolean =>
     below === 'turned' ? paths.covers(path) : paths.hasExact(path);
-  return findNames(tree, links).filter((path) => !isTurned(path));
+  for (const path of findNames(tree, links)) if (!isTurned(path)) yield path;
 }

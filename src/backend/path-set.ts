@@ -7,9 +7,10 @@
  * of `add`.
  */
 import { assert } from '../core/errors.ts';
-import { joinRaw, type RawName, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
+import type { RawName, RawPath } from '../core/raw-path.ts';
+import { type CandidateNode, type Candidates, membersOf } from './candidates.ts';
 
-export class PathNode {
+export class PathNode implements CandidateNode {
   readonly children = new Map<string, PathNode>();
   isMember = false;
   #sortedNames: RawName[] | null = null;
@@ -55,7 +56,7 @@ function compareNames(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-export class PathSet {
+export class PathSet implements Candidates {
   readonly root = new PathNode();
   #size = 0;
 
@@ -124,20 +125,6 @@ export class PathSet {
 
   /** Members in walk order: a directory before what lies below it, names in byte order. */
   *[Symbol.iterator](): IterableIterator<RawPath> {
-    const stack: { node: PathNode; path: RawPath; next: number }[] = [];
-    if (this.root.isMember) yield ROOT_PATH;
-    stack.push({ node: this.root, path: ROOT_PATH, next: 0 });
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const name = top.node.names()[top.next];
-      const child = name === undefined ? undefined : top.node.child(name);
-      if (name === undefined || child === undefined) {
-        stack.pop();
-        continue;
-      }
-      top.next += 1;
-      const path = joinRaw(top.path, name);
-      if (child.isMember) yield path;
-      if (child.hasChildren) stack.push({ node: child, path, next: 0 });
-    }
+    for (const { path } of membersOf(this)) yield path;
   }
 }

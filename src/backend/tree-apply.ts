@@ -10,7 +10,14 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GhostsnapError } from '../core/errors.ts';
-import { baseOf, displayPath, joinRaw, parentOf, type RawPath } from '../core/raw-path.ts';
+import {
+  baseOf,
+  displayPath,
+  isWithin,
+  joinRaw,
+  parentOf,
+  type RawPath,
+} from '../core/raw-path.ts';
 import { isBoundary, type TreeEntry } from '../core/tree-entry.ts';
 import { ApplyContext, isTemporaryName } from './apply-context.ts';
 import { finishDirectory, relockDirectory } from './apply-directory.ts';
@@ -223,13 +230,13 @@ class Application {
       createEntry(this.#context, path, to);
       this.#due.add(path);
       this.#walk.enter(visit, 'to');
-    } else if (to.nlink > 1) this.#links.wait(path, to);
+    } else if (to.nlink > 1) this.#links.wait(path);
     else createEntry(this.#context, path, to);
   }
 
   async #turnType(visit: Visit, from: TreeEntry, to: TreeEntry): Promise<void> {
     const isSimple = from.type !== 'dir' && to.type !== 'dir';
-    if (isSimple && to.nlink > 1) this.#links.wait(visit.path, to);
+    if (isSimple && to.nlink > 1) this.#links.wait(visit.path);
     else if (isSimple) replaceEntry(this.#context, visit.path, { have: from, want: to });
     else if (await removeEntry(this.#context, visit.path, from)) this.#turnMissing(visit, to);
   }
@@ -239,12 +246,12 @@ class Application {
     const difference = visit.isUnchanged ? null : differenceOf(this.#trees, { path, from, to });
     // Before the verdict, which may take this very file for its group's anchor.
     if (difference?.kind === 'content' || (difference !== null && this.#mayShareUnchosen(from))) {
-      if (to.nlink > 1) this.#links.wait(path, to);
+      if (to.nlink > 1) this.#links.wait(path);
       else replaceEntry(this.#context, path, { have: from, want: to });
       return;
     }
     const verdict = this.#links.verdictOn(path, from, to);
-    if (verdict === 'relink') this.#links.wait(path, to);
+    if (verdict === 'relink') this.#links.wait(path);
     else if (verdict === 'separate') replaceEntry(this.#context, path, { have: from, want: to });
     else if (difference !== null || haveOtherFlags(from, to)) {
       const parentFd = this.#context.parentFd(path);
@@ -305,35 +312,55 @@ class Application {
   async #makeLinks(): Promise<void> {
     const parents = new Map<RawPath, TreeEntry>();
     let done = 0;
-    for (const { path, want } of this.#links.waiting) {
+    for (const path of this.#links.waiting) {
       this.#assertWanted();
       try {
-        this.#rememberParent(parents, path);
-        this.#makeLink(path, want);
+        this.#moveOn(parents, parentOf(path));
+        this.#makeLink(path);
       } catch (error) {
         this.#fail(path, error);
       }
       done += 1;
       if (done % VISITS_PER_TURN === 0) await this.#breathe(done);
     }
-    for (const path of this.#context.unlockedPaths()) {
-      this.#context.takeUnlocked(path);
-      const want = this.#context.source.lookup(path);
-      const isOurs = this.#request.subtreeRoots?.covers(path) ?? true;
-      const before = parents.get(path);
-      if (isOurs && want?.type === 'dir') finishDirectory(this.#context, path, want);
-      else if (before !== undefined) relockDirectory(this.#context, path, before);
-    }
+    this.#settleDirectories(parents, () => false);
   }
 
-  #rememberParent(parents: Map<RawPath, TreeEntry>, path: RawPath): void {
-    const parent = parentOf(path);
+  /**
+   * To the next directory in which links are made. Those behind get their attributes now, or as many would
+   * be open at the end as the tree has; those on the way to it stay open, or it could not be reached.
+   */
+  #moveOn(parents: Map<RawPath, TreeEntry>, parent: RawPath): void {
     if (parents.has(parent)) return;
+    this.#settleDirectories(parents, (path) => isWithin(parent, path));
     const entry = this.#context.live.lookup(parent);
     if (entry !== null) parents.set(parent, entry);
   }
 
-  #makeLink(path: RawPath, want: TreeEntry): void {
+  #settleDirectories(parents: Map<RawPath, TreeEntry>, stays: (path: RawPath) => boolean): void {
+    for (const path of this.#context.unlockedPaths()) {
+      if (stays(path)) continue;
+      this.#context.takeUnlocked(path);
+      try {
+        this.#settleDirectory(path, parents.get(path));
+      } catch (error) {
+        this.#fail(path, error);
+      }
+    }
+    for (const path of parents.keys()) if (!stays(path)) parents.delete(path);
+  }
+
+  #settleDirectory(path: RawPath, before: TreeEntry | undefined): void {
+    const want = this.#context.source.lookup(path);
+    const isOurs = this.#request.subtreeRoots?.covers(path) ?? true;
+    if (isOurs && want?.type === 'dir') finishDirectory(this.#context, path, want);
+    else if (before !== undefined) relockDirectory(this.#context, path, before);
+  }
+
+  #makeLink(path: RawPath): void {
+    const want = this.#context.source.lookup(path);
+    // A source that is a live tree may have lost it since the walk went by: then it does not want it.
+    if (want === null || want.type === 'dir') return;
     const have = this.#context.live.lookup(path);
     const anchor = this.#anchorNow(want);
     if (anchor !== null && this.#tryLink(path, anchor, have)) return;

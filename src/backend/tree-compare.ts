@@ -125,8 +125,10 @@ class Comparison {
     return { path: visit.path, kind, from: visit.from, to: visit.to, fields: [] };
   }
 
-  #areLinksDifferent({ path, from, to }: Visit): boolean {
-    const isOtherFirst = this.#fromLinks.firstOf(path, from) !== this.#toLinks.firstOf(path, to);
+  #areLinksDifferent({ from, to }: Visit): boolean {
+    const { visited } = this;
+    const isOtherFirst =
+      this.#fromLinks.firstOf(visited, from) !== this.#toLinks.firstOf(visited, to);
     if (isOtherFirst || !this.#hasExactLinks || from === null || to === null) return isOtherFirst;
     return from.type !== 'dir' && from.nlink !== to.nlink;
   }

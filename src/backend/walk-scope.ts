@@ -6,16 +6,17 @@
  * path are passed through but are not chosen themselves.
  */
 import type { RawName } from '../core/raw-path.ts';
+import type { CandidateNode, Candidates } from './candidates.ts';
 import type { PathNode, PathSet } from './path-set.ts';
 
 export interface WalkScope {
   readonly chosen: PathNode | 'all';
-  readonly candidates: PathNode | 'all';
+  readonly candidates: CandidateNode | 'all';
 }
 
 export interface ScopeOptions {
   /** Only these paths may differ. Absent: any may. */
-  readonly candidates?: PathSet;
+  readonly candidates?: Candidates;
   /** Only these paths, each with everything below. Absent: the whole tree. */
   readonly subtreeRoots?: PathSet;
 }

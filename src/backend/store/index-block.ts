@@ -35,7 +35,8 @@ export interface BlockParts {
 export class IndexBlock {
   readonly bytes: Buffer;
   readonly records: Words;
-  #positions: Map<string, number> | null = null;
+  /** A hash table of the names: 1 and the record's place, 0 where it is free. */
+  #slots: Uint32Array | null = null;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
@@ -86,22 +87,62 @@ export class IndexBlock {
 
   /** -1: no such entry. */
   find(name: string): number {
-    if (this.#positions === null) {
-      this.#positions = new Map();
-      for (let i = 0; i < this.count; i += 1) this.#positions.set(this.name(i), i);
+    this.#slots ??= this.#hashNames();
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let hash = HASH_START;
+    for (let k = 0; k < name.length; k += 1)
+      hash = Math.imul(hash ^ name.charCodeAt(k), HASH_PRIME);
+    for (let at = spread(hash) & mask; slots[at] !== 0; at = (at + 1) & mask) {
+      const index = (slots[at] as number) - 1;
+      if (this.#isNamed(index, name)) return index;
     }
-    return this.#positions.get(name) ?? -1;
+    return -1;
   }
 
-  /** What `find` keeps takes more than the block itself: whoever is through with it says so. */
+  /** What `find` keeps, some bytes for each entry: whoever is through with it says so. */
   forgetPositions(): void {
-    this.#positions = null;
+    this.#slots = null;
+  }
+
+  #hashNames(): Uint32Array {
+    const { bytes, count } = this;
+    const slots = new Uint32Array(2 ** Math.ceil(Math.log2(count + 1) + 0.5));
+    const mask = slots.length - 1;
+    for (let i = 0; i < count; i += 1) {
+      let hash = HASH_START;
+      for (let at = this.nameStart(i); bytes[at] !== 0; at += 1) {
+        hash = Math.imul(hash ^ (bytes[at] as number), HASH_PRIME);
+      }
+      let at = spread(hash) & mask;
+      while (slots[at] !== 0) at = (at + 1) & mask;
+      slots[at] = i + 1;
+    }
+    return slots;
+  }
+
+  #isNamed(index: number, name: string): boolean {
+    const { bytes } = this;
+    const start = this.nameStart(index);
+    for (let k = 0; k < name.length; k += 1) {
+      if (bytes[start + k] !== name.charCodeAt(k)) return false;
+    }
+    return bytes[start + name.length] === 0;
   }
 
   /** Where in `bytes` the NUL-terminated name of a record begins. */
   nameStart(index: number): number {
     return this.records[index * RECORD_WORDS + NAME_WORD] as number;
   }
+}
+
+/** FNV-1a over the bytes of a name. */
+const HASH_START = 0x811c9dc5;
+const HASH_PRIME = 0x01000193;
+
+/** The low bits of the hash alone are those of the last byte, mostly. */
+function spread(hash: number): number {
+  return (hash ^ (hash >>> 15)) >>> 0;
 }
 
 export function buildBlock(parts: BlockParts): IndexBlock {

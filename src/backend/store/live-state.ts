@@ -11,6 +11,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { isWithin, joinRaw, parentOf, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
 import type { UncoveredPath, WorkspaceRef } from '../backend.ts';
 import type { DirectoryTree } from '../directory-tree.ts';
+import type { InodeTable } from '../inode-table.ts';
 import { PathSet } from '../path-set.ts';
 import { errnoOf } from '../syscall-failure.ts';
 import { filesystemMagic } from '../syscalls-inode-linux.ts';
@@ -219,7 +220,7 @@ export class LiveState implements Disposable {
   }
 }
 
-function holdsAnyOf(block: IndexBlock, inodes: ReadonlySet<number>): boolean {
+function holdsAnyOf(block: IndexBlock, inodes: InodeTable): boolean {
   for (let i = 0; i < block.count; i += 1) if (inodes.has(inoOf(block.records, i))) return true;
   return false;
 }

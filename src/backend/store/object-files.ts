@@ -158,11 +158,17 @@ function unwrapDirectory(file: Buffer): Buffer {
   return file.readUInt8(5) === 0 ? payload : decompress(payload, length);
 }
 
+/** What zlib takes at least, and what may be made at once of a length that nobody has proven. */
+const PIECE_BYTES_MIN = 64;
+const PIECE_BYTES_MAX = 1024 * 1024;
+
 /** A flipped bit may ask for any length: never more than what was said is made. */
 export function decompress(payload: Buffer, length: number): Buffer {
   let bytes: Buffer;
   try {
-    bytes = zstdDecompressSync(payload, { maxOutputLength: Math.max(1, length) });
+    // One piece that is a little larger than what comes out: Node's own are 16 KiB for any length.
+    const chunkSize = Math.min(PIECE_BYTES_MAX, Math.max(PIECE_BYTES_MIN, length + 1));
+    bytes = zstdDecompressSync(payload, { maxOutputLength: Math.max(1, length), chunkSize });
   } catch (error) {
     throw new FormatError(`Compressed data is damaged (${String(error)})`);
   }

@@ -36,6 +36,7 @@ export interface Blocks {
 }
 
 const U32 = 2 ** 32;
+const NO_RECORDS: Words = new Uint32Array(0);
 
 export class ScanFrame {
   readonly path: RawPath;
@@ -44,7 +45,7 @@ export class ScanFrame {
   /** What is to be looked at below; null: everything. */
   readonly scope: PathNode | null;
   count = 0;
-  records: Words;
+  records: Words = NO_RECORDS;
   /** Left out where the old block has the name at the same position; see `nameAt`. */
   readonly #names: (RawName | undefined)[] = [];
   /** Entries whose inode moved, with what was read of them. `child` of a directory is filled in later. */
@@ -66,7 +67,6 @@ export class ScanFrame {
     this.parent = parent;
     this.old = old;
     this.scope = scope;
-    this.records = new Uint32Array(Math.max(8, old?.count ?? 8) * RECORD_WORDS);
     if (old === undefined) this.isChanged = true;
   }
 
@@ -74,7 +74,7 @@ export class ScanFrame {
   append(name: RawName): number {
     const index = this.count;
     if ((index + 1) * RECORD_WORDS > this.records.length) {
-      const bigger = new Uint32Array(this.records.length * 2);
+      const bigger = new Uint32Array(Math.max(8 * RECORD_WORDS, this.records.length * 2));
       bigger.set(this.records);
       this.records = bigger;
     }
@@ -85,6 +85,7 @@ export class ScanFrame {
 
   /** Takes over the first `count` records of the old block, which are as they were. */
   adoptOld(old: IndexBlock, count: number): void {
+    this.records = new Uint32Array(Math.max(8, old.count) * RECORD_WORDS);
     this.records.set(old.records.subarray(0, count * RECORD_WORDS));
     this.#names.length = count;
     this.count = count;

@@ -16,6 +16,7 @@ import type { UncoveredPath } from '../backend.ts';
 import { DirectoryListing, NameSlot, RawStat } from '../directory-listing.ts';
 import type { DirectoryTree } from '../directory-tree.ts';
 import { NO_XATTRS, readXattrsAt } from '../entry-xattrs.ts';
+import { InodeTable } from '../inode-table.ts';
 import { type ClosedEntry, isClosedTo, type OpenedModes, openedBits } from '../opened-modes.ts';
 import type { PathNode } from '../path-set.ts';
 import { SyscallError } from '../syscall-error.ts';
@@ -72,6 +73,13 @@ export interface ScanOptions {
   readonly withoutEvidence: ReadonlySet<RawPath>;
 }
 
+/** A directory that was seen in its parent; what capturing it takes is made when its turn comes. */
+interface WaitingDirectory {
+  readonly path: RawPath;
+  readonly parent: ScanFrame | null;
+  readonly scope: PathNode | null;
+}
+
 /** pause: let others run. wait: nothing to do until the sink has an answer. */
 export type ScanPause = 'pause' | 'wait';
 
@@ -84,13 +92,13 @@ export class TreeScan implements Blocks {
   readonly listed = new Set<RawPath>();
   readonly unsettled: UncoveredPath[] = [];
   /** Inode numbers of files with several names that were read because something of them moved. */
-  readonly movedLinks = new Set<number>();
+  readonly movedLinks = new InodeTable();
   entriesSeen = 0;
   filesRead = 0;
   /** Names that were listed and then not there: the tree was moving under the walk. */
   vanished = 0;
   readonly #o: ScanOptions;
-  readonly #stack: ScanFrame[] = [];
+  readonly #stack: WaitingDirectory[] = [];
   readonly #listing = new DirectoryListing();
   readonly #stat = new RawStat();
   readonly #slot = new NameSlot();
@@ -118,14 +126,15 @@ export class TreeScan implements Blocks {
     this.#push(ROOT_PATH, null, this.#o.scope);
     let paused = 0;
     for (;;) {
-      const frame = this.#stack.pop();
-      if (frame === undefined) {
+      const waiting = this.#stack.pop();
+      if (waiting === undefined) {
         if (this.#root !== null) return;
         yield 'wait';
         continue;
       }
       while (this.#o.sink.isFull) yield 'wait';
-      this.#look(frame);
+      const { path, parent, scope } = waiting;
+      this.#look(new ScanFrame(path, parent, this.before(path), scope));
       if (this.entriesSeen - paused < ENTRIES_PER_PAUSE) continue;
       paused = this.entriesSeen;
       yield 'pause';
@@ -134,7 +143,7 @@ export class TreeScan implements Blocks {
 
   #push(path: RawPath, parent: ScanFrame | null, scope: PathNode | null): void {
     if (parent !== null) parent.outstanding += 1;
-    this.#stack.push(new ScanFrame(path, parent, this.before(path), scope));
+    this.#stack.push({ path, parent, scope });
   }
 
   #look(frame: ScanFrame): void {
@@ -321,7 +330,7 @@ export class TreeScan implements Blocks {
   #rememberLinks(frame: ScanFrame, index: number): void {
     const { records } = frame;
     if (nlinkOf(records, index) < 2 || formatOf(records, index) === S_IFDIR) return;
-    this.movedLinks.add(inoOf(records, index));
+    this.movedLinks.set(inoOf(records, index), 1);
   }
 
   /** -1: the directory is not there any more, and what is left of it to read is gone with it. */

@@ -7,7 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SnapshotId } from '../../core/ids.ts';
-import { baseOf, parentOf, type RawPath } from '../../core/raw-path.ts';
+import type { RawPath } from '../../core/raw-path.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
 import { applyPlannedPaths } from '../apply-planned.ts';
 import type {
@@ -34,8 +34,10 @@ import {
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';
+import { differingEntries } from './differing-entries.ts';
+import { IndexLookup } from './index-lookup.ts';
 import type { LiveState } from './live-state.ts';
-import { differingPaths, evidenceOfLive, evidenceOfTwo, NO_EVIDENCE } from './manifest-evidence.ts';
+import { evidenceOfLive, evidenceOfTwo, NO_EVIDENCE } from './manifest-evidence.ts';
 import { readManifest } from './manifest-files.ts';
 import { ManifestTree } from './manifest-tree.ts';
 import { ObjectFiles } from './object-files.ts';
@@ -94,7 +96,9 @@ async function evidenceFor(
   if (index === null) return NO_EVIDENCE;
   const captured = held.use(openManifestTree(ref, index.snapshot));
   const live = other === from ? to : from;
-  const evidence = evidenceOfLive({ index, captured, other, live: live === to ? 'to' : 'from' });
+  const lookup = new IndexLookup(index);
+  const side = live === to ? 'to' : 'from';
+  const evidence = evidenceOfLive({ index: lookup, captured, other, live: side });
   if (!(live instanceof DirectoryTree)) return evidence;
   const suspects = await suspectsIn(live, index);
   return suspects === null ? evidence : { ...evidence, ...subtreesOf(index, suspects, other) };
@@ -142,20 +146,18 @@ export async function applyInPlace(
   held.defer(() => closeFd(liveFd));
   const index = state.usableIndex();
   const isIndexed = index !== null && index.snapshot === since;
-  const liveIno = isIndexed ? (path: RawPath) => directoryIno(index, path) : undefined;
+  const lookup = index === null ? null : new IndexLookup(index);
+  const liveIno = isIndexed ? (path: RawPath) => inodeIn(lookup, path) : undefined;
   const source = held.use(openManifestTree(ref, target, liveIno));
+  // One tree of each snapshot for the evidence and for the candidates: a walk asks both of them about
+  // the same directory, which is then read once.
+  const captured = index === null ? null : held.use(openManifestTree(ref, index.snapshot));
   const evidence =
-    index === null
+    lookup === null || captured === null
       ? NO_EVIDENCE
-      : evidenceOfLive({
-          index,
-          captured: held.use(openManifestTree(ref, index.snapshot)),
-          other: source,
-          live: 'from',
-        });
-  const candidates = isIndexed
-    ? { candidates: differingPaths(held.use(openManifestTree(ref, index.snapshot)), source) }
-    : {};
+      : evidenceOfLive({ index: lookup, captured, other: source, live: 'from' });
+  const candidates =
+    isIndexed && captured !== null ? { candidates: differingEntries(captured, source) } : {};
   const applied = await applyTree({
     livePath: ref.path,
     source,
@@ -195,8 +197,7 @@ export async function applyPlannedInStore(
 }
 
 /** The inode number that a directory had when the index saw it; 0 when it did not. */
-function directoryIno(index: StatIndex, path: RawPath): number {
-  const block = index.blocks.get(parentOf(path));
-  const at = block?.find(baseOf(path)) ?? -1;
-  return block === undefined || at < 0 ? 0 : inoOf(block.records, at);
+function inodeIn(lookup: IndexLookup | null, path: RawPath): number {
+  const found = lookup?.find(path) ?? null;
+  return found === null ? 0 : inoOf(found.block.records, found.at);
 }
