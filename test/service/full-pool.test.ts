@@ -103,12 +103,14 @@ test('POOL_FULL is all that is refused, and room makes it good', async () => {
     code: 'POOL_FULL',
   });
   expect(readFileSync(join(first.path, 'f0')).equals(before)).toBe(true);
+  // Whole workspaces end without room.
+  await operator.deleteWorkspace({ workspace: fourth.workspace, keep: 'nothing' });
+  expect(existsSync(fourth.path)).toBe(false);
   rmSync(join(serving.poolRoot, 'filler'), { recursive: true });
   // Space comes back with the commit, not with the removal.
   execFileSync('sync', ['-f', serving.poolRoot]);
   await operator.rollback({ workspace, target });
   expect(readFileSync(join(first.path, 'f0'), 'utf8').split(' ')[0]).toBe('0');
-  await operator.deleteWorkspace({ workspace: fourth.workspace, keep: 'nothing' });
   const left = [first, second, third];
   await Promise.all(
     left.map(async ({ workspace: id }) => {

@@ -35,6 +35,8 @@ const VOL_FLAGS = 16;
 const VOL_NAME = 56;
 const VOL_NAME_BYTES_MAX = 255;
 const SUBVOL_RDONLY = 2;
+/** The id takes the place of the name. */
+const SUBVOL_SPEC_BY_ID = 16;
 
 const volArgs = Buffer.alloc(VOL_ARGS_BYTES);
 
@@ -112,6 +114,20 @@ export async function destroySubvolume(parentFd: number, name: string): Promise<
       name: 'BTRFS_IOC_SNAP_DESTROY_V2',
     }),
   );
+}
+
+/**
+ * The same of the subvolume with this id, whatever has its name by now; it must be below the directory behind
+ * `parentFd`. ENOENT: it is gone.
+ */
+export async function destroySubvolumeById(parentFd: number, id: bigint): Promise<void> {
+  await withVolArgs({ name: '', sourceFd: 0, flags: SUBVOL_SPEC_BY_ID }, (args) => {
+    args.writeBigUInt64LE(id, VOL_NAME);
+    return ioctlAsync({
+      ...{ fd: parentFd, request: IOC_SNAP_DESTROY_V2, arg: args },
+      name: 'BTRFS_IOC_SNAP_DESTROY_V2',
+    });
+  });
 }
 
 const u64 = Buffer.alloc(8);

@@ -10,6 +10,7 @@
  *   dissolving                          goes on: subvolume, snapshots, record are removed
  */
 import { existsSync, mkdirSync } from 'node:fs';
+import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { removeTree } from '../remove-tree.ts';
@@ -89,7 +90,13 @@ export async function abandonOnDisk(
     removeEmptyDirectory(directory);
     return;
   }
-  directory.saveRecord({ ...directory.record, phase: 'dissolving' });
+  try {
+    directory.saveRecord({ ...directory.record, phase: 'dissolving' });
+  } catch (error) {
+    // The caller's intent is on disk and the tree is gone: what is removed now makes the room. A crash that
+    // loses the catalog as well leaves a workspace without a tree, and snapshots that lead back to it.
+    if (!(error instanceof GhostsnapError) || error.code !== 'POOL_FULL') throw error;
+  }
   onStep?.('release:intent-written');
   await removeWorkspaceDirectory(directory, onStep);
   onStep?.('release:done');

@@ -2,15 +2,21 @@
  * Ending a workspace together with its tree.
  *
  * The tree is renamed into the workspace's own directory in the pool, where it is one more subvolume that
- * goes with the snapshots. The caller wrote its intent before, so a crash at any point is finished by
- * calling again: a path that holds nothing, or something else, is past the rename.
+ * goes with the snapshots; where there is no room for a rename, it goes where it stands. The caller wrote its
+ * intent before, so a crash at any point is finished by calling again: a path that holds nothing, or
+ * something else, is past that.
  */
 import { GhostsnapError } from '../../core/errors.ts';
-import { toGhostsnapError } from '../syscall-failure.ts';
+import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd, RENAME_NOREPLACE, renameAt } from '../syscalls-linux.ts';
 import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
-import { commitTransaction, hasNestedSubvolumes } from './ioctl.ts';
-import { openPlace } from './place.ts';
+import {
+  commitTransaction,
+  destroySubvolumeById,
+  hasNestedSubvolumes,
+  subvolumeInfo,
+} from './ioctl.ts';
+import { openPlace, type Place } from './place.ts';
 import { abandonOnDisk } from './release-workspace.ts';
 import { openExisting } from './snapshots.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
@@ -78,6 +84,28 @@ async function setAside(directory: WorkspaceDirectory): Promise<void> {
     // The name is gone from the path for good before anything in the tree is.
     await directory.whileOpen(commitTransaction);
   } catch (error) {
+    if (errnoOf(error) === 'ENOSPC' && (await isRemovedInPlace(directory, place))) return;
     throw toGhostsnapError(error, { what: 'Removing the workspace', path: place.name });
   }
 }
+
+/**
+ * A rename needs room for metadata; for a removal the kernel has a reserve. One call takes the name and
+ * the tree, the one that was proven to be the workspace's, whatever has the name by then.
+ * @returns false: this user may not
+ */
+async function isRemovedInPlace(directory: WorkspaceDirectory, place: Place): Promise<boolean> {
+  const fd = directory.openLive();
+  const { id } = subvolumeInfo(fd);
+  closeFd(fd);
+  try {
+    await destroySubvolumeById(place.parentFd, id);
+  } catch (error) {
+    if (NOT_THIS_USER.has(errnoOf(error))) return false;
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  await directory.whileOpen(commitTransaction);
+  return true;
+}
+
+const NOT_THIS_USER: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'EROFS']);
