@@ -24,10 +24,12 @@ export interface DeleteRequest {
   readonly ids: readonly SnapshotId[];
   readonly rule: string;
   /**
-   * 'deletion': more are deleted in a moment. The record of that intent makes the end of this deletion durable
-   * with it, and the room of all of them comes back with the last one's.
+   * 'deletion': more are deleted in a moment, and the record of that intent makes the end of this deletion
+   * durable with it.
    */
   readonly next: 'deletion' | 'none';
+  /** As `DeleteOptions.room`. */
+  readonly room: 'soon' | 'later';
   readonly onStep?: ((label: string) => void) | undefined;
 }
 
@@ -41,14 +43,13 @@ export async function deleteSnapshots(
   dropArmed(session);
   await session.decideDurably(startOf(session, request));
   request.onStep?.('delete:intent-written');
-  const isLast = request.next === 'none';
-  const room = isLast ? 'soon' : 'later';
-  await session.ports.backend.deleteSnapshots(session.ref, request.ids, { room });
+  const { ids, room } = request;
+  await session.ports.backend.deleteSnapshots(session.ref, ids, { room });
   session.telemetry.count(METRIC.snapshotsDeleted, request.ids.length);
   request.onStep?.('delete:deleted');
   const end = { type: 'complete-delete', rule: request.rule } as const;
   // One that is lost with the power leaves the deletion in flight, of snapshots that are gone.
-  if (isLast) await session.decideDurably(end);
+  if (request.next === 'none') await session.decideDurably(end);
   else session.decide(end, 'process-crash');
   request.onStep?.('delete:completed');
 }

@@ -8,7 +8,12 @@
 import { GhostsnapError } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
-import { DELETE_BATCH_MAX, DELETE_HOLD_MS, DELETE_LOT_MIN } from '../core/limits.ts';
+import {
+  DELETE_BATCH_MAX,
+  DELETE_HOLD_MS,
+  DELETE_LOT_MIN,
+  DELETE_ROOM_EVERY,
+} from '../core/limits.ts';
 import { type BisectUnderWay, bisectNeeds } from '../core/retention/keep-bisected.ts';
 import { planRetention } from '../core/retention/plan-retention.ts';
 import type { RetentionPolicy } from '../core/retention/policy.ts';
@@ -159,10 +164,11 @@ async function deleteInLots(
   const deleted: SnapshotId[] = [];
   const letGo = new Set(plan.doomed);
   let size = DELETE_LOT_MIN;
+  let sinceRoom = 0;
   let { doomed, sequence } = plan;
   while (doomed.length > 0) {
     assertNotInterrupted(request.signal);
-    const heldMs = await session.run(alone(request), async () => {
+    size = await session.run(alone(request), async () => {
       await endWhatIsInFlight(session, request, plan);
       if (request.specs === undefined && !isStillValid(session, sequence, letGo)) {
         doomed = stillDoomed(session, request, doomed);
@@ -170,12 +176,15 @@ async function deleteInLots(
       const asked = doomed.slice(0, size);
       doomed = doomed.slice(size);
       const next = doomed.length > 0 ? 'deletion' : 'none';
-      const { done, heldMs: ms } = await deleteLot(session, request, { ids: asked, next });
+      sinceRoom += asked.length;
+      const isRoomDue = next === 'none' || sinceRoom >= DELETE_ROOM_EVERY;
+      if (isRoomDue) sinceRoom = 0;
+      const lot = { ids: asked, next, room: isRoomDue ? 'soon' : 'later' } as const;
+      const { done, heldMs } = await deleteLot(session, request, lot);
       deleted.push(...done);
       sequence = session.state.sequence;
-      return ms;
+      return session.isAwaited ? DELETE_LOT_MIN : nextSize(size, heldMs);
     });
-    size = nextSize(size, heldMs);
   }
   // What a swap left aside is the way back of one that is not ended.
   const isRuleBased = request.specs === undefined && plan.unfinished === null;
@@ -199,7 +208,7 @@ async function endWhatIsInFlight(
 async function deleteLot(
   session: WorkspaceSession,
   request: PruneRequest,
-  lot: Pick<DeleteRequest, 'ids' | 'next'>,
+  lot: Pick<DeleteRequest, 'ids' | 'next' | 'room'>,
 ): Promise<{ readonly done: readonly SnapshotId[]; readonly heldMs: number }> {
   const { clock, catalog } = session.ports;
   const startedMs = clock.monotonicMs();
@@ -210,7 +219,7 @@ async function deleteLot(
   if (doomed.length > 0) {
     const { onStep } = request;
     const rule = ruleOf(request);
-    await deleteSnapshots(session, { ids: doomed, rule, next: lot.next, onStep });
+    await deleteSnapshots(session, { ...lot, ids: doomed, rule, onStep });
   }
   // Named ones that somebody else deleted are gone, which is what was asked for.
   return { done: isNamed ? lot.ids : doomed, heldMs: clock.monotonicMs() - startedMs };
@@ -257,7 +266,7 @@ function stillUnneeded(
   return ids.filter((id) => !needed.has(id) && !isPinned(id) && !isBisected(id));
 }
 
-/** Grows while a lot is short, so that a fast disk is not kept busy with records of lots. */
+/** Where nobody waited: grows while a lot is short, so that a fast disk is not kept busy with records of lots. */
 function nextSize(size: number, heldMs: number): number {
   if (heldMs > DELETE_HOLD_MS) return Math.max(DELETE_LOT_MIN, Math.floor(size / 2));
   return heldMs * 2 < DELETE_HOLD_MS ? Math.min(DELETE_BATCH_MAX, size * 2) : size;

@@ -73,6 +73,8 @@ export interface EngineWorldOptions {
   readonly policy?: RetentionPolicy;
   readonly bisect?: () => BisectUnderWay | null;
   readonly telemetry?: Telemetry;
+  /** Milliseconds that pass each time somebody looks at the clock. Default 1. */
+  readonly tickMs?: number;
 }
 
 export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise<EngineWorld> {
@@ -92,7 +94,7 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
   const ref = { id, path: '/sim', poolRoot: '/pool' };
   let nowMs = 1_000_000;
   const tick = (): number => {
-    nowMs += 1;
+    nowMs += options.tickMs ?? 1;
     return nowMs;
   };
   let isInherited = false;

@@ -1,5 +1,7 @@
 /** Retention deletes in lots, so that what a tool call waits for comes between two of them. */
 import { describe, expect, it } from 'vitest';
+import type { DeleteOptions } from '../../src/backend/backend.ts';
+import { DELETE_LOT_MIN, DELETE_ROOM_EVERY } from '../../src/core/limits.ts';
 import type { BisectUnderWay } from '../../src/core/retention/keep-bisected.ts';
 import { KEEP_EVERYTHING_POLICY } from '../../src/core/retention/policy.ts';
 import { isPruneDue } from '../../src/engine/prune.ts';
@@ -12,10 +14,11 @@ const MANY = 60;
 
 async function withSnapshots(
   options: EngineWorldOptions = {},
+  count = MANY,
 ): Promise<EngineWorld & { readonly ids: readonly SnapshotId[] }> {
   const world = await makeEngineWorld({ policy: KEEP_FEW, ...options });
   const ids: SnapshotId[] = [];
-  for (let content = 1; content <= MANY; content += 1) {
+  for (let content = 1; content <= count; content += 1) {
     world.live().set('a', content);
     ids.push((await world.workspace.snapshot()).id);
   }
@@ -99,6 +102,32 @@ describe('prune()', () => {
     expect(one.deleted.length).toBeGreaterThan(0);
     expect(workspace.list()).toHaveLength(KEEP_FEW.keepLast);
     expect(plans).toBe(1);
+  });
+
+  it('deletes few at a time while somebody waits, and takes their room back now and then', async () => {
+    const count = 4 * DELETE_ROOM_EVERY;
+    const { workspace, backend } = await withSnapshots({ tickMs: 0 }, count);
+    const lots: { readonly size: number; readonly room: string | undefined }[] = [];
+    const deleting = backend.deleteSnapshots.bind(backend);
+    backend.deleteSnapshots = async (ref, ids, options?: DeleteOptions) => {
+      lots.push({ size: ids.length, room: options?.room });
+      await deleting(ref, ids);
+    };
+    let asked = Promise.resolve<unknown>(null);
+    const onStep = (label: string): void => {
+      if (label === 'delete:begin') asked = workspace.snapshot();
+    };
+    await workspace.prune({ onStep });
+    await asked;
+    expect(Math.max(...lots.map(({ size }) => size))).toBe(DELETE_LOT_MIN);
+    expect(lots.at(-1)?.room).toBe('soon');
+    const soon = lots.flatMap(({ room }, index) => (room === 'soon' ? [index] : []));
+    expect(soon.length).toBeGreaterThanOrEqual(3);
+    for (const [i, index] of soon.entries()) {
+      const between = lots.slice((soon[i - 1] ?? -1) + 1, index + 1);
+      const deleted = between.reduce((sum, { size }) => sum + size, 0);
+      expect(deleted).toBeLessThan(DELETE_ROOM_EVERY + DELETE_LOT_MIN);
+    }
   });
 
   it('waits for the one before it: the second finds nothing left to delete', async () => {
