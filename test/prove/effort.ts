@@ -34,23 +34,6 @@ export class Effort implements Spending {
     this.#signal = signal;
   }
 
-  /** The same, spent when this share of the tries is done: for what is tried in several places. */
-  part(share: number): Pick<Effort, 'isSpent' | 'done'> {
-    const whole = this;
-    const until = Math.ceil(whole.opsMax * share);
-    return {
-      get isSpent() {
-        return whole.isOver || whole.done >= until;
-      },
-      get done() {
-        return whole.done;
-      },
-      set done(value) {
-        whole.done = value;
-      },
-    };
-  }
-
   get isSpent(): boolean {
     return this.done >= this.opsMax || this.isOver;
   }

@@ -14,7 +14,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { SnapshotId } from '../../src/index.ts';
 import { SimRandom } from '../sim/sim-random.ts';
 import { AnsweringChild } from './child-process.ts';
-import type { Effort } from './effort.ts';
+import type { Spending } from './effort.ts';
 import type { HostileAnswer, HostileRequest } from './hostile-child.ts';
 import { maySay } from './hostile-codes.ts';
 import type { UserBed } from './model-beds.ts';
@@ -53,7 +53,7 @@ export interface RaceOptions {
   readonly witness: Witness;
   readonly swapper: string;
   readonly seed: number;
-  readonly effort: Pick<Effort, 'isSpent' | 'done'>;
+  readonly effort: Spending;
   readonly counts: RaceCounts;
 }
 

@@ -14,7 +14,7 @@ import { tryBoundaries } from './hostile-boundaries.ts';
 import { type RaceCounts, raceTurns } from './hostile-races.ts';
 import { type Shape, tryGrowing, tryShape } from './hostile-shapes.ts';
 import { makeBeds, type UserBed } from './model-beds.ts';
-import type { Extent, Prover } from './prover.ts';
+import { type Extent, narrowed, type Prover } from './prover.ts';
 import { Witness } from './witness.ts';
 
 const BEDS: Readonly<Record<Extent, readonly string[]>> = {
@@ -25,7 +25,9 @@ const BEDS: Readonly<Record<Extent, readonly string[]>> = {
   ],
 };
 
-/** Each level costs a walk of those above it: ten thousand levels are a matter of hours, not of a crash. */
+const PARTS = ['races', 'shapes', 'wide'] as const;
+
+/** A path through more of them would not fit for the witness. */
 const LEVELS = { bounded: 400, long: 2000 } as const;
 
 const shapesOf = (extent: Extent): readonly Shape[] => [
@@ -41,6 +43,7 @@ const BOUNDARY_ROUNDS = { bounded: 2, long: 40 } as const;
 export const hostile: Prover = {
   name: 'hostile',
   about: 'races, mounts and trees that are made against a rollback',
+  narrowedBy: ['beds', 'at'],
   async run(options) {
     const effort = options.effort({
       bounded: { ops: 60, minutes: 2 },
@@ -49,7 +52,8 @@ export const hostile: Prover = {
     using tool = compileSwapper();
     await using witness = new Witness();
     await using beds = await makeBeds();
-    const chosen = beds.all.filter(({ name }) => BEDS[options.extent].includes(name));
+    const names = narrowed(options, 'beds', BEDS[options.extent]);
+    const chosen = beds.all.filter(({ name }) => names.includes(name));
     const counts: RaceCounts = { turns: 0, exchanges: 0, refused: 0 };
     const failures: string[] = [];
     let shapes = 0;
@@ -58,12 +62,13 @@ export const hostile: Prover = {
       failures.push(...(await work()).map((what) => `${name}: ${what}`));
       options.say(`${name}: ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
     };
-    for (const [index, bed] of chosen.entries()) {
-      const effortHere = effort.part((index + 1) / chosen.length);
+    const parts = narrowed(options, 'at', PARTS);
+    for (const [index, bed] of parts.includes('races') ? chosen.entries() : []) {
+      const effortHere = effort.slice(chosen.length - index);
       const race = { bed, witness, swapper: tool.path, seed: options.seed + index, counts };
       await part(`${bed.name}, races`, () => raceTurns({ ...race, effort: effortHere }));
     }
-    for (const bed of chosen) {
+    for (const bed of parts.includes('shapes') ? chosen : []) {
       for (const shape of shapesOf(options.extent)) {
         // A file of a terabyte is none that a filesystem in memory holds.
         if (shape.kind === 'sparse' && bed.name.includes('tmpfs')) continue;
@@ -75,8 +80,11 @@ export const hostile: Prover = {
       const rounds = BOUNDARY_ROUNDS[options.extent];
       await part(`${bed.name}, boundaries`, () => tryBoundaries({ bed, witness }, rounds));
     }
-    await part('wide', () => tryWide(witness, ENTRIES[options.extent]));
-    return { counts: { ...counts, shapes: shapes + 2 }, failures };
+    if (parts.includes('wide')) {
+      await part('wide', () => tryWide(witness, ENTRIES[options.extent]));
+      shapes += 2;
+    }
+    return { counts: { ...counts, shapes }, failures };
   },
 };
 

@@ -13,7 +13,7 @@ import { initWorkspace } from '../../src/daemon/init-workspace.ts';
 import { openWorkspace } from '../../src/daemon/open-workspace.ts';
 import type { Workspace } from '../../src/engine/workspace-api.ts';
 import { makeLoopImage } from '../platform/loop-image.ts';
-import type { Effort } from './effort.ts';
+import type { Spending } from './effort.ts';
 import type { Prover } from './prover.ts';
 
 /** Snapshots before the first look: caches fill, code is compiled. */
@@ -43,7 +43,7 @@ export const leaks: Prover = {
     const failures: string[] = [];
     const notes: string[] = [];
     for (const [index, backend] of (['btrfs', 'store'] as const).entries()) {
-      const until = Math.ceil((effort.opsMax * (index + 1)) / 2);
+      const share = effort.slice(2 - index);
       const path = join(image.mountPath, backend, 'work');
       mkdirSync(path, { recursive: true });
       for (let i = 0; i < 100; i += 1) writeFileSync(join(path, `f${i}`), `${i}`);
@@ -51,7 +51,7 @@ export const leaks: Prover = {
       const environment = { env, cwd: '/', homeDir: image.mountPath, uid: 0 };
       await initWorkspace({ path, environment, backend });
       await using workspace = await openWorkspace({ workspace: path, environment, watch: 'on' });
-      const { before, after } = await measure({ workspace, path, effort, until });
+      const { before, after } = await measure({ workspace, path, effort: share });
       notes.push(`${backend}: ${JSON.stringify(before)} became ${JSON.stringify(after)}`);
       failures.push(...compare(before, after).map((what) => `${backend}: ${what}`));
     }
@@ -62,15 +62,14 @@ export const leaks: Prover = {
 interface Run {
   readonly workspace: Workspace;
   readonly path: string;
-  readonly effort: Effort;
-  readonly until: number;
+  readonly effort: Spending;
 }
 
 async function measure(run: Run): Promise<{ before: Held; after: Held }> {
-  const { workspace, path, effort, until } = run;
+  const { workspace, path, effort } = run;
   const ids: string[] = [];
   let before: Held | null = null;
-  for (let taken = 0; effort.done < until && !effort.isOver; taken += 1) {
+  for (let taken = 0; !effort.isSpent; taken += 1) {
     if (taken === WARM_UP) before = held(path);
     if (taken % 4 === 0) writeFileSync(join(path, `f${taken % 100}`), `${taken}`);
     ids.push((await workspace.snapshot()).id);

@@ -1,6 +1,6 @@
 /**
  * `npm run prove -- [NAME...] [--seed N] [--ops N] [--minutes M] [--long] [--list]`
- * `npm run prove -- crash --operations undo-call,restore --beds btrfs --at calls`
+ * `npm run prove -- crash --operations undo-call,restore --beds btrfs --at calls` (hostile: `--at races`)
  *
  * Runs the named provers, or all, one after the other. Without `--long` each takes seconds; `--ops` and
  * `--minutes` bound either form. Seeds, counts and times are printed, and the last line is

@@ -10,7 +10,7 @@ import type { Effort, EffortBounds } from './effort.ts';
 /** 'bounded': seconds, a sample by seed, in every run of the tests. 'long': by hand and by night. */
 export type Extent = 'bounded' | 'long';
 
-/** What a prover may be told to keep to: `--operations`, `--beds`, `--at` (steps, calls). */
+/** What a prover may be told to keep to; `at`: its own parts, as the steps and the calls of crash. */
 export type Narrowing = 'operations' | 'beds' | 'at';
 
 export interface ProverOptions {
