@@ -14,7 +14,14 @@
  * The announcement: one line an entry, `<octal mode> <inode> <path as it is displayed>`, appended. A last
  * line without its end was never acted on.
  */
-import { closeSync, fdatasyncSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import {
   baseOf,
@@ -163,7 +170,8 @@ export class OpenedModes implements Disposable {
         syncParent(announcement);
       }
       const lines = fresh.map((e) => `${e.mode.toString(8)} ${e.ino} ${displayPath(e.path)}\n`);
-      writeSync(this.#fd, lines.join(''));
+      // One write may end short of room without an error: this goes on until it is told of one.
+      writeFileSync(this.#fd, lines.join(''));
       fdatasyncSync(this.#fd);
     } catch (error) {
       const path = rawFromText(announcement);

@@ -14,7 +14,7 @@ import { INSTALLERS } from '../agent/install/installers.ts';
 import type { HookTrust } from '../agent/install/trust-answer.ts';
 import { sayStep } from '../backend/labelled-step.ts';
 import type { Environment } from './home.ts';
-import { removeDeadTemporaries, replaceFile, writeDurably } from './replace-file.ts';
+import { removeDeadTemporaries, replaceFile } from './replace-file.ts';
 
 const BACKUP_SUFFIX = '.before-ghostsnap';
 
@@ -68,9 +68,12 @@ export function writeHookFile(change: HookFileChange): void {
   const isSecret = after.includes('Bearer ');
   const mode = isSecret ? 0o600 : (fs.statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644);
   const backup = `${file}${BACKUP_SUFFIX}`;
-  if (before !== null && !fs.existsSync(backup)) writeDurably(backup, before, mode & 0o777);
+  for (const one of [backup, file]) removeDeadTemporaries(path.dirname(one), path.basename(one));
+  // What is there is never written again, so it must never be there in part.
+  if (before !== null && !fs.existsSync(backup)) {
+    replaceFile({ file: backup, text: before, mode: mode & 0o777, step: 'hooks-kept' });
+  }
   sayStep('hooks:kept');
-  removeDeadTemporaries(path.dirname(file), path.basename(file));
   replaceFile({ file, text: after, mode: mode & 0o777, step: 'hooks' });
 }
 

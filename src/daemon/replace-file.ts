@@ -39,10 +39,11 @@ export function replaceFile({ file, text, mode, step }: Replacement): void {
   syncDirectory(path.dirname(file));
 }
 
-export function writeDurably(file: string, text: string, mode: number): void {
+function writeDurably(file: string, text: string, mode: number): void {
   const fd = fs.openSync(file, 'w', mode);
   try {
-    fs.writeSync(fd, text);
+    // One write may end short of room without an error: this goes on until it is told of one.
+    fs.writeFileSync(fd, text);
     fs.fsyncSync(fd);
   } finally {
     fs.closeSync(fd);

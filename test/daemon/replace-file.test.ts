@@ -1,5 +1,5 @@
 /** What a killed writer leaves beside a file is taken away once it is gone, and not before. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,4 +28,17 @@ it('replaces a file whole and leaves nothing beside it', () => {
   for (const text of ['first', 'second']) replaceFile({ file, text, mode: 0o600, step: 'test' });
   expect(readFileSync(file, 'utf8')).toBe('second');
   expect(readdirSync(folder)).toEqual(['a.json']);
+});
+
+it('leaves the old file where there is room for a part of the new one only', () => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32k', 'ghostsnap', folder]);
+  try {
+    const file = join(folder, 'a.json');
+    replaceFile({ file, text: 'old', mode: 0o600, step: 'test' });
+    const text = 'x'.repeat(100_000);
+    expect(() => replaceFile({ file, text, mode: 0o600, step: 'test' })).toThrow('ENOSPC');
+    expect(readFileSync(file, 'utf8')).toBe('old');
+  } finally {
+    execFileSync('umount', [folder]);
+  }
 });

@@ -93,8 +93,12 @@ function* requests(options: ProverOptions, bed: UserBed, kill: Kills): Requests 
   }
 }
 
+/** As with the calls: how many there are is learnt by a run to the end. */
 function* everyStep(op: TrialOperation, random: SimRandom): Requests {
-  for (let step = 1; ; step += 1) {
+  const whole = yield atStep(op, NEVER, random);
+  if (!whole.wasTried) return;
+  for (const step of spreadOrder(whole.steps, random)) yield atStep(op, step, random);
+  for (let step = whole.steps + 1; ; step += 1) {
     const answer = yield atStep(op, step, random);
     if (!answer.wasKilled) return;
   }

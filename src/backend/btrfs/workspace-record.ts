@@ -7,7 +7,7 @@
  * whatever a person puts at the path always does. `phase` is the intent of init, release and the move
  * into a pool: recovery reads it to finish or take back.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { isWorkspaceId, type WorkspaceId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
@@ -70,7 +70,8 @@ export function writeRecord(directory: string, record: WorkspaceRecord): void {
   try {
     const fd = openSync(temporary, 'w', 0o600);
     try {
-      writeSync(fd, `${JSON.stringify(record)}\n`);
+      // One write may end short of room without an error: this goes on until it is told of one.
+      writeFileSync(fd, `${JSON.stringify(record)}\n`);
       // Before the rename: a power loss must not leave the name on an empty file.
       fsyncSync(fd);
     } finally {
