@@ -219,7 +219,9 @@ describe.each(['store', 'btrfs'] as const)('undoCall() on a %s workspace', (kind
     expect([text === a, a === b]).toEqual([true, false]);
   });
 
-  it('is taken back by recovery, hard links too, when it is killed at any step', async () => {
+  it('is taken back by recovery, hard links too, when it is killed at any step', {
+    timeout: 300_000,
+  }, async () => {
     // With files that have names beside the paths of the call.
     one.sh('echo a > a; ln a linked; ln a src/linked; cp -p src/keep copy; ln src/old old2');
     const id = await call(`

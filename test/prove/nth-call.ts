@@ -6,7 +6,7 @@
  * crash, never a success that is none. Afterwards the tree and everything acknowledged is whole.
  */
 import { SimRandom } from '../sim/sim-random.ts';
-import { ERRNOS, type Injection } from './injector.ts';
+import { type CallClass, ERRNOS, type Injection } from './injector.ts';
 import type { UserBed } from './model-beds.ts';
 import { narrowed, type Prover, type ProverOptions } from './prover.ts';
 import { spreadOrder } from './spread-order.ts';
@@ -31,13 +31,14 @@ export const nthCall: Prover = {
   async run(options) {
     const counts: Record<string, number> = { 'calls failed': 0, succeeded: 0, refused: 0 };
     const codes = new Map<string, number>();
+    const known = new Map<string, number>();
     const failures = await tryOnBeds({
       effort: options.effort({
         bounded: { ops: 24, minutes: 1 },
         long: { ops: 1_000_000, minutes: 24 * 60 },
       }),
       beds: narrowed(options, 'beds', BEDS[options.extent]),
-      requestsFor: (bed) => requests(options, bed),
+      requestsFor: (bed) => requests(options, bed, known),
       onAnswer(_bed, request, answer) {
         if (answer.hit === null || request.injection.mode !== 'fail') return;
         counts['calls failed'] = (counts['calls failed'] ?? 0) + 1;
@@ -52,23 +53,43 @@ export const nthCall: Prover = {
   },
 };
 
-function* requests(options: ProverOptions, bed: UserBed): Requests {
+interface Counting {
+  readonly random: SimRandom;
+  /** By backend, operation and class. */
+  readonly counts: Map<string, number>;
+  readonly backend: string;
+}
+
+function* requests(options: ProverOptions, bed: UserBed, counts: Map<string, number>): Requests {
   const random = new SimRandom(options.seed + bed.name.length * 104_729);
   const operations = narrowed(options, 'operations', TRIAL_OPERATIONS);
   if (options.extent === 'long') {
     const each = operations.flatMap((op) => ALL_ERRNOS.map((errno) => ({ op, errno })));
-    yield* inTurns(each.map(({ op, errno }) => everyCall(op, errno, random)));
+    const on = { random, counts, backend: bed.backend };
+    yield* inTurns(each.map(({ op, errno }) => everyCall(op, errno, on)));
     return;
   }
   for (;;) for (const op of operations) yield* someCalls(op, random);
 }
 
-/** How many there are is learnt by a run to the end; another run may make a few more. */
-function* everyCall(op: TrialOperation, errno: Errno, random: SimRandom): Requests {
-  const whole = yield failing(op, { errno, nth: NEVER, random });
-  if (!whole.wasTried) return;
-  for (const nth of spreadOrder(whole.counted, random)) yield failing(op, { errno, nth, random });
-  for (let nth = whole.counted + 1; ; nth += 1) {
+/**
+ * How many there are is learnt by a run to the end, once for each class of calls and backend; another run
+ * may make a few more.
+ */
+function* everyCall(op: TrialOperation, errno: Errno, on: Counting): Requests {
+  const { random, counts, backend } = on;
+  const key = `${backend} ${op} ${classOf(errno)}`;
+  if (!counts.has(key)) {
+    const whole = yield failing(op, { errno, nth: NEVER, random });
+    if (!whole.wasTried) return;
+    counts.set(key, whole.counted);
+  }
+  const count = counts.get(key) ?? 0;
+  for (const nth of spreadOrder(count, random)) {
+    const answer = yield failing(op, { errno, nth, random });
+    if (!answer.wasTried) return;
+  }
+  for (let nth = count + 1; ; nth += 1) {
     const answer = yield failing(op, { errno, nth, random });
     if (answer.hit === null) return;
   }
@@ -86,7 +107,11 @@ function failing(
   op: TrialOperation,
   { errno, nth, random }: { errno: Errno; nth: number; random: SimRandom },
 ): TrialRequest {
-  const kind = errno === 'EMFILE' ? 'create' : errno === 'ENOSPC' ? 'change' : 'any';
-  const injection: Injection = { mode: 'fail', nth, class: kind, errno };
+  const injection: Injection = { mode: 'fail', nth, class: classOf(errno), errno };
   return { op, seed: random.next(), injection };
+}
+
+function classOf(errno: Errno): CallClass {
+  if (errno === 'EMFILE') return 'create';
+  return errno === 'ENOSPC' ? 'change' : 'any';
 }
