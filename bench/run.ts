@@ -27,6 +27,7 @@ import { storeBaseline, storeRescan, storeRollback } from './cases/store.ts';
 import { storm } from './cases/storm.ts';
 import { telemetry } from './cases/telemetry.ts';
 import { type BenchCase, type BenchContext, stripChildren } from './context.ts';
+import { readLoadRecords, renderLoadSummary } from './load/load-records.ts';
 import type { Row } from './measure.ts';
 import {
   type CaseRecord,
@@ -101,7 +102,8 @@ function keep(record: CaseRecord): void {
   const order = CASES.map(({ name }) => name);
   const merged = mergeRecords(readRecords(file), [record], order);
   writeRecords(file, merged);
-  writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), renderDocument(merged));
+  const load = renderLoadSummary(readLoadRecords(join(ROOT, 'docs')));
+  writeFileSync(join(ROOT, 'docs', 'benchmarks.md'), renderDocument(merged, load));
 }
 
 for (const { name, needs, run } of CASES) {

@@ -9,7 +9,7 @@
  * Argument: the file of a `LoadPlan`. Prints "measuring" and "measured" around the measured time, then a
  * `LoadResult` as JSON.
  */
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LatencyHistogram, type LatencySummary } from './latency-histogram.ts';
@@ -64,14 +64,14 @@ interface Session {
   readonly workspace: string;
   readonly path: string;
   calls: number;
-  /** What the workspace's file holds; null: never written. */
-  counter: number;
+  /** What the workspace's file holds, 0 without one; null: not looked at yet. */
+  counter: number | null;
   /** Its last call: the next one comes after it. */
   tail: Promise<void> | null;
 }
 
 const sessions: Session[] = plan.sessions.map(({ workspace, path }, number) => ({
-  ...{ number, workspace, path, calls: 0, counter: 0, tail: null },
+  ...{ number, workspace, path, calls: 0, counter: null, tail: null },
 }));
 const order = sessions.map((_, index) => index);
 for (let i = order.length - 1; i > 0; i -= 1) {
@@ -136,7 +136,9 @@ async function run(
   if (isMeasured) lag.record(performance.now() - meantMs);
   calls += 1;
   session.calls += 1;
-  const key = `${session.number}-${session.calls}`;
+  // Another run's keys on the same workspaces are other calls, and what it has written is there.
+  const key = `${plan.seed}-${session.number}-${session.calls}`;
+  session.counter ??= counterIn(session.path);
   const connection = connections[session.number % connections.length];
   if (connection === undefined) return;
   const path = `/v1/workspaces/${session.workspace}/calls`;
@@ -159,7 +161,7 @@ async function run(
   if (begun.body.adopted === true) adopted += 1;
   write(session, begun, { key, isMutating });
   if (isMutating) {
-    session.counter += 1;
+    session.counter = (session.counter ?? 0) + 1;
     await writeFile(join(session.path, COUNTER_FILE), `${session.counter}\n`);
   }
   const endsMs = beganMs + toolMs;
@@ -175,6 +177,11 @@ async function run(
     ends.record(performance.now() - endsMs);
   }
   isGood(ended);
+}
+
+function counterIn(path: string): number {
+  const file = join(path, COUNTER_FILE);
+  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
 }
 
 /** What a tool's input looks like: a command line. */

@@ -2,7 +2,8 @@
  * `npm run load`: a service with many sessions on a real pool, under open-loop load, then checked on disk.
  *
  *   --sessions N (50000)  --think 60s  --mutating 0.35  --minutes 10
- *   --connections 200  --transport frames|http  --find-limit: raises the rate until the p99 breaks
+ *   --connections 200  --transport frames|http  --find-limit: the highest rate that holds the p99
+ *   --record NAME: keeps the figures in docs/load.json, and writes the tables of docs/ from it
  *   --no-arm: no snapshot is taken early  --engine: the engine alone behind frames, for telling apart
  *   --profile cpu|heap: a profile of each of the service's threads, to .bench/profiles
  *   --soak --hours H: a line a minute with what grows if anything does
@@ -20,14 +21,18 @@ import { resolveHome } from '../../src/daemon/home.ts';
 import { closePool, openPool, requirePool } from '../../src/daemon/open-pool.ts';
 import { homeOf, stripChildren } from '../context.ts';
 import { makePlace, type Place } from '../place.ts';
+import { currentLoad, describeMachine } from '../report.ts';
 import { makeCertificates } from './certificates.ts';
+import { describeLimit, nextFactor, type Tried, triedOf } from './find-limit.ts';
 import type { LoadResult } from './generator.ts';
 import { measureLegacyShare } from './legacy-share.ts';
 import type { LoadPlan, Transport } from './load-plan.ts';
+import { keepLoadRecord } from './load-records.ts';
 import { type MadeWorkspace, makeWorkspaces } from './make-workspaces.ts';
 import { setUpServe } from './serve-setup.ts';
 import type { ProbeReading } from './service-probe.ts';
-import { type ProcessUse, type ServiceProcess, startService, useOf } from './service-process.ts';
+import { type ServiceProcess, startService, useOf } from './service-process.ts';
+import { describeStage, type Sample, type Stage } from './stage.ts';
 import { verifyLoad } from './verify-load.ts';
 
 const { values } = parseArgs({
@@ -45,6 +50,7 @@ const { values } = parseArgs({
     soak: { type: 'boolean', default: false },
     hours: { type: 'string' },
     profile: { type: 'string' },
+    record: { type: 'string' },
   },
   allowNegative: true,
 });
@@ -52,31 +58,13 @@ const { values } = parseArgs({
 const POOL = 'bench';
 const GATEWAY = 'spiffe://load.test/gateway';
 const POOL_MIB = 60_000;
-const P99_MS_MAX = 12;
 const TEMPLATE_FILES = 40;
 const LEGACY_SECONDS = 10;
 const ROOT = join(import.meta.dirname, '..', '..');
 const OUT = join(ROOT, '.bench');
 const JS = join(OUT, 'js', 'bench', 'load');
 
-interface Stage {
-  readonly plan: LoadPlan;
-  readonly load: LoadResult;
-  readonly before: ProcessUse;
-  readonly after: ProcessUse;
-  readonly probe: ProbeReading;
-  /** One a minute. */
-  readonly samples: readonly Sample[];
-}
-
-interface Sample extends ProcessUse {
-  readonly catalogBytes: number;
-  readonly poolUsedBytes: number;
-}
-
 const SAMPLE_MS = 60_000;
-/** A thread that takes less of a request is not worth a place in the line. */
-const THREAD_SHOWN_MS = 0.001;
 
 function msOf(text: string): number {
   const [, number = '', unit = 's'] = /^([\d.]+)(ms|s|m)?$/.exec(text) ?? [];
@@ -152,59 +140,6 @@ function describeSample(sample: Sample | undefined): string {
   return `${minutes} min: RSS ${mb(rssBytes)}, ${descriptors} descriptors, ${sizes}`;
 }
 
-function describe({ plan, load, before, after, probe }: Stage): Readonly<Record<string, string>> {
-  const wallMs = after.atMs - before.atMs;
-  const cores = (from: 'userMs' | 'systemMs'): number => (after[from] - before[from]) / wallMs;
-  const aRequest = (from: 'userMs' | 'systemMs'): string =>
-    ((after[from] - before[from]) / load.requests).toFixed(3);
-  const mb = (bytes: number): string => (bytes / 1e6).toFixed(0);
-  const three = (s: LoadResult['end']): string =>
-    [s.p50Ms, s.p99Ms, s.p999Ms, s.maxMs].map((ms) => ms.toFixed(1)).join(' / ');
-  return {
-    'sessions, requests a second': `${plan.sessions.length}, ${((2000 * plan.sessions.length) / plan.thinkMs).toFixed(0)}`,
-    transport: plan.transport,
-    'begin, all: p50 / p99 / p99.9 / max ms': three(load.beginAll),
-    'begin, changing': three(load.beginMutating),
-    'begin, read-only': three(load.beginReadOnly),
-    end: three(load.end),
-    'generator late': three(load.lag),
-    'daemon CPU, cores: user + system': `${cores('userMs').toFixed(3)} + ${cores('systemMs').toFixed(3)}`,
-    'generator CPU, cores': load.cpuCores.toFixed(3),
-    'daemon CPU a request, ms: user + system': `${aRequest('userMs')} + ${aRequest('systemMs')}`,
-    'by thread, ms a request: user + system': threadsOf(before, after, load.requests),
-    'allocated a request, KB': (probe.allocatedBytes / load.requests / 1000).toFixed(1),
-    'collecting: share of time, longest pause ms': `${((probe.collectingMs / wallMs) * 100).toFixed(2)} %, ${probe.collectingMsMax.toFixed(1)}`,
-    'event loop late: p50 / p99 / max ms': [
-      ...[probe.loopDelayP50Ms, probe.loopDelayP99Ms, probe.loopDelayMaxMs],
-    ]
-      .map((ms) => ms.toFixed(1))
-      .join(' / '),
-    'daemon RSS, of it anonymous, MB': `${mb(after.rssBytes)}, ${mb(after.anonymousBytes)}`,
-    'main heap used, reserved, external, MB': [
-      ...[probe.heapUsedBytes, probe.heapTotalBytes, probe.externalBytes],
-    ]
-      .map(mb)
-      .join(', '),
-    'descriptors, threads': `${after.descriptors}, ${after.threads}`,
-    'begins acknowledged, adopted': `${load.acknowledged}, ${load.adopted}`,
-    'retries, connects': `${load.retries}, ${load.connects}`,
-    errors: JSON.stringify(load.errors),
-  };
-}
-
-function threadsOf(before: ProcessUse, after: ProcessUse, requests: number): string {
-  const parts = Object.entries(after.byThread).map(([name, use]) => {
-    const from = before.byThread[name] ?? { userMs: 0, systemMs: 0 };
-    const user = (use.userMs - from.userMs) / requests;
-    const system = (use.systemMs - from.systemMs) / requests;
-    return { name, user, system };
-  });
-  return parts
-    .filter(({ user, system }) => user + system >= THREAD_SHOWN_MS)
-    .map(({ name, user, system }) => `${name} ${user.toFixed(3)} + ${system.toFixed(3)}`)
-    .join(', ');
-}
-
 function print(title: string, rows: Readonly<Record<string, string>>): void {
   console.log(`\n${title}`);
   for (const [name, value] of Object.entries(rows)) console.log(`  ${name.padEnd(42)} ${value}`);
@@ -228,6 +163,7 @@ function profileFlags(kind: string | undefined): readonly string[] {
   return [`--${kind}-prof`, `--${kind}-prof-dir=${join(OUT, 'profiles')}`];
 }
 
+const loadBefore = currentLoad();
 const count = Number(values.sessions);
 const minutes = Number(values.minutes);
 const transport: Transport = values.transport === 'http' ? 'http' : 'frames';
@@ -252,6 +188,10 @@ const service = await startService({
 const ledgerFiles: string[] = [];
 const stages: Stage[] = [];
 let factor = 1;
+const tried = (stage: Stage): Tried => ({
+  ...triedOf(stage),
+  factor: msOf(values.think) / stage.plan.thinkMs,
+});
 for (;;) {
   const ledgerFile = join(place.plain, `ledger-${stages.length}.jsonl`);
   ledgerFiles.push(ledgerFile);
@@ -267,10 +207,12 @@ for (;;) {
     ...{ ledgerFile, seed: stages.length + 1 },
   });
   stages.push(stage);
-  print(`x${factor.toFixed(2)}`, describe(stage));
-  if (!values['find-limit'] || stage.load.beginAll.p99Ms > P99_MS_MAX) break;
-  factor *= 1.5;
+  print(`x${factor.toFixed(2)}`, describeStage(stage));
+  const next = values['find-limit'] ? nextFactor(stages.map(tried)) : null;
+  if (next === null) break;
+  factor = next;
 }
+if (values['find-limit']) print('the limit', describeLimit(stages.map(tried)));
 for (const line of await service.stop()) console.log(line);
 const verdict = await verifyLoad({ catalogFile, poolRoot, ledgerFiles });
 print('on disk afterwards', {
@@ -294,5 +236,21 @@ writeFileSync(
   join(OUT, 'load.json'),
   JSON.stringify({ machine, stages: kept, verdict, legacy }, null, 2),
 );
+const last = stages.at(-1);
+if (values.record !== undefined && last !== undefined) {
+  const disk = {
+    'begins acknowledged, snapshots on disk': `${verdict.acknowledged}, ${verdict.snapshotsOnDisk}`,
+    'lost, doubled, wrong, astray': `${verdict.lost}, ${verdict.doubled}, ${verdict.wrong}, ${verdict.astray}`,
+    'shadow git afterwards: captures a second': `${legacy.capturesPerSecond.toFixed(0)}, ${(legacy.share * 100).toFixed(0)} % of those asked`,
+  };
+  const limit = values['find-limit'] ? describeLimit(stages.map(tried)) : {};
+  keepLoadRecord(join(ROOT, 'docs'), {
+    name: values.record,
+    at: new Date().toISOString(),
+    command: `npm run load -- ${process.argv.slice(2).join(' ')}`.replace(/ --record \S+/, ''),
+    machine: describeMachine(),
+    ...{ loadBefore, rows: { ...describeStage(last), ...disk, ...limit } },
+  });
+}
 const isSound = verdict.lost + verdict.doubled + verdict.wrong + verdict.astray === 0;
 process.exitCode = isSound ? 0 : 1;

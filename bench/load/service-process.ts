@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { ProbeQuestion, ProbeReading } from './service-probe.ts';
 
@@ -19,6 +20,8 @@ export interface ProcessUse {
   readonly anonymousBytes: number;
   /** CPU by the threads' names. */
   readonly byThread: Readonly<Record<string, ThreadUse>>;
+  /** CPU of everything that runs on the machine, this process included. */
+  readonly machineMs: number;
 }
 
 export interface ThreadUse {
@@ -35,12 +38,18 @@ export function useOf(pid: number): ProcessUse {
   const bytesOf = (line: RegExp): number => Number(line.exec(status)?.[1] ?? 0) * 1024;
   const threads = readdirSync(`/proc/${pid}/task`);
   return {
-    ...{ atMs: performance.now(), userMs, systemMs, byThread: byThread(pid, threads) },
+    ...{ atMs: performance.now(), userMs, systemMs, machineMs: machineMs() },
+    byThread: byThread(pid, threads),
     rssBytes: bytesOf(/^VmRSS:\s+(\d+)/m),
     anonymousBytes: bytesOf(/^RssAnon:\s+(\d+)/m),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     threads: threads.length,
   };
+}
+
+function machineMs(): number {
+  const busy = cpus().map(({ times }) => times.user + times.nice + times.sys + times.irq);
+  return busy.reduce((sum, ms) => sum + ms, 0);
 }
 
 function byThread(pid: number, threads: readonly string[]): Record<string, ThreadUse> {
@@ -84,15 +93,15 @@ export interface ServiceCommand {
   readonly flags: readonly string[];
 }
 
-/** As the service's unit starts it: threads for blocking calls, a small young generation. */
+/** As the service's unit starts it: threads for blocking calls, a small young generation, few malloc arenas. */
 const SERVICE_FLAGS = ['--max-semi-space-size=4'] as const;
-const SERVICE_THREADS = '64';
+const SERVICE_ENV = { UV_THREADPOOL_SIZE: '64', MALLOC_ARENA_MAX: '2' } as const;
 
 /** Starts it and waits until it says where it listens. */
 export async function startService(command: ServiceCommand): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [...SERVICE_FLAGS, ...command.flags, ...command.args], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, UV_THREADPOOL_SIZE: SERVICE_THREADS, ...command.env },
+    env: { ...process.env, ...SERVICE_ENV, ...command.env },
   });
   const lines: string[] = [];
   const url = await listening(child, lines);

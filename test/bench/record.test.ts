@@ -1,6 +1,7 @@
 /** What a run of some cases does to the figures of the others: nothing. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { readLoadRecords, renderLoadSummary } from '../../bench/load/load-records.ts';
 import { type CaseRecord, mergeRecords, readRecords } from '../../bench/record.ts';
 import { renderDocument } from '../../bench/report.ts';
 
@@ -30,7 +31,10 @@ describe('the figures that are kept', () => {
   });
 
   it('each say when, under which load and by which command', () => {
-    const text = renderDocument([record('a', '1x'), record('b', '2x', '2026-02-03T04:05:06.000Z')]);
+    const text = renderDocument(
+      [record('a', '1x'), record('b', '2x', '2026-02-03T04:05:06.000Z')],
+      '| run |',
+    );
     expect(text).toContain('| a row |  |  | 1x | reported |  | 2026-01-02 | 0.5 |');
     expect(text).toContain('| b row |  |  | 2x | reported |  | 2026-02-03 | 0.5 |');
     expect(text).toContain('| b | 2026-02-03T04:05 | `npm run bench -- --only b` |');
@@ -38,6 +42,7 @@ describe('the figures that are kept', () => {
 
   it('are what the document shows', () => {
     const document = readFileSync(`${DOCS}/benchmarks.md`, 'utf8');
-    expect(document).toBe(renderDocument(readRecords(`${DOCS}/benchmarks.json`)));
+    const load = renderLoadSummary(readLoadRecords(DOCS));
+    expect(document).toBe(renderDocument(readRecords(`${DOCS}/benchmarks.json`), load));
   });
 });
