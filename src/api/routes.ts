@@ -171,6 +171,12 @@ export const ROUTES: readonly Route[] = [
     summary: 'List what turns one state into another, a page at a time.',
   },
   {
+    // Not for readers: a file may hold what only those who work in the workspace are to know.
+    ...{ ...reads, operation: 'readContent', path: `${WORKSPACE}/content`, lane: 'bulk' },
+    roles: ACTING,
+    summary: 'Read a part of a file as it is, or was in a snapshot.',
+  },
+  {
     ...{ ...reads, operation: 'listUncovered', path: `${WORKSPACE}/uncovered`, lane: 'bulk' },
     summary: 'Look through the live tree for what snapshots do not hold.',
   },

@@ -20,9 +20,19 @@ import { printableLine } from './printable-text.ts';
 /** The `---` and `+++` lines before the first hunk. */
 const HEADER_LINES = 2;
 
+/** What is read of a side. */
+export type ContentReader = Pick<TreeReader, 'readFile' | 'readLink'>;
+
 export interface LineDiffTrees {
-  readonly from: TreeReader;
-  readonly to: TreeReader;
+  readonly from: ContentReader;
+  readonly to: ContentReader;
+}
+
+/** Whether the lines of a side of the change are looked at. */
+export function isCompared(kind: TreeChange['kind'], entry: TreeEntry | null): boolean {
+  if (kind === 'metadata' || kind === 'renamed' || kind === 'uncovered') return false;
+  if (entry?.type === 'symlink') return true;
+  return entry?.type === 'file' && entry.sizeBytes <= LINE_DIFF_BYTES_MAX;
 }
 
 /** Prints one change: a header, and the hunks where there are lines to compare. */
@@ -60,7 +70,7 @@ export async function printLineDiff(
 /** A side's text; null: no such file there; a note says why there is no text to compare. */
 type Side = { readonly text: string } | { readonly note: string } | null;
 
-function sideOf(tree: TreeReader, path: RawPath, entry: TreeEntry | null): Side {
+function sideOf(tree: ContentReader, path: RawPath, entry: TreeEntry | null): Side {
   if (entry === null) return null;
   if (entry.type === 'symlink') return { text: displayPath(tree.readLink(path)) };
   if (entry.type !== 'file') return null;
@@ -74,7 +84,7 @@ function sideOf(tree: TreeReader, path: RawPath, entry: TreeEntry | null): Side 
 }
 
 /** null: closed to this user, or gone meanwhile. One such file does not end the whole diff. */
-function readWhole(tree: TreeReader, path: RawPath, sizeBytes: number): Buffer | null {
+function readWhole(tree: ContentReader, path: RawPath, sizeBytes: number): Buffer | null {
   const parts: Uint8Array[] = [];
   let offset = 0;
   try {

@@ -129,6 +129,9 @@ export const API_PAGE_MAX = 1000;
 /** Characters of a cursor: base64url of the longest path a page may end at, with room. */
 export const API_CURSOR_LENGTH_MAX = 24_576;
 
+/** Bytes of a file in one answer of the API; in base64 they are a third more. */
+export const CONTENT_BYTES_MAX = 262_144;
+
 /** Paths that one diff may be limited to: each is looked for on its own. */
 export const DIFF_PATHS_MAX = 256;
 

@@ -33,6 +33,7 @@ import { type LaneBounds, Lanes } from './lanes.ts';
 import type { HostedWorkspace, Ledger } from './ledger.ts';
 import { type LookedAt, lookAtInherited } from './look-at-inherited.ts';
 import { OpenWorkspaces } from './open-workspaces.ts';
+import { readContent } from './read-content.ts';
 import type { ServiceStep } from './service-step.ts';
 import { listSnapshots, takeSnapshot } from './snapshot-operations.ts';
 import {
@@ -350,6 +351,11 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   diff = (...[principal, input, context]: Of<'diff'>) =>
     this.#read({ name: 'diff', principal, input, context }, (workspace) =>
       diffPage(workspace, input, context.signal),
+    );
+
+  readContent = (...[principal, input, context]: Of<'readContent'>) =>
+    this.#read({ name: 'readContent', principal, input, context }, (workspace) =>
+      readContent(workspace, input),
     );
 
   listUncovered = (...[principal, input, context]: Of<'listUncovered'>) =>

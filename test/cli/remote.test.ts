@@ -57,6 +57,9 @@ describe('what is looked at', () => {
     ['diff', 'one', '--json'],
     ['diff', 'one', '@', '--stat'],
     ['diff', 'one', '--name-status'],
+    ['diff', 'one'],
+    ['diff', 'live', 'one'],
+    ['diff', 'one', '@', '--', 'src'],
     ['diff', 'one', '--json', '--no-renames', '--times', '--', 'src'],
     ['diff', 'live', 'one', '--stat'],
     ['status', '--json'],
@@ -123,18 +126,14 @@ describe('what is looked at', () => {
     }
   });
 
-  it('is names and a note where lines would need contents', async () => {
-    const { stdout, stderr } = await world.remote([
-      'diff',
-      'one',
-      '--server',
-      world.url,
-      '-w',
-      'project',
-    ]);
+  it('is names and a note for whoever may only look', async () => {
+    const args = ['diff', 'one', '--server', world.url, '-w', 'project'];
+    const { stdout, stderr, status } = await world.remote(args, 'reader');
     const names = await world.there('diff', 'one', '--name-status');
+    expect(status).toBe(0);
     expect(stdout).toBe(names);
-    expect(stderr).toContain('gives no contents');
+    expect(stderr).toContain('You get no contents there');
+    expect((await world.remote(args, 'agent')).stdout).toContain('+three');
   });
 
   it('is every workspace for a status that names none, and is found by name, id and beginning', async () => {

@@ -18,6 +18,7 @@ const OPERATORS_ONLY = new Set([
 const NOT_FOR_READERS = new Set([
   ...['startSession', 'endSession', 'submitPrompt', 'beginCall', 'endCall', 'undoCall'],
   ...['takeSnapshot', 'labelSnapshot', 'rollback', 'restore', 'undo', 'redo', ...OPERATORS_ONLY],
+  'readContent',
 ]);
 const PEERS = ['agent', 'operator', 'reader', 'stranger'] as const;
 type Peer = (typeof PEERS)[number];

@@ -1,6 +1,6 @@
 /** Snapshots, what differs between them, and keeping them. */
 import { z } from 'zod';
-import { DIFF_PATHS_MAX, PRUNE_SNAPSHOTS_MAX } from '../../core/limits.ts';
+import { CONTENT_BYTES_MAX, DIFF_PATHS_MAX, PRUNE_SNAPSHOTS_MAX } from '../../core/limits.ts';
 import {
   count,
   cursor,
@@ -134,6 +134,27 @@ export const diffOutput = z.strictObject({
   renamesSkipped: z.boolean(),
   nextCursor,
 });
+
+export const readContentInput = z.strictObject({
+  workspace: workspaceId,
+  /** A snapshot, or `live` for the tree as it is. */
+  tree: snapshotSpec,
+  path: pathText,
+  offset: count.default(0),
+  length: z.int().min(1).max(CONTENT_BYTES_MAX).default(CONTENT_BYTES_MAX),
+});
+/** Bytes of a regular file, or where a symlink leads; nothing is followed. */
+export const readContentOutput = z
+  .strictObject({
+    tree: z.union([snapshotId, z.literal('live')]),
+    type: z.enum(['file', 'symlink']),
+    /** Of all of it. */
+    sizeBytes: count,
+    offset: count,
+    /** Base64; fewer bytes than were asked for: it ends there. */
+    bytes: z.string(),
+  })
+  .meta({ id: 'Content' });
 
 /** What snapshots do not hold, by a look through the live tree. */
 export const listUncoveredOutput = z.strictObject({ uncovered: z.array(uncoveredView) });

@@ -18,8 +18,9 @@ import {
   type WorkspaceOptions,
   withTarget,
 } from '../cli-context.ts';
+import type { LineDiffTrees } from '../line-diff.ts';
 import type { Output } from '../output.ts';
-import type { AskedDiff } from '../remote/remote-workspace.ts';
+import type { AskedDiff, RemoteWorkspace } from '../remote/remote-workspace.ts';
 
 interface Options extends WorkspaceOptions {
   readonly stat?: true;
@@ -78,8 +79,7 @@ async function diff(
       for await (const change of changes) output.line(nameStatusLine(change, output.colors));
     } else if (options.stat === true) await printStat(output, changes);
     else if (isRemote(workspace)) {
-      output.note('A service gives no contents of files: names only, with --stat sizes.');
-      for await (const change of changes) output.line(nameStatusLine(change, output.colors));
+      await printRemoteLines(output, { workspace, trees }, changes);
     } else await printLines(output, workspace, trees, changes);
   });
 }
@@ -132,6 +132,39 @@ async function printLines(
   using from = await workspace.openTree(treeRef(workspace, trees.from));
   using to = await workspace.openTree(treeRef(workspace, trees.to));
   for await (const change of changes) await printLineDiff(output, change, { from, to });
+}
+
+/** Whoever may only look gets names, and is told why. */
+async function printRemoteLines(
+  output: Output,
+  of: {
+    readonly workspace: RemoteWorkspace;
+    readonly trees: { readonly from: string; readonly to: string };
+  },
+  changes: AsyncIterable<TreeChange>,
+): Promise<void> {
+  const printLineDiff = await loadLineDiff();
+  const { fetchSides } = await import('../remote/remote-contents.ts');
+  let refused = false;
+  for await (const change of changes) {
+    const sides = refused ? null : await sidesOrRefusal(fetchSides(of.workspace, change, of.trees));
+    if (sides === null) {
+      if (!refused) output.note('You get no contents there: names only, with --stat sizes.');
+      refused = true;
+      output.line(nameStatusLine(change, output.colors));
+    } else await printLineDiff(output, change, sides);
+  }
+}
+
+/** null: contents are not for this role, or the service is older than they are. */
+async function sidesOrRefusal(fetching: Promise<LineDiffTrees>): Promise<LineDiffTrees | null> {
+  try {
+    return await fetching;
+  } catch (error) {
+    const code = error instanceof GhostsnapError ? error.code : null;
+    if (code === 'NOT_PERMITTED' || code === 'ROUTE_NOT_FOUND') return null;
+    throw error;
+  }
 }
 
 // Apart from the function above: the compiler leaves the name of a dynamic import unchanged in a

@@ -77,8 +77,8 @@ async function extract(
   const { output, environment } = context;
   const directory = resolve(environment.cwd, request.to);
   if (isRemote(workspace)) {
-    throw new GhostsnapError('BAD_ARGUMENT', 'A service gives no contents of files: --to.', {
-      hint: 'Restore in place, or run it on the host of the service.',
+    throw new GhostsnapError('BAD_ARGUMENT', 'A service gives no whole trees: --to.', {
+      hint: 'Restore in place, run it on the host of the service, or read single files by its API.',
     });
   }
   const target = workspace.resolve(request.spec);

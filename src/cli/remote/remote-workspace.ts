@@ -11,7 +11,8 @@ import { type Lane, ROUTES } from '../../api/routes.ts';
 import type { OperationName, OutputOf } from '../../api/schema/operations.ts';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { CallId, SnapshotId, WorkspaceId } from '../../core/ids.ts';
-import { API_PAGE_MAX } from '../../core/limits.ts';
+import { API_PAGE_MAX, LINE_DIFF_BYTES_MAX } from '../../core/limits.ts';
+import { displayPath, type RawPath } from '../../core/raw-path.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
 import type {
   CallInfo,
@@ -191,6 +192,20 @@ export class RemoteWorkspace {
       yield* page.changes.map(changeOf);
       cursor = page.nextCursor;
     } while (cursor !== null);
+  }
+
+  /** The bytes of a file, or where a symlink leads, up to the longest that lines are compared of. */
+  async content(tree: string, path: RawPath): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    const about = { tree, path: displayPath(path) };
+    for (let offset = 0; offset < LINE_DIFF_BYTES_MAX; ) {
+      const piece = await this.#ask('readContent', { ...about, offset });
+      const bytes = Buffer.from(piece.bytes, 'base64');
+      pieces.push(bytes);
+      offset += bytes.length;
+      if (bytes.length === 0 || offset >= piece.sizeBytes) break;
+    }
+    return Buffer.concat(pieces);
   }
 
   /** As `Workspace.diff`, renames not detected. */
