@@ -8,7 +8,7 @@
 import type { CallCommand, Command } from './command.ts';
 import type { Conflict } from './conflict.ts';
 import type { EventBody } from './event.ts';
-import { callId, nextUlid, promptId } from './ids.ts';
+import { type CallId, callId, nextUlid, promptId } from './ids.ts';
 import { CALLS_IN_FLIGHT_MAX } from './limits.ts';
 import type { CallInFlight, WorkspaceState } from './state.ts';
 
@@ -17,6 +17,7 @@ const CALL_COMMANDS: ReadonlySet<Command['type']> = new Set<CallCommand['type']>
   'end-session',
   'submit-prompt',
   'begin-call',
+  'refuse-call',
   'end-call',
   'measure-call',
   'judge-call',
@@ -60,7 +61,11 @@ export function decideCall(
       ];
     }
     case 'begin-call':
-      return beginCall(state, command, nowMs);
+      return beginCall(state, command, nowMs).bodies;
+    case 'refuse-call': {
+      const { call, bodies } = beginCall(state, command, nowMs);
+      return [...bodies, { type: 'call.ended', call, outcome: 'blocked' }];
+    }
     case 'end-call':
       return [{ type: 'call.ended', call: command.call, outcome: command.outcome }];
     case 'measure-call': {
@@ -80,20 +85,21 @@ export function decideCall(
 
 function beginCall(
   state: WorkspaceState,
-  command: Extract<CallCommand, { type: 'begin-call' }>,
+  command: Extract<CallCommand, { type: 'begin-call' | 'refuse-call' }>,
   nowMs: number,
-): readonly EventBody[] {
+): { readonly call: CallId; readonly bodies: readonly EventBody[] } {
   const { session, prompt, tool, input, key, snapshot, readOnly, unprotected } = command;
   const call = callId(nextUlid(state.lastUlid, nowMs, command.random));
   const surplus = Math.max(0, state.calls.length - CALLS_IN_FLIGHT_MAX + 1);
   const overlaps = state.calls.slice(surplus).map((other) => other.call);
-  return [
+  const bodies: readonly EventBody[] = [
     ...endedUnknown(state.calls.slice(0, surplus)),
     {
       type: 'call.begun',
       ...{ call, session, prompt, tool, input, key, snapshot, readOnly, unprotected, overlaps },
     },
   ];
+  return { call, bodies };
 }
 
 function callsOf(state: WorkspaceState, session: string): readonly CallInFlight[] {

@@ -80,6 +80,8 @@ export type CallCommand =
       readonly text: string;
     }
   | ({ readonly type: 'begin-call'; readonly random: Uint8Array } & CallFacts)
+  /** A call that is not let through: it begins and ends at once, so that it is never found in flight. */
+  | ({ readonly type: 'refuse-call'; readonly random: Uint8Array } & CallFacts)
   | { readonly type: 'end-call'; readonly call: CallId; readonly outcome: CallOutcome }
   | ({ readonly type: 'measure-call'; readonly call: CallId } & CallChanges)
   | ({ readonly type: 'judge-call'; readonly call: CallId } & CallJudgement)

@@ -5,8 +5,8 @@
  * `snapshot.armed` is on disk before the backend begins, so an armed name that the catalog does not know
  * means a lost catalog, and is kept; adoption is `snapshot.created`, on disk before it is acknowledged, and
  * the name follows: a name that a crash kept from following is given by the next recovery. What was
- * disarmed or overtaken is removed by it. At most one is armed, and every operation that takes, turns or
- * deletes drops it first.
+ * disarmed or overtaken is removed by it. At most one is armed; an operation that turns or deletes drops it
+ * first, and a snapshot that was taken afresh drops it behind itself.
  */
 import type { Arming } from '../backend/backend.ts';
 import type { Command } from '../core/command.ts';
@@ -38,7 +38,7 @@ export async function armSnapshot(
   if (arming === null) {
     return refused(session, `the ${backend.properties.kind} backend does not arm`);
   }
-  const { armed } = session.state;
+  const armed = adoptableSnapshot(session.state);
   if (armed !== null && arming.check(session.ref, armed) === 'same') return ARMED;
   dropArmed(session);
   const refusal = isInVain(arming) ? BUSY : arming.refusal(session.ref);
@@ -174,12 +174,20 @@ function nameAdopted(session: WorkspaceSession, id: SnapshotId, onStep: StepHook
   onStep('adopt:named');
 }
 
-/** Inside `session.run`: nothing is armed afterwards. The disk first, so that the catalog knows of what is left. */
+/** Inside `session.run`: nothing is armed afterwards. */
 export function dropArmed(session: WorkspaceSession): void {
-  const { armed } = session.state;
-  if (armed === null) return;
-  session.ports.backend.arming?.drop(session.ref, armed);
-  session.decide({ type: 'disarm-snapshot' }, 'process-crash');
+  session.decideTogether(overtakeArmed(session), 'process-crash');
+}
+
+/**
+ * Inside `session.run`: takes what is armed off the disk, if anything is. The disk first, so that the catalog
+ * knows of what is left.
+ * @returns what is to be decided then
+ */
+export function overtakeArmed({ state, ports, ref }: WorkspaceSession): readonly Command[] {
+  if (state.armed === null) return [];
+  ports.backend.arming?.drop(ref, state.armed);
+  return [{ type: 'disarm-snapshot' }];
 }
 
 /** Makes catalog and disk agree on what is armed, before the snapshots are compared. */

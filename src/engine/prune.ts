@@ -234,9 +234,11 @@ function isStillValid(
   sequence: number,
   letGo: ReadonlySet<SnapshotId>,
 ): boolean {
-  if (state.sequence === sequence) return true;
-  const events = ports.catalog.events(ref.id, sequence, EVENTS_BETWEEN_MAX);
-  if (events.length === EVENTS_BETWEEN_MAX) return false;
+  const count = state.sequence - sequence;
+  if (count > EVENTS_BETWEEN_MAX) return false;
+  const events = ports.catalog.events(ref.id, sequence, count);
+  // What happened and can't be read may have been anything.
+  if (events.length !== count) return false;
   return events.every((event) => {
     const gone = goneBy(event);
     return gone === null ? LEAVES_PLAN_VALID.test(event.type) : gone.every((id) => letGo.has(id));

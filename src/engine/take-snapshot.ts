@@ -3,15 +3,22 @@
  *
  * The disk comes first: a snapshot whose record is lost (a kill between the two) is found and adopted
  * by the next open. So the record need only survive this process, and the hot path waits for no fsync
- * of the catalog.
+ * of the catalog. What was armed and has been overtaken goes behind the snapshot: its removal is a
+ * transaction of the filesystem, too, and somebody waits for this one.
  */
 import type { CreateResult, WorkOptions } from '../backend/backend.ts';
 import type { Command } from '../core/command.ts';
-import { assert } from '../core/errors.ts';
+import { assert, GhostsnapError } from '../core/errors.ts';
 import type { SnapshotLabels, SnapshotRole } from '../core/event.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import { METRIC, OUTCOME, outcomeOf, SPAN } from '../core/telemetry-names.ts';
-import { type Alongside, adoptArmed, adoptArmedSync, dropArmed } from './arm-snapshot.ts';
+import {
+  type Alongside,
+  adoptArmed,
+  adoptArmedSync,
+  dropArmed,
+  overtakeArmed,
+} from './arm-snapshot.ts';
 import { reconcile } from './reconcile.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
@@ -48,6 +55,7 @@ export async function takeSnapshot(
     return record(session, { type: 'snapshot-taken', id, role, ...labels }, created, alongside);
   } catch (failure) {
     tellFailed(session, startNs, failure);
+    giveWay(session);
     throw failure;
   }
 }
@@ -71,6 +79,7 @@ export function takeSnapshotSync(
     return record(session, { type: 'snapshot-taken', id, role, ...labels }, created);
   } catch (failure) {
     tellFailed(session, startNs, failure);
+    giveWay(session);
     throw failure;
   }
 }
@@ -86,6 +95,16 @@ function tellTaken(session: WorkspaceSession, startNs: number, created: CreateRe
   telemetry.span(SPAN.snapCreate, trace, startMs * 1e6, endMs * 1e6, OUTCOME.ok);
 }
 
+/** What is armed may hold the room that a snapshot did not find. */
+function giveWay(session: WorkspaceSession): void {
+  try {
+    dropArmed(session);
+  } catch (error) {
+    // The failure of the snapshot is what is told; the next recovery looks for what is armed.
+    if (!(error instanceof GhostsnapError)) throw error;
+  }
+}
+
 function tellFailed(session: WorkspaceSession, startNs: number, failure: unknown): void {
   const { telemetry, trace } = session;
   const outcome = outcomeOf(failure);
@@ -99,7 +118,7 @@ function record(
   { uncovered, stamps }: CreateResult,
   alongside: readonly Command[] = [],
 ): TakenSnapshot {
-  session.decideTogether([taken, ...alongside], 'process-crash');
+  session.decideTogether([...overtakeArmed(session), taken, ...alongside], 'process-crash');
   session.isUncertain = false;
   // Catalog and disk agreed before, and they have changed together.
   session.stamp = stamps !== null && stamps.before === session.stamp ? stamps.after : null;
@@ -120,7 +139,6 @@ function mayAdopt(session: WorkspaceSession, role: SnapshotRole): boolean {
  */
 function decideId(session: WorkspaceSession): SnapshotId {
   if (session.isUncertain) reconcile(session);
-  dropArmed(session);
   const random = session.ports.entropy.ulidRandom();
   const [effect] = session.decide({ type: 'take-snapshot', random }, 'process-crash');
   assert(effect?.type === 'create-snapshot', 'take-snapshot gives one create-snapshot');

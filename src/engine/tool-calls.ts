@@ -86,7 +86,7 @@ function beginning(
   session: WorkspaceSession,
   request: BeginCallRequest,
   facts: RecordedFacts,
-): Command {
+): Extract<Command, { type: 'begin-call' }> {
   const input = keptInput(request.input ?? null, request.redaction ?? 'on');
   const prompt = newestPromptOf(session, facts.session);
   const random = session.ports.entropy.ulidRandom();
@@ -128,9 +128,8 @@ function recordRefused(
   try {
     // As read-only: what did not run changed nothing.
     const facts = { ...names, snapshot: null, readOnly: true, unprotected: why };
-    record(session, request, facts);
-    const call = newestCall(session, names.key);
-    session.decide({ type: 'end-call', call, outcome: 'blocked' }, 'process-crash');
+    const refused = { ...beginning(session, request, facts), type: 'refuse-call' } as const;
+    session.decide(refused, 'process-crash');
   } catch (error) {
     // What keeps a snapshot from being taken may keep its record from being written; the agent is told
     // why its call was stopped, by the failure that stopped it.

@@ -81,8 +81,12 @@ describe('beginCall()', () => {
   it('throws when no snapshot can be taken, and records that the call was not let through', async () => {
     await world.workspace.startSession({ session: 's1', harness: 'test' });
     world.failNext('POOL_FULL');
+    const commit = vi.spyOn(world.catalog, 'commit');
     await expect(world.workspace.beginCall(CALL)).rejects.toMatchObject({ code: 'POOL_FULL' });
     expect(world.workspace.listCalls()).toMatchObject([{ outcome: 'blocked' }]);
+    // Begun and not ended it would be found, and be let through, when it is asked for again.
+    const types = commit.mock.calls.map(([, events]) => events.map(({ type }) => type));
+    expect(types).toContainEqual(['call.begun', 'call.ended']);
   });
 
   it('records why a call has no snapshot when that is allowed', async () => {

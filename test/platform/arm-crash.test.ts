@@ -74,6 +74,8 @@ describe('arming', () => {
     const next = await workspace.snapshot();
     expect(next.adopted).toBe(false);
     expect(listed(workspace)).toEqual([...ids, next.id]);
+    // What was overtaken is removed while nobody waits, and closing waits for it.
+    await workspace.close();
     expect(onDisk(workspace, 'armed_')).toEqual([]);
   });
 

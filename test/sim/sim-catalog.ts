@@ -226,8 +226,11 @@ export class SimCatalog implements Catalog {
   }
 
   events(workspace: WorkspaceId, afterSequence: number, limit: number): readonly Event[] {
-    const texts = this.book(workspace).events.slice(afterSequence, afterSequence + limit);
-    return texts.map((text) => JSON.parse(text) as Event);
+    const { events, state } = this.book(workspace);
+    // What was folded into the checkpoint may be gone: the list begins with a later one then.
+    const before = state.sequence - events.length;
+    const from = Math.max(0, afterSequence - before);
+    return events.slice(from, from + limit).map((text) => JSON.parse(text) as Event);
   }
 
   loadStamp(workspace: WorkspaceId): string {
