@@ -179,6 +179,7 @@ export class DirectoryTree implements TreeReader {
   readFile(path: RawPath, offset: number, length: number): Uint8Array {
     const fd = this.openFile(path);
     try {
+      this.#fileSize(fd);
       const bytes = Buffer.allocUnsafe(length);
       let done = 0;
       while (done < length) {
@@ -195,8 +196,8 @@ export class DirectoryTree implements TreeReader {
   }
 
   /**
-   * A read descriptor of the regular file at `path`; the caller closes it. Anything else that took
-   * its place meanwhile is refused (a FIFO would never end, a device would be read).
+   * A read descriptor of what is at `path`, no symlink; the caller closes it, and looks whether it is a
+   * regular file: something else may have taken its place meanwhile. Opening that waits for nobody.
    * @throws GhostsnapError CAPTURE_FAILED, NOT_PERMITTED
    */
   openFile(path: RawPath): number {

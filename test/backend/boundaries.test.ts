@@ -1,6 +1,16 @@
 /** Mounts, nested subvolumes and sockets: listed, never entered, never removed. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openDirectoryTree } from '../../src/backend/directory-tree.ts';
@@ -144,4 +154,20 @@ write(p(b'own'), b'own'); os.symlink(b'own', p(b'file'))`,
   }
   expect(() => tree.readFile('file' as RawPath, 0, 10)).toThrow(/ELOOP/);
   expect(tree.readLink('relative' as RawPath)).toBe('../outside/d');
+});
+
+test('what took the place of a file is not read for one: a FIFO, a directory, a symlink', () => {
+  const live = mkdtempSync(join(tmpdir(), 'ghostsnap-place-'));
+  try {
+    python(
+      `os.mkfifo(p(b'fifo')); os.mkdir(p(b'dir')); os.symlink('/etc/passwd', p(b'link'))`,
+      live,
+    );
+    using tree = openDirectoryTree(live, 'live');
+    for (const name of ['fifo', 'dir', 'link']) {
+      expect(() => tree.readFile(name as RawPath, 0, 16)).toThrow(/ESTALE|ELOOP/);
+    }
+  } finally {
+    rmSync(live, { recursive: true });
+  }
 });
