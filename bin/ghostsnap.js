@@ -49,7 +49,8 @@ function widenThreadPool() {
 // V8 lets a heap grow to several times what is alive before it looks at all of it, as far as the machine's
 // memory goes: a service of 45 MB kept 90 to 120. Half as much again is room enough, as requests leave little
 // behind; it costs a collection of some tens of milliseconds, most of them beside the program, now and then.
-// No bound: a host of many workspaces takes what they need. NODE_OPTIONS does not know this one.
+// No bound: a host of many workspaces takes what they need. NODE_OPTIONS does not know this one, and V8 reads it
+// at each collection: of those that may not be set after its start it is none.
 function collectEarly() {
   process.getBuiltinModule('node:v8').setFlagsFromString('--heap-growing-percent=50');
 }

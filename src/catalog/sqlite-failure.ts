@@ -72,9 +72,16 @@ const FREE_BYTES_MIN = 64 * 1024;
 
 /**
  * The GhostsnapError for a failed SQLite call on `file`: LOCKED, CATALOG_CORRUPT, POOL_FULL,
- * NOT_PERMITTED, IO. Any other error comes back as it is.
+ * NOT_PERMITTED, IO; BAD_ARGUMENT where it was closed. Any other error comes back as it is.
  */
 export function catalogFailure(error: unknown, file: string): unknown {
+  if (isClosed(error)) {
+    return new GhostsnapError('BAD_ARGUMENT', 'The workspace was closed.', {
+      hint: 'Open it again.',
+      data: { file },
+      cause: error,
+    });
+  }
   const result = sqliteResultOf(error);
   if (result === null) return error;
   const meaning = meaningOf(result & PRIMARY_MASK, file);
@@ -93,6 +100,11 @@ export function corruptCatalog(file: string, what: string, cause?: unknown): Gho
     data: { file },
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+/** What node:sqlite says of every call after `close()`. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_INVALID_STATE';
 }
 
 /** The extended result code of an error of node:sqlite; null for any other error. */

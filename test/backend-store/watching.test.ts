@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Backend } from '../../src/backend/backend.ts';
@@ -108,9 +109,10 @@ test('a store through a shared mapping that was there before is seen', async () 
     "for line in sys.stdin: m[0]=ord(line[0]); print('stored',flush=True)",
   ].join('\n');
   const child = spawn('/usr/bin/python3', ['-c', script, stage.inLive('d/m')]);
-  const answered = (): Promise<unknown> =>
-    new Promise((resolve) => child.stdout.once('data', resolve));
-  await answered();
+  // By lines: the rest of one answer, come later, would pass for the next one.
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answered = async (): Promise<unknown> => (await answers.next()).value;
+  expect(await answered()).toBe('ready');
   try {
     await assertExact(backend);
     for (let i = 0; i < 40; i += 1) {
@@ -121,9 +123,8 @@ test('a store through a shared mapping that was there before is seen', async () 
     await assertExact(backend);
     for (let i = 0; i < 40; i += 1) writeFileSync(stage.inLive(`busy-${i}/f`), 'y');
     await assertExact(backend);
-    const answer = answered();
     child.stdin.write('7\n');
-    await answer;
+    expect(await answered()).toBe('stored');
     const id = stage.take(backend);
     using tree = await backend.openTree(stage.ref, id);
     expect(Buffer.from(tree.readFile('d/m' as RawPath, 0, 1)).toString()).toBe('7');

@@ -45,6 +45,23 @@ test('every operation without descriptors succeeds or says so with a code and a 
   expect(readFileSync(join(path, 'a'), 'utf8')).toBe('first\n');
 });
 
+test('whatever is asked of a workspace that was closed is refused with a code', async () => {
+  await initWorkspace({ path, environment, backend: 'store' });
+  const workspace = await openWorkspace({ environment });
+  const [{ id }] = workspace.list() as [{ id: string }];
+  await workspace.close();
+  const closed = { code: 'BAD_ARGUMENT', hint: 'Open it again.' };
+  const reads = [
+    () => workspace.list(),
+    () => workspace.show(id),
+    () => workspace.listCalls(),
+    () => workspace.pin(id),
+  ];
+  for (const read of reads) expect(read).toThrow(expect.objectContaining(closed));
+  await expect(workspace.status()).rejects.toMatchObject(closed);
+  await expect(workspace.snapshot()).rejects.toMatchObject(closed);
+});
+
 test('a register that is no directory is an error that names it', async () => {
   mkdirSync(join(base, 'home'));
   writeFileSync(join(base, 'home/pools'), '');
