@@ -48,7 +48,7 @@ test('every operation without descriptors succeeds or says so with a code and a 
 test('whatever is asked of a workspace that was closed is refused with a code', async () => {
   await initWorkspace({ path, environment, backend: 'store' });
   const workspace = await openWorkspace({ environment });
-  const [{ id }] = workspace.list() as [{ id: string }];
+  const id = String(workspace.list()[0]?.id);
   await workspace.close();
   const closed = { code: 'BAD_ARGUMENT', hint: 'Open it again.' };
   const reads = [
