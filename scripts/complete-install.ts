@@ -1,0 +1,62 @@
+/**
+ * Fetches the native parts of our tools that npm has left out.
+ *
+ * npm leaves out an optional package whose "engines" the system's own Node does not meet, without a word;
+ * the tools run on the node@24 of devDependencies, of which it does not know. What package-lock.json has
+ * for this machine and node_modules has not is fetched by npm, held against the lock's integrity, and
+ * unpacked where it belongs.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+
+interface Locked {
+  readonly version?: string;
+  readonly integrity?: string;
+  readonly optional?: boolean;
+  readonly os?: readonly string[];
+  readonly cpu?: readonly string[];
+  readonly libc?: readonly string[];
+}
+
+const ROOT = join(import.meta.dirname, '..');
+
+function isForHere({ os, cpu, libc }: Locked): boolean {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  const ownLibc = header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
+  return (
+    os?.includes(process.platform) === true &&
+    cpu?.includes(process.arch) === true &&
+    (libc === undefined || libc.includes(ownLibc))
+  );
+}
+
+function fetchInto(folder: string, name: string, { version, integrity = '' }: Locked): void {
+  const scratch = mkdtempSync(join(tmpdir(), 'ghostsnap-install-'));
+  try {
+    const args = ['pack', `${name}@${version}`, '--pack-destination', scratch, '--silent'];
+    const file = execFileSync('npm', args, { cwd: scratch, encoding: 'utf8' }).trim();
+    const archive = join(scratch, basename(file));
+    const [algorithm = '', wanted] = integrity.split('-', 2);
+    const found = createHash(algorithm).update(readFileSync(archive)).digest('base64');
+    if (found !== wanted) throw new Error(`${name}@${version} is not what package-lock.json says.`);
+    mkdirSync(folder, { recursive: true });
+    execFileSync('tar', ['-xzf', archive, '-C', folder, '--strip-components=1']);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+  readonly packages: Readonly<Record<string, Locked>>;
+};
+for (const [path, locked] of Object.entries(lock.packages)) {
+  const folder = join(ROOT, path);
+  if (locked.optional !== true || existsSync(folder)) continue;
+  if (!isForHere(locked)) continue;
+  const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  console.error(`Fetching ${name}@${locked.version}, which npm left out.`);
+  fetchInto(folder, name, locked);
+}
