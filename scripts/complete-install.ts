@@ -8,7 +8,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
@@ -42,8 +42,12 @@ function fetchInto(folder: string, name: string, { version, integrity = '' }: Lo
     const [algorithm = '', wanted] = integrity.split('-', 2);
     const found = createHash(algorithm).update(readFileSync(archive)).digest('base64');
     if (found !== wanted) throw new Error(`${name}@${version} is not what package-lock.json says.`);
-    mkdirSync(folder, { recursive: true });
-    execFileSync('tar', ['-xzf', archive, '-C', folder, '--strip-components=1']);
+    // Beside its place and then renamed: one that was cut off is fetched again, not taken for whole.
+    const part = `${folder}.part`;
+    rmSync(part, { recursive: true, force: true });
+    mkdirSync(part, { recursive: true });
+    execFileSync('tar', ['-xzf', archive, '-C', part, '--strip-components=1']);
+    renameSync(part, folder);
   } finally {
     rmSync(scratch, { recursive: true });
   }
