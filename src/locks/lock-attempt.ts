@@ -3,20 +3,16 @@
  *
  * `<name>.next` is the place at the front. Who has it tries for `<name>.lock` and gives the place up on
  * leaving, either way; a process that wants the lock again right after releasing it needs the place
- * first, which somebody else has by then. Pauses grow with the time waited, within bounds.
+ * first, which somebody else has by then. How often each of them asks is in wait-rhythm.ts.
  */
 import { assert, GhostsnapError } from '../core/errors.ts';
 import type { Lock, LockOptions } from '../engine/ports.ts';
 import type { IdleLockFiles } from './idle-lock-files.ts';
 import { isAlive, type LockFile, readHolder } from './lock-file.ts';
 import type { PoolGate } from './pool-gate.ts';
+import { frontPauseMs, queuePauseMs } from './wait-rhythm.ts';
 
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
-
-/** A part of the time waited so far: short holders are met at once, long ones are not pestered. */
-const PAUSE_SHARE = 1 / 16;
-const FRONT_PAUSE_MS = { min: 0.5, max: 25 } as const;
-const QUEUE_PAUSE_MS = { min: 3, max: 50 } as const;
 
 export interface LockAttemptOptions extends LockOptions {
   /** Absolute. */
@@ -34,6 +30,7 @@ export class LockAttempt implements Disposable {
   readonly #path: string;
   readonly #startedMs = performance.now();
   #place: LockFile | null = null;
+  #placeSinceMs = 0;
 
   constructor(options: LockAttemptOptions) {
     assert(NAME_PATTERN.test(options.name), 'a lock name is a plain file name');
@@ -59,6 +56,7 @@ export class LockAttempt implements Disposable {
     if (this.#place === null && this.#options.waitMs > 0) {
       this.#place = this.#tryFile(`${this.#path}.next`);
       if (this.#place === null) return null;
+      this.#placeSinceMs = performance.now();
     }
     const file = this.#tryFile(`${this.#path}.lock`);
     if (file === null) return null;
@@ -88,11 +86,12 @@ export class LockAttempt implements Disposable {
 
   /** @throws GhostsnapError LOCKED when the time is over */
   nextPauseMs(): number {
-    const waitedMs = performance.now() - this.#startedMs;
+    const nowMs = performance.now();
+    const waitedMs = nowMs - this.#startedMs;
     const leftMs = this.#options.waitMs - waitedMs;
     if (leftMs <= 0) throw this.locked();
-    const { min, max } = this.#place === null ? QUEUE_PAUSE_MS : FRONT_PAUSE_MS;
-    const pauseMs = Math.min(max, Math.max(min, waitedMs * PAUSE_SHARE));
+    const isAtFront = this.#place !== null;
+    const pauseMs = isAtFront ? frontPauseMs(nowMs - this.#placeSinceMs) : queuePauseMs(waitedMs);
     // Uneven, or processes that began together would go on asking together.
     return Math.min(leftMs, pauseMs * (0.5 + Math.random()));
   }
