@@ -25,15 +25,26 @@ export const oneEditBtrfs: BenchCase = {
     // Closed through the asynchronous side, which also waits for what the backend still does.
     await using _closing = manager.workspace;
     const ours: number[] = [];
+    const bare: number[] = [];
     const theirs: number[] = [];
     const copies: number[] = [];
     const copy = join(place.btrfs, 'copy');
-    for (let round = 0; round < rounds(context, 12); round += 1) {
-      editFile(workspace, pathOf(paths, round));
-      ours.push(timeSync(() => void manager.createSnapshot()));
-      editFile(workspace, pathOf(paths, round + 500));
+    const parent = place.makeDirectory(place.btrfs, 'bare');
+    const gitEdit = (path: string): void => {
+      editFile(workspace, path);
       theirs.push(timeSync(() => void git.capture()));
       settle();
+    };
+    for (let round = 0; round < rounds(context, 12); round += 1) {
+      gitEdit(pathOf(paths, round + 500));
+      editFile(workspace, pathOf(paths, round));
+      ours.push(timeSync(() => void manager.createSnapshot()));
+      gitEdit(pathOf(paths, round + 700));
+      const touch = pathOf(paths, round + 200);
+      const pairs = [{ workspace, parent }];
+      bare.push(
+        ...context.c.snapshotLoop({ count: 1, touch, prefix: `c${round}`, pairs }).samplesNs,
+      );
       if (round > 1) continue;
       copies.push(timeSync(() => execFileSync('cp', ['-a', '--reflink=always', workspace, copy])));
       rmSync(copy, { recursive: true });
@@ -46,6 +57,13 @@ export const oneEditBtrfs: BenchCase = {
         baseline: { name: 'shadow git', samplesNs: theirs },
         judge: 'times faster',
         bound: 37,
+      }),
+      ratioRow({
+        what: `the same by the bare ioctl in C, against shadow git`,
+        ours: { name: 'bare ioctl', samplesNs: bare },
+        baseline: { name: 'shadow git', samplesNs: theirs },
+        judge: 'times faster',
+        bound: null,
       }),
       ratioRow({
         what: `${files} files, one edit, btrfs against cp -a --reflink`,

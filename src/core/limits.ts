@@ -45,7 +45,7 @@ export const DELETE_LOT_MIN = 4;
  * Snapshots that lots delete before their room is taken back. Btrfs then works about a millisecond for each, which
  * a snapshot that is taken just then waits for: rather a few of them a little than one for all.
  */
-export const DELETE_ROOM_EVERY = 64;
+export const DELETE_ROOM_EVERY = 16;
 
 /** Changes held in memory to find renames (about 20 MB); a longer diff is shown without them. */
 export const RENAME_DETECTION_CHANGES_MAX = 20_000;
