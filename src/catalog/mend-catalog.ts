@@ -5,7 +5,7 @@
  * structure or events are damaged is set aside, never deleted; the next open makes a new one, which
  * recovery fills from the disk.
  */
-import { existsSync } from 'node:fs';
+import { isThere } from '../backend/is-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { quarantineCatalog } from './quarantine-catalog.ts';
 import { rebuildProjections } from './rebuild-projections.ts';
@@ -20,7 +20,7 @@ export type MendOutcome =
  * @throws GhostsnapError FORMAT_TOO_NEW, NOT_PERMITTED, LOCKED, POOL_FULL, IO; the file is as it was then
  */
 export function mendCatalog(file: string): MendOutcome {
-  if (!existsSync(file)) return { outcome: 'missing' };
+  if (!isThere(file)) return { outcome: 'missing' };
   if (verifyCatalog({ file }).length === 0) return { outcome: 'sound' };
   if (tryRebuild(file) && verifyCatalog({ file }).length === 0) return { outcome: 'rebuilt' };
   const to = quarantineCatalog(file);

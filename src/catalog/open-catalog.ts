@@ -5,9 +5,10 @@
  * when they are needed. A missing file is made by a writer, in a way that a kill leaves either nothing
  * or a catalog; a file of another format or another program is refused and not touched.
  */
-import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { isThere } from '../backend/is-there.ts';
 import { toGhostsnapError } from '../backend/syscall-failure.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { rawFromText } from '../core/raw-path.ts';
@@ -71,12 +72,12 @@ export interface DatabaseRequest {
 /** A connection to a file of the current format; a writer makes or upgrades it first. */
 export function openDatabase(request: DatabaseRequest): DatabaseSync {
   const { file, access, busyTimeoutMs } = request;
-  if (access === 'readonly' && !existsSync(file)) {
-    throw corruptCatalog(file, 'The catalog is missing');
-  }
-  if (!existsSync(file)) makeEmptyFile(file);
   let database: DatabaseSync | null = null;
   try {
+    if (!isThere(file)) {
+      if (access === 'readonly') throw corruptCatalog(file, 'The catalog is missing');
+      makeEmptyFile(file);
+    }
     const [found, wanted] = [journalOf(file), journalFor(file)];
     if (wanted === 'log') makeMappedIndex(file);
     database = new DatabaseSync(file, {

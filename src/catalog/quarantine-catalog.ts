@@ -2,8 +2,9 @@
  * Setting a broken catalog aside, so that a new one can be made in its place. Nothing is deleted: the
  * files stay beside it under a name of their own, and SQLite's tools open them there.
  */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isThere } from '../backend/is-there.ts';
 import { sayStep } from '../backend/labelled-step.ts';
 
 /**
@@ -17,12 +18,12 @@ const SUFFIXES = ['-wal', '-shm', '-journal', ''] as const;
  * @returns the new path; null: there was no such file
  */
 export function quarantineCatalog(file: string): string | null {
-  if (!SUFFIXES.some((suffix) => existsSync(file + suffix))) return null;
+  if (!SUFFIXES.some((suffix) => isThere(file + suffix))) return null;
   let number = 1;
-  while (existsSync(`${file}.broken-${number}`)) number += 1;
+  while (isThere(`${file}.broken-${number}`)) number += 1;
   const target = `${file}.broken-${number}`;
   for (const suffix of SUFFIXES) {
-    if (!existsSync(file + suffix)) continue;
+    if (!isThere(file + suffix)) continue;
     renameSync(file + suffix, target + suffix);
     sayStep(`quarantine:moved${suffix}`);
   }

@@ -3,13 +3,14 @@
  *
  * One table says which code each result gets. SQLite reports a full disk in several ways (as FULL when a
  * page is written, as an I/O error or "can't open" when the shared index or the log is made) and a quota
- * that is used up as an I/O error only, so the vague ones ask the filesystem. Errors that are not SQLite's
- * pass unchanged: they are bugs.
+ * that is used up as an I/O error only, so the vague ones ask the filesystem. What a system call beside SQLite
+ * failed with gets the code that its errno has everywhere; all else passes unchanged: it is a bug.
  */
 import { closeSync, constants, fsyncSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoOf } from '../backend/syscall-failure.ts';
+import { errnoOf, toGhostsnapError } from '../backend/syscall-failure.ts';
 import { type ErrorCode, GhostsnapError } from '../core/errors.ts';
+import { rawFromText } from '../core/raw-path.ts';
 
 const SQLITE_ERROR = 1;
 const SQLITE_PERM = 3;
@@ -72,7 +73,8 @@ const FREE_BYTES_MIN = 64 * 1024;
 
 /**
  * The GhostsnapError for a failed SQLite call on `file`: LOCKED, CATALOG_CORRUPT, POOL_FULL,
- * NOT_PERMITTED, IO; BAD_ARGUMENT where it was closed. Any other error comes back as it is.
+ * NOT_PERMITTED, IO; BAD_ARGUMENT where it was closed. A failed system call gets its errno's code; any
+ * other error comes back as it is.
  */
 export function catalogFailure(error: unknown, file: string): unknown {
   if (isClosed(error)) {
@@ -83,7 +85,9 @@ export function catalogFailure(error: unknown, file: string): unknown {
     });
   }
   const result = sqliteResultOf(error);
-  if (result === null) return error;
+  if (result === null) {
+    return toGhostsnapError(error, { what: 'Using the catalog', path: rawFromText(file) });
+  }
   const meaning = meaningOf(result & PRIMARY_MASK, file);
   if (meaning === null) return error;
   return new GhostsnapError(meaning.code, meaning.message(file), {

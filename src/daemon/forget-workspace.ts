@@ -5,9 +5,9 @@
  * by its path or in a directory that turns out to be it; only when asked are they deleted, which cannot be
  * taken back. A workspace that is there is refused: `destroy` ends that one.
  */
-
 import fs from 'node:fs';
 import path from 'node:path';
+import { isThere } from '../backend/is-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { GHOST_DIRECTORY } from '../pool/pool.ts';
 import { isInPlace } from './find-moved.ts';
@@ -89,7 +89,7 @@ function recordOf(home: Home, asked: string): WorkspaceRecord {
 /** Where its own tree is: a workspace in a pool is not gone when only the way to it is. */
 async function assertAway(home: Home, record: WorkspaceRecord): Promise<void> {
   const { movedTo } = record;
-  const isInPool = movedTo !== null && fs.existsSync(movedTo);
+  const isInPool = movedTo !== null && isThere(movedTo);
   if (!isInPool && !(await isInPlace(home, record))) return;
   const at = isInPool ? movedTo : record.path;
   throw new GhostsnapError('WORKSPACE_EXISTS', `The workspace is there, at ${at}`, {

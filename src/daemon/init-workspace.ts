@@ -9,6 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { UncoveredPath, WorkspaceRef } from '../backend/backend.ts';
 import type { BtrfsBackend } from '../backend/btrfs/btrfs-backend.ts';
+import { isThere } from '../backend/is-there.ts';
 import { probeFilesystem } from '../backend/probe.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, workspaceId } from '../core/ids.ts';
@@ -193,7 +194,7 @@ function refOf(record: WorkspaceRecord, pool: PoolRecord): WorkspaceRef {
 }
 
 function realDirectory(asked: string): string {
-  if (!fs.existsSync(asked)) {
+  if (!isThere(asked)) {
     throw new GhostsnapError('BAD_ARGUMENT', `There is no directory ${asked}`, {
       hint: 'Name an existing directory.',
       data: { path: asked },

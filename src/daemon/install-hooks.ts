@@ -12,8 +12,10 @@ import { hookTrust } from '../agent/install/hook-trust.ts';
 import type { HookConnection, InstallPlace, InstallScope } from '../agent/install/installer.ts';
 import { INSTALLERS } from '../agent/install/installers.ts';
 import type { HookTrust } from '../agent/install/trust-answer.ts';
+import { isThere } from '../backend/is-there.ts';
 import { sayStep } from '../backend/labelled-step.ts';
 import type { Environment } from './home.ts';
+import { atPublicEdgeSync } from './public-edge.ts';
 import { removeDeadTemporaries, replaceFile } from './replace-file.ts';
 
 const BACKUP_SUFFIX = '.before-ghostsnap';
@@ -27,7 +29,7 @@ export interface HookFileChange {
   readonly after: string | null;
 }
 
-/** @throws GhostsnapError BAD_CONFIG */
+/** @throws GhostsnapError BAD_CONFIG, NOT_PERMITTED, IO */
 export function planConnect(
   harness: HarnessName,
   options: {
@@ -37,28 +39,36 @@ export function planConnect(
   },
 ): HookFileChange {
   const file = hookFile(harness, options.scope, options.environment);
-  const before = readText(file);
-  const after = INSTALLERS[harness].connect(before, options.connection, file);
-  return { harness, file, before, after };
+  return atPublicEdgeSync(`Connecting ${harness}`, file, () => {
+    const before = readText(file);
+    const after = INSTALLERS[harness].connect(before, options.connection, file);
+    return { harness, file, before, after };
+  });
 }
 
-/** null: it is not connected there. @throws GhostsnapError BAD_CONFIG */
+/** null: it is not connected there. @throws GhostsnapError BAD_CONFIG, NOT_PERMITTED, IO */
 export function planDisconnect(
   harness: HarnessName,
   scope: InstallScope,
   environment: Environment,
 ): HookFileChange | null {
   const file = hookFile(harness, scope, environment);
-  const before = readText(file);
-  if (before === null || !INSTALLERS[harness].isConnected(before)) return null;
-  return { harness, file, before, after: INSTALLERS[harness].disconnect(before, file) };
+  return atPublicEdgeSync(`Disconnecting ${harness}`, file, () => {
+    const before = readText(file);
+    if (before === null || !INSTALLERS[harness].isConnected(before)) return null;
+    return { harness, file, before, after: INSTALLERS[harness].disconnect(before, file) };
+  });
 }
 
-/** Doing it again changes nothing. */
+/** Doing it again changes nothing. @throws GhostsnapError NOT_PERMITTED, POOL_FULL, IO */
 export function writeHookFile(change: HookFileChange): void {
+  if (change.before === change.after) return;
+  atPublicEdgeSync('Writing', change.file, () => writeChange(change));
+}
+
+function writeChange(change: HookFileChange): void {
   const { before, after } = change;
-  if (before === after) return;
-  const file = fs.existsSync(change.file) ? fs.realpathSync(change.file) : change.file;
+  const file = isThere(change.file) ? fs.realpathSync(change.file) : change.file;
   if (after === null) {
     fs.rmSync(file, { force: true });
     sayStep('hooks:removed');
@@ -70,7 +80,7 @@ export function writeHookFile(change: HookFileChange): void {
   const backup = `${file}${BACKUP_SUFFIX}`;
   for (const one of [backup, file]) removeDeadTemporaries(path.dirname(one), path.basename(one));
   // What is there is never written again, so it must never be there in part.
-  if (before !== null && !fs.existsSync(backup)) {
+  if (before !== null && !isThere(backup)) {
     replaceFile({ file: backup, text: before, mode: mode & 0o777, step: 'hooks-kept' });
   }
   sayStep('hooks:kept');

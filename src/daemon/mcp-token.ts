@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { isThere } from '../backend/is-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { type Environment, resolveHome } from './home.ts';
 
@@ -33,7 +34,7 @@ export function loadMcpToken(environment: Environment): McpToken {
 
 // Linked into place whole: two servers that start at once must not read half a token, or two.
 function createOnce(file: string): void {
-  if (fs.existsSync(file)) return;
+  if (isThere(file)) return;
   fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   const scratch = `${file}.${process.pid}`;
   fs.writeFileSync(scratch, `${randomBytes(TOKEN_BYTES).toString('base64url')}\n`, { mode: 0o600 });

@@ -7,6 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { namesIfThere } from '../backend/if-there.ts';
+import { isThere } from '../backend/is-there.ts';
 import { sayStep } from '../backend/labelled-step.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, poolId } from '../core/ids.ts';
@@ -139,7 +140,7 @@ async function mount(options: PoolOptions): Promise<PoolInfo> {
 
 /** What a mount leaves that is gone. Anything else is shown already, or a tree that never moved. */
 function isEmptyPlace(directory: string): boolean {
-  return !fs.existsSync(directory) || fs.readdirSync(directory).length === 0;
+  return !isThere(directory) || fs.readdirSync(directory).length === 0;
 }
 
 async function showMovedWorkspaces(

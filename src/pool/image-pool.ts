@@ -27,6 +27,7 @@ import {
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { namesIfThere } from '../backend/if-there.ts';
+import { isThere } from '../backend/is-there.ts';
 import { sayStep } from '../backend/labelled-step.ts';
 import { errnoOf, toGhostsnapError } from '../backend/syscall-failure.ts';
 import { MS_NOATIME, mountFs, unmountFs } from '../backend/syscalls-linux.ts';
@@ -89,7 +90,7 @@ export async function createImagePool(options: CreateOptions): Promise<ImagePool
       hint: `Ask for ${IMAGE_BYTES_MIN} bytes or more; the image is sparse.`,
     });
   }
-  if (existsSync(imagePath)) {
+  if (isThere(imagePath)) {
     throw new GhostsnapError('POOL_EXISTS', `There is a pool image already: ${imagePath}`, {
       data: { path: imagePath },
       hint: 'Mount it, or name another path.',
@@ -111,7 +112,7 @@ export async function createImagePool(options: CreateOptions): Promise<ImagePool
  * next mount.
  */
 function makeSharedDirectories(mountPath: string): void {
-  const missing = SHARED_DIRECTORIES.filter((name) => !existsSync(`${mountPath}/${name}`));
+  const missing = SHARED_DIRECTORIES.filter((name) => !isThere(`${mountPath}/${name}`));
   for (const name of missing) {
     mkdirSync(`${mountPath}/${name}`);
     chmodSync(`${mountPath}/${name}`, 0o1777);
@@ -153,7 +154,7 @@ export async function mountImagePool(paths: ImagePoolPaths): Promise<ImagePoolMo
   const { imagePath, mountPath } = paths;
   if (isImagePoolMounted(mountPath)) return mountedAt(paths);
   assertRoot('Mounting a pool image');
-  if (!existsSync(imagePath)) {
+  if (!isThere(imagePath)) {
     throw new GhostsnapError('POOL_NOT_FOUND', `There is no pool image at ${imagePath}`, {
       data: { path: imagePath },
       hint: 'Bring the file back, or create the pool again.',
@@ -251,16 +252,16 @@ export async function destroyImagePool(
   if (options.force !== 'yes') await assertUnused(options);
   await unmountImagePool(options);
   // The mount point first: were the image gone before it, nothing would name the directory again.
-  if (existsSync(mountPath)) rmdirSync(mountPath);
+  if (isThere(mountPath)) rmdirSync(mountPath);
   sayStep('pool:mount-point-removed');
   rmSync(imagePath, { force: true });
   sayStep('pool:image-removed');
   rmSync(`${imagePath}.unfinished`, { force: true });
-  if (existsSync(dirname(imagePath))) syncDirectory(dirname(imagePath));
+  if (isThere(dirname(imagePath))) syncDirectory(dirname(imagePath));
 }
 
 async function assertUnused(paths: ImagePoolPaths): Promise<void> {
-  if (!existsSync(paths.imagePath)) return;
+  if (!isThere(paths.imagePath)) return;
   const wasMounted = isImagePoolMounted(paths.mountPath);
   if (!wasMounted) await mountImagePool(paths);
   const held = workspacesIn(paths.mountPath);
@@ -283,7 +284,7 @@ export async function imagePoolStatus(paths: ImagePoolPaths): Promise<ImagePoolS
   const mounted = isImagePoolMounted(mountPath);
   const image = statSync(imagePath, { throwIfNoEntry: false });
   const space = mounted ? statfsSync(mountPath) : null;
-  const host = existsSync(dirname(imagePath)) ? statfsSync(dirname(imagePath)) : null;
+  const host = isThere(dirname(imagePath)) ? statfsSync(dirname(imagePath)) : null;
   const at = mounted ? await mountedAt(paths) : null;
   return {
     mounted,
@@ -323,7 +324,7 @@ function ioOf(device: string): 'direct' | 'buffered' {
 }
 
 async function devicesOf(imagePath: string): Promise<string[]> {
-  if (!existsSync(imagePath)) return [];
+  if (!isThere(imagePath)) return [];
   const listed = await run('losetup', ['--noheadings', '--output', 'NAME', '-j', imagePath]);
   return listed.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]));
 }

@@ -8,7 +8,6 @@
  */
 import {
   closeSync,
-  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -39,7 +38,7 @@ const DAMAGED: ReadonlySet<number> = new Set([SQLITE_ERROR, SQLITE_CORRUPT, SQLI
 export function openLedgerFile(file: string, schema: string): DatabaseSync {
   return codedLedger(file, () => {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    if (!existsSync(file)) makeLedgerFile(file, schema);
+    if (!isThere(file)) makeLedgerFile(file, schema);
     else assertNotCutOff(file);
     const database = new DatabaseSync(file);
     try {
@@ -70,7 +69,7 @@ export function codedLedger<T>(file: string, work: () => T): T {
 
 function makeLedgerFile(file: string, schema: string): void {
   // A log without its file holds what a new file would take for its own.
-  const left = BESIDE.find((suffix) => suffix !== '-shm' && existsSync(file + suffix));
+  const left = BESIDE.find((suffix) => suffix !== '-shm' && isThere(file + suffix));
   if (left !== undefined) throw corrupt(file, `it is gone, and ${file}${left} is there`);
   const made = `${file}.new`;
   for (const suffix of ['', ...BESIDE]) rmSync(made + suffix, { force: true });
@@ -89,6 +88,11 @@ function makeLedgerFile(file: string, schema: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Only what was looked for and is not there: a disk that can't tell is no reason to make a new ledger. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Bytes of a database's head, where its page size and the number of its pages are: big endian. */

@@ -108,8 +108,8 @@ function* everyStep(op: TrialOperation, random: SimRandom): Requests {
 function* everyCall(op: TrialOperation, random: SimRandom): Requests {
   const whole = yield atCall(op, NEVER, random);
   if (!whole.wasTried) return;
-  for (const nth of spreadOrder(whole.counted, random)) yield atCall(op, nth, random);
-  for (let nth = whole.counted + 1; ; nth += 1) {
+  for (const nth of spreadOrder(whole.counted.change, random)) yield atCall(op, nth, random);
+  for (let nth = whole.counted.change + 1; ; nth += 1) {
     const answer = yield atCall(op, nth, random);
     if (answer.hit === null) return;
   }
@@ -136,8 +136,8 @@ function* someKills(
   const answer = yield at === 'calls'
     ? atCall(op, 1 + random.below(60), random)
     : atStep(op, step, random);
-  if (!answer.wasTried || answer.wasKilled || answer.counted === 0) return;
-  yield atCall(op, 1 + random.below(answer.counted), random);
+  if (!answer.wasTried || answer.wasKilled || answer.counted.change === 0) return;
+  yield atCall(op, 1 + random.below(answer.counted.change), random);
 }
 
 function atStep(op: TrialOperation, killAtStep: number, random: SimRandom): TrialRequest {
@@ -167,7 +167,7 @@ function add(
     ...{ calls: 0, steps: 0, killsAtSteps: 0, killsAtCalls: 0, recoveriesKilled: 0, lost: 0 },
   };
   tallies.set(request.op, tally);
-  tally.calls = Math.max(tally.calls, answer.counted);
+  tally.calls = Math.max(tally.calls, answer.counted.change);
   tally.steps = Math.max(tally.steps, answer.steps);
   if (answer.wasKilled && request.killAtStep !== undefined) {
     tally.steps = Math.max(tally.steps, request.killAtStep);

@@ -14,6 +14,8 @@ const MARKS = { begin: 424_242, end: 424_243 } as const;
 /** Which calls count: what lasts; also what only reads; only what takes a descriptor. */
 export type CallClass = 'change' | 'any' | 'create';
 
+export type CallCounts = Readonly<Record<CallClass, number>>;
+
 export type Injection =
   | { readonly mode: 'count' }
   | { readonly mode: 'kill'; readonly nth: number; readonly class: CallClass }
@@ -31,8 +33,8 @@ export interface Injected {
   readonly stdout: string;
   readonly stderr: string;
   readonly status: number;
-  /** Calls of the class between the marks. */
-  readonly counted: number;
+  /** Calls between the marks. */
+  readonly counted: CallCounts;
   /** The call that was hit, `number path`; null: there were fewer. */
   readonly hit: string | null;
 }
@@ -67,7 +69,8 @@ export class Injector implements Disposable {
       {
         stdio: ['ignore', 'pipe', 'pipe'],
         cwd: '/',
-        env: { ...process.env, NODE_COMPILE_CACHE: '' },
+        // Most of what a try costs is its start: what it runs is compiled for all tries once.
+        env: { ...process.env, NODE_COMPILE_CACHE: join(this.#folder, 'compiled') },
       },
     );
     const [stdout, stderr, [status]] = await Promise.all([
@@ -75,9 +78,11 @@ export class Injector implements Disposable {
       textOf(child.stderr),
       once(child, 'exit') as Promise<[number | null]>,
     ]);
-    const [counted = '0', call = '-1', ...path] = readFileSync(log, 'utf8').trim().split(' ');
+    const fields = readFileSync(log, 'utf8').trim().split(' ');
+    const [change, any, create, call = '-1', ...path] = fields;
+    const counted = { change: Number(change), any: Number(any), create: Number(create) };
     const hit = call === '-1' ? null : `${call} ${path.join(' ')}`;
-    return { stdout, stderr, status: status ?? 99, counted: Number(counted), hit };
+    return { stdout, stderr, status: status ?? 99, counted, hit };
   }
 
   [Symbol.dispose](): void {

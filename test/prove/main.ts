@@ -1,6 +1,5 @@
 /**
- * `npm run prove -- [NAME...] [--seed N] [--ops N] [--minutes M] [--long] [--list]`
- * `npm run prove -- crash --operations undo-call,restore --beds btrfs --at calls` (hostile: `--at races`)
+ * `npm run prove -- [NAME...] [OPTIONS]`; `--help` says which.
  *
  * Runs the named provers, or all, one after the other. Without `--long` each takes seconds; `--ops` and
  * `--minutes` bound either form. Seeds, counts and times are printed, and the last line is
@@ -14,19 +13,25 @@ import { PROVERS, proverNames } from './prover-table.ts';
 const FAILURES_SHOWN_MAX = 20;
 const NARROWINGS: readonly Narrowing[] = ['operations', 'beds', 'at'];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seed: { type: 'string', default: '1' },
-    ops: { type: 'string' },
-    minutes: { type: 'string' },
-    long: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    operations: { type: 'string' },
-    beds: { type: 'string' },
-    at: { type: 'string' },
-  },
-});
+const USAGE_ERROR = 64;
+const HELP = `Usage: npm run prove -- [NAME...] [OPTIONS]
+
+Runs the named provers, or all of them, one after the other.
+
+  --seed N             Try what this seed says (1). The same seed tries the same things
+  --long               Go on until everything is tried, not for seconds
+  --ops N              Try no more than N times
+  --minutes M          Begin nothing new after M minutes
+  --operations A,B     Only these operations (crash, nth-call)
+  --beds A,B           Only on these kinds of ground (crash, nth-call, hostile)
+  --at A,B             Only these parts: steps, calls (crash), races, shapes, wide (hostile),
+                       EIO, ENOSPC, EMFILE, EINTR, EACCES, EXDEV (nth-call)
+  --list               Say what provers there are
+  --help               Say this
+
+A first interrupt ends a run well, with what it has counted; a second one at once.`;
+
+const { values, positionals } = parsedArguments();
 
 /** The first signal ends the run well, with its counts and its mounts taken down; the second at once. */
 const enough = new AbortController();
@@ -36,14 +41,41 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 await main();
 
+function parsedArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        seed: { type: 'string', default: '1' },
+        ops: { type: 'string' },
+        minutes: { type: 'string' },
+        long: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+        operations: { type: 'string' },
+        beds: { type: 'string' },
+        at: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    // Of an option that there is not, or one without its value.
+    console.error(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
+    process.exit(USAGE_ERROR);
+  }
+}
+
 async function main(): Promise<void> {
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
   const names = positionals.length > 0 ? positionals : proverNames();
   const unknown = names.filter((name) => PROVERS[name] === undefined);
   if (unknown.length > 0) {
     console.error(
       `There is no prover ${unknown.join(', ')}. There are: ${proverNames().join(', ')}`,
     );
-    process.exitCode = 64;
+    process.exitCode = USAGE_ERROR;
     return;
   }
   if (values.list) {

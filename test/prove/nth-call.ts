@@ -6,7 +6,7 @@
  * crash, never a success that is none. Afterwards the tree and everything acknowledged is whole.
  */
 import { SimRandom } from '../sim/sim-random.ts';
-import { type CallClass, ERRNOS, type Injection } from './injector.ts';
+import { type CallClass, type CallCounts, ERRNOS, type Injection } from './injector.ts';
 import type { UserBed } from './model-beds.ts';
 import { narrowed, type Prover, type ProverOptions } from './prover.ts';
 import { spreadOrder } from './spread-order.ts';
@@ -27,20 +27,21 @@ const ALL_ERRNOS = Object.keys(ERRNOS) as readonly Errno[];
 export const nthCall: Prover = {
   name: 'nth-call',
   about: 'EIO, ENOSPC, EMFILE, EINTR, EACCES, EXDEV from the Nth system call of every operation',
-  narrowedBy: ['operations', 'beds'],
+  narrowedBy: ['operations', 'beds', 'at'],
   async run(options) {
     const counts: Record<string, number> = { 'calls failed': 0, succeeded: 0, refused: 0 };
     const codes = new Map<string, number>();
-    const known = new Map<string, number>();
+    const reach = new Reach();
     const failures = await tryOnBeds({
       effort: options.effort({
         bounded: { ops: 24, minutes: 1 },
         long: { ops: 1_000_000, minutes: 24 * 60 },
       }),
       beds: narrowed(options, 'beds', BEDS[options.extent]),
-      requestsFor: (bed) => requests(options, bed, known),
-      onAnswer(_bed, request, answer) {
+      requestsFor: (bed) => requests(options, bed, reach),
+      onAnswer(bed, request, answer) {
         if (answer.hit === null || request.injection.mode !== 'fail') return;
+        reach.tried(bed, request.op);
         counts['calls failed'] = (counts['calls failed'] ?? 0) + 1;
         const ended = answer.code === null ? 'succeeded' : 'refused';
         counts[ended] = (counts[ended] ?? 0) + 1;
@@ -49,42 +50,77 @@ export const nthCall: Prover = {
       },
     });
     const notes = [...codes].sort().map(([line, count]) => `${line}: ${count}`);
-    return { counts, failures, notes };
+    return { counts, failures, notes: [...notes, ...reach.lines()] };
   },
 };
 
-interface Counting {
-  readonly random: SimRandom;
-  /** By backend, operation and class. */
-  readonly counts: Map<string, number>;
-  readonly backend: string;
+/** How much of the whole was tried: the whole is known once an operation's calls were counted. */
+class Reach {
+  /** By backend and operation. */
+  readonly counted = new Map<string, CallCounts>();
+  readonly #tried = new Map<string, number>();
+  readonly #whole = new Map<string, number>();
+
+  expect(bed: UserBed, op: TrialOperation, calls: number): void {
+    const key = `${bed.name} | ${op}`;
+    this.#whole.set(key, (this.#whole.get(key) ?? 0) + calls);
+  }
+
+  tried(bed: UserBed, op: TrialOperation): void {
+    const key = `${bed.name} | ${op}`;
+    this.#tried.set(key, (this.#tried.get(key) ?? 0) + 1);
+  }
+
+  lines(): string[] {
+    if (this.#whole.size === 0) return [];
+    const rows = [...this.#whole].map(
+      ([key, whole]) => `| ${key} | ${this.#tried.get(key) ?? 0} | ${whole} |`,
+    );
+    return ['| bed | operation | calls failed | of |', '|---|---|---|---|', ...rows];
+  }
 }
 
-function* requests(options: ProverOptions, bed: UserBed, counts: Map<string, number>): Requests {
+interface Trying {
+  readonly random: SimRandom;
+  readonly bed: UserBed;
+  readonly reach: Reach;
+}
+
+function* requests(options: ProverOptions, bed: UserBed, reach: Reach): Requests {
   const random = new SimRandom(options.seed + bed.name.length * 104_729);
   const operations = narrowed(options, 'operations', TRIAL_OPERATIONS);
+  const errnos = narrowed(options, 'at', ALL_ERRNOS);
   if (options.extent === 'long') {
-    const each = operations.flatMap((op) => ALL_ERRNOS.map((errno) => ({ op, errno })));
-    const on = { random, counts, backend: bed.backend };
-    yield* inTurns(each.map(({ op, errno }) => everyCall(op, errno, on)));
+    const on = { random, bed, reach };
+    yield* inTurns(operations.map((op) => everyCall(op, errnos, on)));
     return;
   }
-  for (;;) for (const op of operations) yield* someCalls(op, random);
+  for (;;) for (const op of operations) yield* someCalls(op, errnos, random);
 }
 
 /**
- * How many there are is learnt by a run to the end, once for each class of calls and backend; another run
- * may make a few more.
+ * How many there are is learnt by a run to the end, once for each backend; another run may make a few more.
  */
-function* everyCall(op: TrialOperation, errno: Errno, on: Counting): Requests {
-  const { random, counts, backend } = on;
-  const key = `${backend} ${op} ${classOf(errno)}`;
-  if (!counts.has(key)) {
-    const whole = yield failing(op, { errno, nth: NEVER, random });
+function* everyCall(op: TrialOperation, errnos: readonly Errno[], on: Trying): Requests {
+  const { random, bed, reach } = on;
+  const key = `${bed.backend} ${op}`;
+  let counted = reach.counted.get(key);
+  if (counted === undefined) {
+    const whole = yield failing(op, { errno: 'EIO', nth: NEVER, random });
     if (!whole.wasTried) return;
-    counts.set(key, whole.counted);
+    counted = whole.counted;
+    reach.counted.set(key, counted);
   }
-  const count = counts.get(key) ?? 0;
+  for (const errno of errnos) reach.expect(bed, op, counted[classOf(errno)]);
+  yield* inTurns(errnos.map((errno) => everyCallWith(errno, op, { random, counted })));
+}
+
+function* everyCallWith(
+  errno: Errno,
+  op: TrialOperation,
+  { random, counted }: { readonly random: SimRandom; readonly counted: CallCounts },
+): Requests {
+  const count = counted[classOf(errno)];
   for (const nth of spreadOrder(count, random)) {
     const answer = yield failing(op, { errno, nth, random });
     if (!answer.wasTried) return;
@@ -95,11 +131,12 @@ function* everyCall(op: TrialOperation, errno: Errno, on: Counting): Requests {
   }
 }
 
-function* someCalls(op: TrialOperation, random: SimRandom): Requests {
-  const errno = random.pick(ALL_ERRNOS);
+function* someCalls(op: TrialOperation, errnos: readonly Errno[], random: SimRandom): Requests {
+  const errno = random.pick(errnos);
   const answer = yield failing(op, { errno, nth: 1 + random.below(150), random });
-  if (!answer.wasTried || answer.hit !== null || answer.counted === 0) return;
-  yield failing(op, { errno, nth: 1 + random.below(answer.counted), random });
+  const count = answer.counted[classOf(errno)];
+  if (!answer.wasTried || answer.hit !== null || count === 0) return;
+  yield failing(op, { errno, nth: 1 + random.below(count), random });
 }
 
 /** A process that runs out of descriptors meets it where it takes one. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { AnsweringChild } from './child-process.ts';
 import type { Spending } from './effort.ts';
 import { makeBeds, type UserBed } from './model-beds.ts';
-import type { TrialAnswer, TrialRequest } from './trial-child.ts';
+import { NO_CALLS, type TrialAnswer, type TrialRequest } from './trial-child.ts';
 
 const CHILD = join(import.meta.dirname, 'trial-child.ts');
 /** Beds at work at once: what a try does is waiting for the disk and for one process. */
@@ -79,7 +79,7 @@ export async function tryOnBeds(tries: BedTries): Promise<string[]> {
 }
 
 const DIED: TrialAnswer = {
-  ...{ wasTried: true, counted: 0, steps: 0, hit: null, wasKilled: false, code: null },
+  ...{ wasTried: true, counted: NO_CALLS, steps: 0, hit: null, wasKilled: false, code: null },
   wrong: ['the process that judges died'],
 };
 

@@ -6,7 +6,7 @@
 import { createInterface } from 'node:readline';
 import { SimRandom } from '../sim/sim-random.ts';
 import { FRESH_OPERATIONS, type FreshOperation, isPossible, makeFresh } from './fresh-trials.ts';
-import { type Injected, type Injection, Injector } from './injector.ts';
+import { type CallCounts, type Injected, type Injection, Injector } from './injector.ts';
 import type { Bed } from './model-episode.ts';
 import type { OperationRequest } from './operation-child.ts';
 import { judgeTry, OPERATION_CHILD, outcomeOf } from './trial.ts';
@@ -30,7 +30,7 @@ export interface TrialAnswer {
   /** false: makes no sense on this bed. */
   readonly wasTried: boolean;
   /** Calls that were counted: there is nothing to try beyond. */
-  readonly counted: number;
+  readonly counted: CallCounts;
   /** Labelled steps that it said, if it came to its end. */
   readonly steps: number;
   /** The call that was hit; null: it had ended before. */
@@ -41,8 +41,10 @@ export interface TrialAnswer {
   readonly wrong: readonly string[];
 }
 
+export const NO_CALLS: CallCounts = { change: 0, any: 0, create: 0 };
 const NOT_TRIED: TrialAnswer = {
-  ...{ wasTried: false, counted: 0, steps: 0, hit: null, wasKilled: false, code: null, wrong: [] },
+  ...{ wasTried: false, counted: NO_CALLS, steps: 0, hit: null, wasKilled: false },
+  ...{ code: null, wrong: [] },
 };
 const KILLED = 137;
 

@@ -9,10 +9,11 @@
  *   releasing, path is the copy         goes on: late writes are carried over
  *   dissolving                          goes on: subvolume, snapshots, record are removed
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
+import { isThere } from '../is-there.ts';
 import { removeTree } from '../remove-tree.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd } from '../syscalls-linux.ts';
@@ -105,7 +106,7 @@ export async function abandonOnDisk(
 /** Whether an `abandonOnDisk` was cut off. */
 export function isAbandoned(directory: WorkspaceDirectory): boolean {
   const { phase, reachedBy } = directory.record;
-  return phase === 'dissolving' && reachedBy === 'place' && !existsSync(directory.ref.path);
+  return phase === 'dissolving' && reachedBy === 'place' && !isThere(directory.ref.path);
 }
 
 /** From here on the record names the one subvolume that is being released. */

@@ -9,12 +9,13 @@
  * a file that is moved during the walk, from where it was not looked yet to where it was, can be missed;
  * the next snapshot has it.
  */
-import { closeSync, existsSync, fsyncSync, openSync, statfsSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, statfsSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { isSnapshotId, type SnapshotId, type WorkspaceId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { Backend, BackendProperties, WorkOptions, WorkspaceRef } from '../backend.ts';
 import { openDirectoryTree } from '../directory-tree.ts';
+import { isThere } from '../is-there.ts';
 import { sayStep } from '../labelled-step.ts';
 import { listUncovered } from '../list-uncovered.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
@@ -92,7 +93,7 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
     cloneWorkspace: (ref, from, work = {}) =>
       cloneStoreWorkspace(from, ref, { ...work, onStep: work.onStep ?? onStep }),
     recoverWorkspace: (ref) => recoverStoreWorkspace(ref),
-    isLeftHalfWay: (ref) => existsSync(workspacePaths(ref.poolRoot, ref.id).openedModes),
+    isLeftHalfWay: (ref) => isThere(workspacePaths(ref.poolRoot, ref.id).openedModes),
     recreateWorkspace: async (ref, target) => recreateStoreWorkspace(ref, target),
     identify: (ref) => ({ token: requireWorkspace(ref).anchor }),
 

@@ -6,13 +6,13 @@
  * found is swept meanwhile. The blocking and the asynchronous form differ in who waits, not in what
  * happens.
  */
-import { existsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert, GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { comparePaths, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
 import type { CreateResult, UncoveredPath, WorkOptions, WorkspaceRef } from '../backend.ts';
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
+import { isThere } from '../is-there.ts';
 import { giveBackLeftOpen, OpenedModes } from '../opened-modes.ts';
 import { interrupted, toGhostsnapError } from '../syscall-failure.ts';
 import { filesystemMagic } from '../syscalls-inode-linux.ts';
@@ -75,7 +75,7 @@ class Making implements Disposable {
   constructor(request: SnapshotRequest) {
     const { ref, id } = request;
     const paths = workspacePaths(ref.poolRoot, ref.id);
-    if (existsSync(manifestPath(paths, id))) throw duplicateId(id);
+    if (isThere(manifestPath(paths, id))) throw duplicateId(id);
     requireWorkspace(ref);
     const { onStep } = request;
     const modes = { announcement: paths.openedModes, livePath: ref.path, onStep };

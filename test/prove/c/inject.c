@@ -10,9 +10,9 @@
  *
  * A seccomp filter lets everything else run at full speed. A call that fails is never carried out; when
  * its thread makes it again at once, as it does to be sure of its errno, it fails once more. With
- * "kill" the whole program is gone before the call. LOG gets one line: how many calls were counted, and
- * the number and the path of the one that was hit. Ends with the program's status, 137 when killed.
- * x86-64 Linux.
+ * "kill" the whole program is gone before the call. LOG gets one line: how many calls of each class were
+ * counted ("change", "any", "create"), and the number and the path of the one that was hit. Ends with
+ * the program's status, 137 when killed. x86-64 Linux.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,6 +35,12 @@
 #define MARK_END 424243
 
 enum { CHANGE = 1, READING = 2, CREATE = 4, BY_FD = 8 };
+
+/* As in LOG. */
+static const char *const class_names[] = { "change", "any", "create" };
+static const int classes[] = { CHANGE, CHANGE | READING | CREATE, CREATE };
+
+#define CLASSES (sizeof classes / sizeof *classes)
 
 struct call {
 	long number;
@@ -194,9 +200,13 @@ int main(int argc, char **argv)
 	const char *mode = argv[1];
 	long wanted = atol(argv[2]);
 	int error = atoi(argv[3]);
-	int class = strcmp(argv[4], "change") == 0 ? CHANGE
-		    : strcmp(argv[4], "create") == 0 ? CREATE
-						     : CHANGE | READING | CREATE;
+	size_t class = 0;
+	while (class < CLASSES && strcmp(argv[4], class_names[class]) != 0)
+		class++;
+	if (class == CLASSES) {
+		fprintf(stderr, "inject: there is no class %s\n", argv[4]);
+		return 99;
+	}
 	pid_t first = fork();
 	if (first == 0) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
@@ -212,7 +222,7 @@ int main(int argc, char **argv)
 			   PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL) < 0)
 		die("ptrace");
 	ptrace(PTRACE_CONT, first, 0, 0);
-	long counted = 0;
+	long counted[CLASSES] = { 0 };
 	long hit = -1;
 	/* The thread whose failed call will be made again, and fails again, to learn its errno. */
 	pid_t asking = 0;
@@ -252,8 +262,9 @@ int main(int argc, char **argv)
 		int kind = kind_of(number);
 		int is_opening_to_write =
 			(number == SYS_openat && (regs.rdx & 0101)) || (number == SYS_open && (regs.rsi & 0101));
-		int is_of_class = (kind & class) != 0 || ((class & CHANGE) && is_opening_to_write);
-		if (!is_counting || !is_of_class) {
+		if (is_opening_to_write)
+			kind |= CHANGE;
+		if (!is_counting) {
 			ptrace(PTRACE_CONT, thread, 0, 0);
 			continue;
 		}
@@ -271,8 +282,10 @@ int main(int argc, char **argv)
 			ptrace(PTRACE_CONT, thread, 0, 0);
 			continue;
 		}
-		counted++;
-		if (counted == wanted && strcmp(mode, "count") != 0) {
+		for (size_t i = 0; i < CLASSES; i++)
+			counted[i] += (kind & classes[i]) != 0;
+		int is_wanted = (kind & classes[class]) != 0 && counted[class] == wanted;
+		if (is_wanted && strcmp(mode, "count") != 0) {
 			hit = number;
 			strcpy(hit_path, path);
 			if (strcmp(mode, "kill") == 0) {
@@ -289,7 +302,9 @@ int main(int argc, char **argv)
 	}
 	FILE *log = fopen(argv[5], "w");
 	if (log != NULL) {
-		fprintf(log, "%ld %ld %s\n", counted, hit, hit_path);
+		for (size_t i = 0; i < CLASSES; i++)
+			fprintf(log, "%ld ", counted[i]);
+		fprintf(log, "%ld %s\n", hit, hit_path);
 		fclose(log);
 	}
 	return result;
