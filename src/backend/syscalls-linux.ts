@@ -341,7 +341,7 @@ export class Statx {
 }
 
 /** Linux's makedev for majors and minors below 2^20, as a number. */
-function makedev(major: number, minor: number): number {
+export function makedev(major: number, minor: number): number {
   return (minor & 0xff) + (major & 0xfff) * 2 ** 8 + Math.floor(minor / 256) * 2 ** 20;
 }
 

@@ -2,8 +2,10 @@
  * The filesystems that a person could have a project on: one mount point of each.
  *
  * Filesystems that only show the kernel's own state are left out; the kernel's list says which need
- * no device, and of those the ones that hold files are named here.
+ * no device, and of those the ones that hold files are named here. Behind some of these stands a server or a
+ * program that may not answer, and whoever asks waits in the kernel: another process asks first.
  */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { type MountPoint, parseMountinfo } from '../backend/btrfs/mount-table.ts';
 import { type FilesystemProbe, probeFilesystem } from '../backend/probe.ts';
@@ -11,6 +13,8 @@ import { GhostsnapError } from '../core/errors.ts';
 
 const HOLDS_FILES_WITHOUT_DEVICE =
   /^(tmpfs|overlay|nfs4?|cifs|smb3|9p|virtiofs|zfs|ceph|fuse(blk)?(\..+)?)$/;
+const ASKS_SOMEBODY = /^(nfs4?|cifs|smb3|9p|ceph|fuse(blk)?(\..+)?)$/;
+const ANSWER_MS_MAX = 2000;
 const KERNEL_PLACES = /^\/(proc|sys|dev)(\/|$)/;
 
 export interface MountedFilesystem {
@@ -51,6 +55,13 @@ function probeMount(
   mount: MountPoint,
 ): { readonly id: string; readonly filesystem: MountedFilesystem } | null {
   const { path, type } = mount;
+  if (ASKS_SOMEBODY.test(type) && !answers(path)) {
+    const reason = `it has not answered for ${ANSWER_MS_MAX / 1000} seconds`;
+    return {
+      id: path,
+      filesystem: { mountPoint: path, type, backend: null, reason, freeBytes: 0 },
+    };
+  }
   try {
     // Containers mount single files (resolv.conf): no project lives on one.
     if (!statSync(path).isDirectory()) return null;
@@ -63,6 +74,14 @@ function probeMount(
       filesystem: { mountPoint: path, type, backend: null, reason, freeBytes: 0 },
     };
   }
+}
+
+/** By coreutils' stat, which can be killed where it waits. What it says is asked again. */
+function answers(path: string): boolean {
+  const { error } = spawnSync('stat', ['--file-system', '--', path], {
+    ...{ stdio: 'ignore', timeout: ANSWER_MS_MAX, killSignal: 'SIGKILL' },
+  });
+  return error === undefined || !('code' in error) || error.code !== 'ETIMEDOUT';
 }
 
 function verdict(

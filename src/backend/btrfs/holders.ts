@@ -3,11 +3,13 @@
  *
  * After an exchange they would keep the old tree without noticing. A subvolume has a device number of
  * its own, so one stat of /proc/PID/{cwd,root,exe,fd/N} says whether it lies inside, whatever it is called
- * and even when it is deleted. Mappings are matched by the path in /proc/PID/maps. Processes of other
- * users can't be looked into without privilege: they are counted, and the answer says so.
+ * and even when it is deleted. What others hold may lie on a server that does not answer: it is not asked.
+ * Mappings are matched by the path in /proc/PID/maps. Processes of other users can't be looked into without
+ * privilege: they are counted, and the answer says so.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../syscall-failure.ts';
+import { knownDevice } from '../syscalls-inode-linux.ts';
 import { mountsInside, parseMountinfo } from './mount-table.ts';
 
 export interface HeldTree {
@@ -78,7 +80,7 @@ function useBy(pid: string, tree: HeldTree): string | 'unreadable' | null {
 }
 
 function isInside(link: string, tree: HeldTree): boolean {
-  return quietly(() => statSync(link, { throwIfNoEntry: false })?.dev) === tree.dev;
+  return knownDevice(link) === tree.dev;
 }
 
 function nameOf(pid: string): string {
