@@ -56,6 +56,27 @@ describe('prune()', () => {
     expect([...live()]).toEqual([['a', 2]]);
   });
 
+  it('deletes none of those that are named when one of them may not go', async () => {
+    const { workspace, ids } = await withSnapshots();
+    const pinned = ids[50]!;
+    await workspace.pin(pinned);
+    const there = workspace.list().length;
+    const specs = [...ids.slice(20, 20 + 3 * DELETE_LOT_MIN), pinned];
+    await expect(workspace.prune({ specs })).rejects.toMatchObject({ code: 'SNAPSHOT_PINNED' });
+    expect(workspace.list()).toHaveLength(there);
+  });
+
+  it('takes away what a swap left aside, unless only named ones are to go', async () => {
+    const { workspace, ids, backend, ref } = await withSnapshots({}, 3);
+    const [first, second] = ids as [SnapshotId, SnapshotId];
+    await workspace.rollback(first, { mode: 'swap' });
+    await workspace.prune({ specs: [second] });
+    expect(await backend.removeReplaced(ref)).toBe(1);
+    await workspace.rollback(first, { mode: 'swap' });
+    await workspace.prune();
+    expect(await backend.removeReplaced(ref)).toBe(0);
+  });
+
   it('keeps what a bisect needs that began between two lots', async () => {
     let bisect: BisectUnderWay | null = null;
     const { workspace, ids } = await withSnapshots({ bisect: () => bisect });
