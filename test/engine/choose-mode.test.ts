@@ -23,3 +23,23 @@ it('a swap that is refused takes no snapshot', async () => {
   });
   expect(world.workspace.list()).toHaveLength(before);
 });
+
+it('single paths are restored in place, however much of the workspace has changed', async () => {
+  const world = await makeEngineWorld();
+  const live = world.live();
+  live.set('a', 1);
+  const { id } = await world.workspace.snapshot();
+  live.set('a', 2);
+  live.set('b', 2);
+  const compare = world.backend.compare.bind(world.backend);
+  vi.spyOn(world.backend, 'compare').mockImplementation(async function* (...args) {
+    for (let count = 0; count <= 2000; count += 1) yield* compare(...args);
+  });
+  const { mode } = await world.workspace.restore(id, ['f0']);
+  expect(mode).toBe('in-place');
+  expect([...live]).toEqual([
+    ['a', 1],
+    ['b', 2],
+  ]);
+  expect((await world.workspace.rollback(id)).mode).toBe('swap');
+});
