@@ -22,6 +22,8 @@ export interface BackendProperties {
   readonly canSwap: boolean;
   /** Unchanged and restored data share blocks with the workspace. */
   readonly sharesBlocks: boolean;
+  /** This user may give files away and make device nodes; who may not gets back the rest and a note. */
+  readonly canGiveOwners: boolean;
 }
 
 /** Where a workspace is. Absolute real paths, as text (a workspace's own path must be UTF-8). */

@@ -152,7 +152,7 @@ export class DirectoryTree implements TreeReader {
       const parentFd = this.fds.open(parentOf(path));
       return this.lookupAt(parentFd, baseOf(path));
     } catch (error) {
-      if (MISSING.has(errnoOf(error))) return null;
+      if (MISSING.has(errnoOf(error)) || hasImpossibleName(error, path)) return null;
       throw this.#captureFailed(error, path);
     }
   }
@@ -266,4 +266,13 @@ export class DirectoryTree implements TreeReader {
 
 function byName(a: TreeEntry, b: TreeEntry): number {
   return a.name < b.name ? -1 : 1;
+}
+
+/** NAME_MAX: no file system keeps a longer one. */
+const NAME_BYTES_MAX = 255;
+
+/** Only what can't exist is missing: of a path that is long as a whole nothing is known. */
+function hasImpossibleName(error: unknown, path: RawPath): boolean {
+  if (errnoOf(error) !== 'ENAMETOOLONG') return false;
+  return path.split('/').some((name) => name.length > NAME_BYTES_MAX);
 }

@@ -6,7 +6,7 @@ import { emptyState, encodeState, foldEvent } from '../core/fold-event.ts';
 import type { WorkspaceState } from '../core/state.ts';
 import { type EventLogRef, readAllEvents } from './event-log.ts';
 import { projectEvent, projectState } from './projection.ts';
-import { corruptCatalog } from './sqlite-failure.ts';
+import { corruptCatalog, isSqliteFailure } from './sqlite-failure.ts';
 import type { Statements } from './statements.ts';
 
 /**
@@ -22,19 +22,27 @@ export function replayWorkspace(
 ): WorkspaceState {
   let state = emptyState(log.workspace);
   for (const event of readAllEvents(from, log)) {
-    const next = foldChecked(state, event, log);
-    projectEvent(into, log.number, state, event);
-    state = next;
+    state = replayEvent(into, log, state, event);
   }
   projectState(into, log.number, { state, text: encodeState(state) });
   return state;
 }
 
-function foldChecked(state: WorkspaceState, event: Event, log: EventLogRef): WorkspaceState {
+function replayEvent(
+  into: Statements,
+  log: EventLogRef,
+  state: WorkspaceState,
+  event: Event,
+): WorkspaceState {
   try {
-    return foldEvent(state, event);
+    const next = foldEvent(state, event);
+    projectEvent(into, log.number, state, event);
+    return next;
   } catch (error) {
-    // In a commit a failed fold is a bug of ours; of an event that was read it means a damaged file.
+    // What SQLite says of its file is another matter.
+    if (isSqliteFailure(error)) throw error;
+    // In a commit a failed fold is a bug of ours; of an event that was read it means a damaged file, as
+    // does one that lacks a field which a column needs.
     const what = `Event ${event.sequence} of ${log.workspace} does not follow the ones before it`;
     throw corruptCatalog(log.file, what, error);
   }

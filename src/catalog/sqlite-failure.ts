@@ -111,6 +111,11 @@ function isClosed(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_INVALID_STATE';
 }
 
+/** SQLite itself refused: its file, its lock, its disk. A value that no column takes is none of these. */
+export function isSqliteFailure(error: unknown): boolean {
+  return sqliteResultOf(error) !== null;
+}
+
 /** The extended result code of an error of node:sqlite; null for any other error. */
 function sqliteResultOf(error: unknown): number | null {
   if (!(error instanceof Error) || !('code' in error) || !('errcode' in error)) return null;

@@ -48,6 +48,7 @@ export interface InitReport {
   readonly uncovered: readonly UncoveredPath[];
   /** It was a workspace before; nothing was changed. */
   readonly already: boolean;
+  readonly firstSnapshot: 'taken' | 'there';
 }
 
 export interface PoolInfo {
@@ -70,6 +71,11 @@ export interface PoolRequest {
 export interface RecoverReport extends RecoveryReport {
   /** null: not asked for, or the filesystem keeps checksums itself. */
   readonly damaged: readonly DamagedPath[] | null;
+  /** `setAside`: where a damaged catalog is kept; it was filled again from the disk. */
+  readonly catalog: {
+    readonly outcome: 'missing' | 'sound' | 'rebuilt' | 'set-aside';
+    readonly setAside: string | null;
+  };
   /** The workspace was found at another path, or after it had been forgotten. */
   readonly rebound: { readonly from: string; readonly to: string } | null;
   /** False: no directory, or another one, is at its path; its snapshots are whole all the same. */

@@ -64,3 +64,8 @@ export function formatAge(createdAt: string, nowMs: number): string {
   }
   return 'now';
 }
+
+/** `1 snapshot`, `2 snapshots`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -5,9 +5,9 @@
  * runs it and turns whatever is thrown into a message and a status. Start-up time is a budget here:
  * nothing is imported that the asked-for verb does not need.
  */
-import { homedir } from 'node:os';
 import { isatty } from 'node:tty';
 import { ERROR_KINDS } from '../core/errors.ts';
+import { homeDirectoryOf } from '../daemon/home-directory.ts';
 import type { CliContext } from './cli-context.ts';
 import type { Composition, Environment } from './composition.ts';
 import { reportError } from './error-output.ts';
@@ -64,7 +64,7 @@ function processEnvironment(): Environment {
   return {
     env: process.env,
     cwd: currentDirectory(),
-    homeDir: process.env.HOME ?? homedir(),
+    homeDir: homeDirectoryOf(process.env),
     uid: process.getuid?.() ?? -1,
     // Asking `process.stdin` would open it, which takes longer than finding the verb.
     isTty: isatty(0) && isatty(2),

@@ -16,6 +16,7 @@ import {
   type WorkspaceOptions,
 } from './cli-context.ts';
 import { COMMANDS } from './command-table.ts';
+import { assertPlacesNamed } from './named-places.ts';
 
 /** Off a terminal help is always this wide, so that its text is the same everywhere. */
 const HELP_COLUMNS = 80;
@@ -61,6 +62,7 @@ export async function buildProgram(
       outputError: () => {},
     })
     .addHelpText('after', HELP_EPILOGUE)
+    .hook('preAction', (_, command) => assertPlacesNamed(command))
     .hook('preAction', (self, command) => assertAskable(context, self, command));
   program.addHelpCommand(
     new Command('help')

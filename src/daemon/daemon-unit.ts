@@ -1,13 +1,15 @@
 /** The systemd user unit of the daemon: written on request, started by the person. */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Environment } from './home.ts';
+import { type Environment, requireHomeDirectory } from './home.ts';
 import { PROGRAM } from './own-files.ts';
 
 /** Writing it again replaces it. @returns its path */
-export function writeDaemonUnit({ env, homeDir }: Environment): string {
+export function writeDaemonUnit(environment: Environment): string {
+  const { env } = environment;
   const config = env.XDG_CONFIG_HOME;
-  const base = config !== undefined && path.isAbsolute(config) ? config : `${homeDir}/.config`;
+  const isSet = config !== undefined && path.isAbsolute(config);
+  const base = isSet ? config : `${requireHomeDirectory(environment)}/.config`;
   const file = path.join(base, 'systemd', 'user', 'ghostsnap.service');
   const home = env.GHOSTSNAP_HOME;
   fs.mkdirSync(path.dirname(file), { recursive: true });

@@ -12,6 +12,7 @@ import { GhostsnapError } from '../core/errors.ts';
 export interface WorkspacePathCheck {
   /** Absolute real path. */
   readonly path: string;
+  /** '' when nobody knows it. */
   readonly homeDir: string;
   /** ghostsnap's own data directory; need not exist. */
   readonly ghostsnapHome: string;
@@ -47,7 +48,8 @@ const AGENT_STATE = [
  *   `force` says
  */
 export function checkWorkspacePath(check: WorkspacePathCheck): void {
-  const reason = check.force === 'yes' ? null : dangerOf(check.path, realPath(check.homeDir));
+  const home = check.homeDir === '' ? null : realPath(check.homeDir);
+  const reason = check.force === 'yes' ? null : dangerOf(check.path, home);
   if (reason !== null) {
     throw new GhostsnapError('DANGEROUS_WORKSPACE', `${check.path} is ${reason}.`, {
       hint: 'Choose the directory of one project, or pass --force if this is really meant.',
@@ -67,13 +69,17 @@ export function checkWorkspacePath(check: WorkspacePathCheck): void {
   );
 }
 
-function dangerOf(at: string, homeDir: string): string | null {
+function dangerOf(at: string, homeDir: string | null): string | null {
   if (at === homeDir) return 'your home directory';
   if (SYSTEM_TOPS.includes(at)) return 'a system directory';
-  if (holds(at, homeDir)) return 'a directory that holds your home directory';
+  if (homeDir !== null && holds(at, homeDir)) return 'a directory that holds your home directory';
   if (HOME_PARENTS.includes(path.dirname(at))) return "somebody's home directory";
   const isExempt = NOT_SYSTEM.some((tree) => holds(tree, at));
   if (!isExempt && SYSTEM_TREES.some((tree) => holds(tree, at))) return 'a system directory';
+  return homeDir === null ? null : agentStateAt(at, homeDir);
+}
+
+function agentStateAt(at: string, homeDir: string): string | null {
   for (const name of AGENT_STATE) {
     const state = path.join(homeDir, name);
     if (holds(state, at)) return `in the state directory ~/${name} of an agent`;

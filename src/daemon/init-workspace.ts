@@ -13,6 +13,7 @@ import { isThere } from '../backend/is-there.ts';
 import { probeFilesystem } from '../backend/probe.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, workspaceId } from '../core/ids.ts';
+import type { EngineWorkspace } from '../engine/engine-workspace.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
 import { choosePool, makePool } from './choose-pool.ts';
 import { checkWorkspacePath } from './dangerous-paths.ts';
@@ -53,6 +54,8 @@ export interface InitWorkspaceResult {
   readonly uncovered: readonly UncoveredPath[];
   /** It was a workspace before; nothing was changed. */
   readonly already: boolean;
+  /** 'taken' also for one that was there already but had none: an earlier init was cut short. */
+  readonly firstSnapshot: 'taken' | 'there';
 }
 
 /**
@@ -69,7 +72,7 @@ async function init(options: InitWorkspaceOptions): Promise<InitWorkspaceResult>
   const workspacePath = realDirectory(path.resolve(environment.cwd, options.path));
   const known = findWorkspaceAround(home, workspacePath);
   if (known?.path === workspacePath) {
-    const there = await alreadyThere(home, environment, known);
+    const there = await alreadyThere({ home, environment, record: known }, options);
     return there ?? (await init(options));
   }
   const force = options.force ?? 'no';
@@ -117,12 +120,26 @@ async function carryOut(
       work: workOf(options),
     });
   } catch (error) {
-    if (await workspace.takeBackCreation()) removeWorkspace(home, record.path);
+    if (!(await workspace.takeBackCreation())) throw withoutSnapshot(error, record.path);
+    removeWorkspace(home, record.path);
     throw error;
   }
   const uncovered = await parts.backend.listUncovered(refOf(record, parts.record));
   const { id, path: where, backend, pool } = record;
-  return { workspace: id, path: where, backend, pool, uncovered, already: false };
+  const made = { workspace: id, path: where, backend, pool, uncovered };
+  return { ...made, already: false, firstSnapshot: 'taken' };
+}
+
+/** The tree is a workspace and only what init ends with is missing: whoever is told must know both. */
+function withoutSnapshot(error: unknown, at: string): unknown {
+  if (!(error instanceof GhostsnapError)) return error;
+  const { code, message, data, hint } = error;
+  const next = `${at} is a workspace without a snapshot now: then run "ghostsnap init" again.`;
+  return new GhostsnapError(code, message, {
+    hint: hint === undefined ? next : `${hint} ${next}`,
+    data,
+    cause: error,
+  });
 }
 
 type Work = Parameters<BtrfsBackend['moveIntoPool']>[1];
@@ -149,10 +166,10 @@ function workOf(options: InitWorkspaceOptions): Work {
 
 /** null: an earlier init was cut short before the disk was ready; it is taken back, begin anew. */
 async function alreadyThere(
-  home: Home,
-  environment: Environment,
-  record: WorkspaceRecord,
+  known: Omit<InitContext, 'parts'>,
+  options: InitWorkspaceOptions,
 ): Promise<InitWorkspaceResult | null> {
+  const { home, environment, record } = known;
   const pool = readPool(home, record.pool);
   if (pool === null) {
     throw new GhostsnapError(
@@ -181,12 +198,24 @@ async function alreadyThere(
       return null;
     }
     parts.backend.identify(refOf(record, pool));
+    const firstSnapshot = await ensureSnapshot(workspace, options);
     const uncovered = await parts.backend.listUncovered(refOf(record, pool));
     const { id, path: where, backend } = record;
-    return { workspace: id, path: where, backend, pool: pool.name, uncovered, already: true };
+    const made = { workspace: id, path: where, backend, pool: pool.name, uncovered };
+    return { ...made, already: true, firstSnapshot };
   } finally {
     await workspace.close();
   }
+}
+
+/** The promise of init is a state to go back to, whatever became of the first attempt. */
+async function ensureSnapshot(
+  workspace: EngineWorkspace,
+  options: InitWorkspaceOptions,
+): Promise<InitWorkspaceResult['firstSnapshot']> {
+  if (workspace.list({ limit: 1 }).length > 0) return 'there';
+  await workspace.snapshot({ ...workOf(options), label: 'init' });
+  return 'taken';
 }
 
 function refOf(record: WorkspaceRecord, pool: PoolRecord): WorkspaceRef {

@@ -5,7 +5,6 @@
  * symlink stays a symlink. Nothing is written that equals what is there.
  */
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { HARNESS_NAMES, type HarnessName } from '../agent/harness/harness.ts';
 import { hookTrust } from '../agent/install/hook-trust.ts';
@@ -14,7 +13,7 @@ import { INSTALLERS } from '../agent/install/installers.ts';
 import type { HookTrust } from '../agent/install/trust-answer.ts';
 import { isThere } from '../backend/is-there.ts';
 import { sayStep } from '../backend/labelled-step.ts';
-import type { Environment } from './home.ts';
+import { type Environment, requireHomeDirectory } from './home.ts';
 import { atPublicEdgeSync } from './public-edge.ts';
 import { removeDeadTemporaries, replaceFile } from './replace-file.ts';
 
@@ -140,23 +139,26 @@ function connectedFile(
 }
 
 function isFound(harness: HarnessName, environment: Environment): boolean {
+  const { homeDir } = environment;
   const { programs, directories } = INSTALLERS[harness].signs;
   const search = (environment.env.PATH ?? '').split(path.delimiter).filter((one) => one !== '');
   return (
-    directories.some((one) => fs.existsSync(path.join(environment.homeDir, one))) ||
+    (homeDir !== '' && directories.some((one) => fs.existsSync(path.join(homeDir, one)))) ||
     programs.some((program) => search.some((one) => fs.existsSync(path.join(one, program))))
   );
 }
 
 /** A project's files go to its root, wherever below it the person stands. */
-function placeOf({ cwd, homeDir, env }: Environment): InstallPlace {
+function placeOf(environment: Environment): InstallPlace {
+  const { cwd, env } = environment;
+  const homeDir = requireHomeDirectory(environment);
   let projectDir = cwd;
   for (let at = cwd; at !== path.dirname(at) && at !== homeDir; at = path.dirname(at)) {
     if (!fs.existsSync(path.join(at, '.git'))) continue;
     projectDir = at;
     break;
   }
-  return { homeDir: homeDir === '' ? os.homedir() : homeDir, projectDir, env };
+  return { homeDir, projectDir, env };
 }
 
 function readText(file: string): string | null {

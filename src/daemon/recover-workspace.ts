@@ -12,7 +12,7 @@
 import path from 'node:path';
 import type { DamagedPath } from '../backend/backend.ts';
 import { namesIfThere } from '../backend/if-there.ts';
-import { mendCatalog } from '../catalog/mend-catalog.ts';
+import { type MendOutcome, mendCatalog } from '../catalog/mend-catalog.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { EngineWorkspace } from '../engine/engine-workspace.ts';
 import type { RecoveryReport } from '../engine/results.ts';
@@ -45,9 +45,17 @@ export interface RecoverWorkspaceOptions {
   readonly onStep?: (label: string) => void;
 }
 
+export interface MendedCatalog {
+  readonly outcome: MendOutcome['outcome'];
+  /** Where the damaged file is kept. */
+  readonly setAside: string | null;
+}
+
 export interface RecoverWorkspaceReport extends RecoveryReport {
   /** null: not asked for, or the filesystem keeps checksums itself. */
   readonly damaged: readonly DamagedPath[] | null;
+  /** What was wrong with the catalog: nothing; made again from its events; set aside, and filled from the disk. */
+  readonly catalog: MendedCatalog;
   /** The workspace was found at another path, or after it had been forgotten. */
   readonly rebound: { readonly from: string; readonly to: string } | null;
   /** False: no directory, or another one, is at its path; its snapshots are whole all the same. */
@@ -78,13 +86,13 @@ async function recover(options: RecoverWorkspaceOptions): Promise<RecoverWorkspa
   const moved = isThere ? null : await findMoved(home, asked);
   if (moved !== null) return await rebind(home, environment, moved, options);
   const record = known ?? (await remembered(home, asked)) ?? findRecord(home, environment, asked);
-  mendCatalog(path.join(poolDirectory(home, record.pool), 'catalog.db'));
+  const catalog = mended(home, record);
   const report = await recoverOpened({ environment, workspace: record.path });
   removeOldEntries(home, record);
   const damaged = await verified(record, options);
   const isNowThere = isThere || (await isInPlace(home, record));
   if (!isNowThere) assertNothingInTheWay(record);
-  return { ...report, damaged, rebound: null, isThere: isNowThere };
+  return { ...report, damaged, catalog, rebound: null, isThere: isNowThere };
 }
 
 function knownRecord(
@@ -119,7 +127,7 @@ async function rebind(
   const other = readWorkspace(home, record.path);
   if (other !== null && other.id !== record.id) throw takenPath(record.path, other);
   const pool = requirePool(home, record.pool);
-  mendCatalog(path.join(poolDirectory(home, record.pool), 'catalog.db'));
+  const catalog = mended(home, record);
   const parts = await openPool({ home, pool, watch: 'off' });
   await using workspace: EngineWorkspace = buildWorkspace({ home, environment, record, parts });
   const report = await workspace.rebind(options.onStep);
@@ -129,7 +137,12 @@ async function rebind(
   options.onStep?.('rebind:done');
   const damaged = await verified(record, options);
   const rebound = { from: moved.record.path, to: record.path };
-  return { ...report, damaged, rebound, isThere: true };
+  return { ...report, damaged, catalog, rebound, isThere: true };
+}
+
+function mended(home: Home, { pool }: WorkspaceRecord): MendedCatalog {
+  const mend = mendCatalog(path.join(poolDirectory(home, pool), 'catalog.db'));
+  return { outcome: mend.outcome, setAside: mend.outcome === 'set-aside' ? mend.to : null };
 }
 
 /** Last: it may take hours, and everything else is done by then. */

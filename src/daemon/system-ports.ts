@@ -1,9 +1,9 @@
 /** The real clock, the real randomness: the engine's ports on this machine. */
 import { randomFillSync } from 'node:crypto';
-import os from 'node:os';
 import { ULID_RANDOM_BYTES } from '../core/ids.ts';
 import type { Clock, Entropy } from '../engine/ports.ts';
 import type { Environment } from './home.ts';
+import { homeDirectoryOf } from './home-directory.ts';
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -32,7 +32,7 @@ export function systemEnvironment(): Environment {
   return {
     env: process.env,
     cwd: process.cwd(),
-    homeDir: os.homedir(),
+    homeDir: homeDirectoryOf(process.env),
     uid: process.getuid?.() ?? 0,
     isTty: process.stderr.isTTY === true,
   };

@@ -9,7 +9,6 @@ import type { DamagedPath, TreeReader, TreeRef, WorkOptions } from '../backend/b
 import { GhostsnapError } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
 import type { CallId, PromptId, SnapshotId } from '../core/ids.ts';
-import { LABEL_BYTES_MAX } from '../core/limits.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
 import { type RawPath, ROOT_PATH } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
@@ -36,7 +35,7 @@ import type { CreateOptions } from './create-workspace.ts';
 import type { DestroyRequest } from './destroy-workspace.ts';
 import { workspaceDestroyed } from './destroyed-workspace.ts';
 import type { Judgement, JudgeOptions } from './judge-call.ts';
-import { boundedText, parseLabels } from './labels.ts';
+import { parseLabel, parseLabels } from './labels.ts';
 import type { CallQuery, OperationRow } from './ports.ts';
 import { isPruneDue, prune } from './prune.ts';
 import type { StepHook } from './rebind.ts';
@@ -410,7 +409,7 @@ export class EngineWorkspace implements Workspace {
   }
 
   label(spec: string, label: string | null): SnapshotInfo {
-    const text = boundedText('label', label, LABEL_BYTES_MAX);
+    const text = parseLabel(label);
     return this.#session.runSync({ purpose: 'label' }, () => {
       const id = this.resolve(spec);
       this.#session.decide({ type: 'label-snapshot', id, label: text }, 'power-loss');

@@ -13,11 +13,24 @@ export const NO_LABELS: SnapshotLabels = { label: null, tool: null, session: nul
 /** @throws GhostsnapError BAD_ARGUMENT naming the field that is too long or holds control characters */
 export function parseLabels(request: SnapshotRequest): SnapshotLabels {
   return {
-    label: boundedText('label', request.label, LABEL_BYTES_MAX),
+    label: parseLabel(request.label),
     tool: boundedText('tool', request.tool, NAME_BYTES_MAX),
     session: boundedText('session', request.session, NAME_BYTES_MAX),
     call: boundedText('call', request.call, NAME_BYTES_MAX),
   };
+}
+
+/** Texts that name something else wherever a snapshot is named: the newest, an id, the live tree. */
+const TAKEN = /^(?:@(?:~\d+)?|live|ghost_[0-9A-HJKMNP-TV-Z]{26})$/;
+
+/** @throws GhostsnapError BAD_ARGUMENT also for one that could never name its snapshot */
+export function parseLabel(text: string | null | undefined): string | null {
+  const label = boundedText('label', text, LABEL_BYTES_MAX);
+  if (label === null || !TAKEN.test(label)) return label;
+  throw new GhostsnapError('BAD_ARGUMENT', `${label} cannot be a label: it names something else.`, {
+    hint: 'Give a label in words of your own.',
+    data: { field: 'label' },
+  });
 }
 
 export function boundedText(

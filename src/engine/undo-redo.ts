@@ -3,10 +3,13 @@
  *
  * Undo goes to the newest earlier state that differs from the live tree, redo to the next later one.
  * States that look the same are passed over: nobody types `undo` to see nothing happen. Differences in
- * mtime alone do not count. Every step is a turn with its own precautionary snapshot.
+ * mtime alone do not count, and neither does what no turn of this user could give back, as the owner of
+ * another user's file: a state that is reached as far as permitted would be gone to again and again.
+ * Every step is a turn with its own precautionary snapshot.
  */
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
+import type { TreeChange } from '../core/tree-change.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export interface HistoryTarget {
@@ -62,9 +65,16 @@ export async function findRedoTarget(session: WorkspaceSession): Promise<History
 async function differsFromLive(session: WorkspaceSession, id: SnapshotId): Promise<boolean> {
   const changes = session.ports.backend.compare(session.ref, id, 'live', { mtimes: false });
   for await (const change of changes) {
-    if (change.kind !== 'uncovered') return true;
+    if (change.kind === 'uncovered') continue;
+    if (session.ports.backend.properties.canGiveOwners || !isBeyondReach(change)) return true;
   }
   return false;
+}
+
+/** A difference that stays after every turn of a user who may neither give files away nor make devices. */
+function isBeyondReach({ kind, fields, from }: TreeChange): boolean {
+  if (kind === 'metadata') return fields.every((field) => field === 'owner' || field === 'mtime');
+  return kind === 'deleted' && (from?.type === 'chardev' || from?.type === 'blockdev');
 }
 
 function nothingToRedo(session: WorkspaceSession, why: string): GhostsnapError {

@@ -14,6 +14,12 @@ export function parseWorkspacePaths(root: string, texts: readonly string[]): Raw
 }
 
 function parseWorkspacePath(root: string, text: string): RawPath {
+  // A variable that is not set must not stand for everything.
+  if (text === '') {
+    throw new GhostsnapError('BAD_ARGUMENT', 'A path is empty.', {
+      hint: 'Name the path; "." means the directory you are in, the workspace itself included.',
+    });
+  }
   const inside = text.startsWith('/') ? relativeTo(root, text) : text;
   const segments: string[] = [];
   for (const segment of inside.split('/')) {

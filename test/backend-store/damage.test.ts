@@ -1,4 +1,5 @@
 /** Torn, flipped, foreign and later files in the store: a clear error, nothing changed, nothing lost. */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   existsSync,
@@ -60,6 +61,19 @@ test('a torn manifest is listed as not whole, cannot be used and can be deleted'
   rmSync(join(stage.live, 'd'), { recursive: true });
   await backend.applyInPlace(stage.ref, whole);
   assertSameDigest(before, digestTree(stage.live), 'the whole one');
+});
+
+test('a FIFO or a directory with the name of a snapshot is not whole, and nobody waits for it', async () => {
+  await using backend = await stage.open();
+  const whole = stage.take(backend);
+  const [fifo, directory] = [5, 6].map((ms) => `ghost_${nextUlid('', ms, new Uint8Array(10))}`);
+  execFileSync('mkfifo', [manifest(fifo!)]);
+  mkdirSync(manifest(directory!));
+  expect(backend.listSnapshots(stage.ref)).toMatchObject([
+    { id: fifo, isWhole: false },
+    { id: directory, isWhole: false },
+    { id: whole, isWhole: true },
+  ]);
 });
 
 test('a manifest from a later version is FORMAT_TOO_NEW, and nothing is swept beside it', async () => {

@@ -14,6 +14,7 @@ import { copyTree } from '../../src/backend/copy-tree.ts';
 import { openDirectoryTree } from '../../src/backend/directory-tree.ts';
 import { applyTree } from '../../src/backend/tree-apply.ts';
 import { compareTrees } from '../../src/backend/tree-compare.ts';
+import type { RawPath } from '../../src/core/raw-path.ts';
 import { assertSameTree } from '../checker/tree-digest.ts';
 import { makeLoopImage } from '../platform/loop-image.ts';
 import { python } from './rich-tree.ts';
@@ -29,6 +30,13 @@ while os.path.isdir(b'level-' + b'x' * 20):
     assert os.path.isfile(b'z') == (n % 100 == 0)
 print(n, open(b'bottom').read() if os.path.exists(b'bottom') else '-')
 `;
+
+test('a name that no file system can hold is missing, not a failure', async () => {
+  using tree = openDirectoryTree('/tmp', 'live');
+  for (const path of ['q'.repeat(300), `${'q'.repeat(300)}/a`]) {
+    expect(tree.lookup(path as RawPath)).toBeNull();
+  }
+});
 
 test('a tree of 2,200 levels, with paths of 60 kB, is copied, compared, mended and removed', async () => {
   await using image = await makeLoopImage({ fs: 'btrfs', sizeMiB: 256 });

@@ -340,6 +340,13 @@ describe('mendCatalog()', () => {
     expect(mendCatalog(file)).toEqual({ outcome: 'set-aside', to: `${file}.broken-2` });
   });
 
+  it('sets aside one whose events lack what a column needs', () => {
+    makeCatalog();
+    sql(`UPDATE events SET body = '{}' WHERE sequence = 1`);
+    expect(verifyCatalog({ file })).toHaveLength(1);
+    expect(mendCatalog(file)).toMatchObject({ outcome: 'set-aside' });
+  });
+
   it('does not touch a catalog from the future', () => {
     makeCatalog();
     sql('PRAGMA user_version = 9');

@@ -84,7 +84,7 @@ describe('resolveHome()', () => {
   });
 
   it('ignores relative and empty values', () => {
-    const relative = { XDG_DATA_HOME: 'd', XDG_CONFIG_HOME: '', GHOSTSNAP_HOME: 'here' };
+    const relative = { XDG_DATA_HOME: 'd', XDG_CONFIG_HOME: '', GHOSTSNAP_HOME: '' };
     expect(resolveHome(environment(relative))).toEqual(resolveHome(environment({})));
   });
 });

@@ -54,6 +54,7 @@ export class MemoryBackend implements Backend {
     isConstantTime: false,
     canSwap: true,
     sharesBlocks: false,
+    canGiveOwners: true,
   };
   /** Same means equal here: the model looks at everything. */
   readonly arming: Arming = {

@@ -90,6 +90,7 @@ export class SimBackend implements Backend {
     isConstantTime: true,
     canSwap: true,
     sharesBlocks: true,
+    canGiveOwners: true,
   };
   readonly arming: Arming = {
     refusal: () => null,

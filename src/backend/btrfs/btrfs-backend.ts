@@ -109,6 +109,7 @@ const PROPERTIES: BackendProperties = {
   isConstantTime: true,
   canSwap: true,
   sharesBlocks: true,
+  canGiveOwners: process.geteuid?.() === 0,
 };
 
 /** Boundaries are found by `listUncovered`; a snapshot itself never walks the tree. */

@@ -4,7 +4,15 @@
  * Foreign names are ignored and never deleted. A manifest that is torn, or names another snapshot or
  * workspace than its place says, is listed as not whole and never used.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { isSnapshotId, type SnapshotId, ulidOf, ulidTimeMs } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
@@ -33,13 +41,27 @@ export function namesIn(path: string): string[] {
 export function readManifest(ref: WorkspaceRef, id: SnapshotId): Manifest {
   const path = manifestPath(workspacePaths(ref.poolRoot, ref.id), id);
   try {
-    const manifest = decodeManifest(readFileSync(path));
+    const manifest = decodeManifest(readManifestBytes(path));
     if (manifest.snapshot === id && manifest.workspace === ref.id) return manifest;
     throw new FormatError('The manifest is of another snapshot');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw notFound(ref, id, error);
     const failure = toFormatFailure(error, path);
     throw toGhostsnapError(failure, { what: 'Reading the manifest', path: rawFromText(path) });
+  }
+}
+
+/**
+ * What else has come to have a snapshot's name is no manifest: of a FIFO nobody would ever end reading.
+ * @throws FormatError, and what the system says
+ */
+export function readManifestBytes(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    if (!fstatSync(fd).isFile()) throw new FormatError('The manifest is no regular file');
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

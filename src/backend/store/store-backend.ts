@@ -74,6 +74,7 @@ const PROPERTIES: BackendProperties = {
   isConstantTime: false,
   canSwap: false,
   sharesBlocks: false,
+  canGiveOwners: process.geteuid?.() === 0,
 };
 
 const NO_SWAP = 'the store rolls back in place only';

@@ -11,7 +11,7 @@
  * where a neighbour has the same directory nothing below can: so candidates are few, and the search for
  * other references ends as soon as none is left.
  */
-import { readFileSync, renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { isSnapshotId, isWorkspaceId, type SnapshotId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
@@ -21,7 +21,13 @@ import { unlinkAt } from '../syscalls-linux.ts';
 import { FormatError } from './binary-codec.ts';
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
-import { namesIn, readManifest, snapshotIdsOnDisk, tryReadManifest } from './manifest-files.ts';
+import {
+  namesIn,
+  readManifest,
+  readManifestBytes,
+  snapshotIdsOnDisk,
+  tryReadManifest,
+} from './manifest-files.ts';
 import { ObjectFiles, objectName, parseObjectName } from './object-files.ts';
 import { isKilledName, killedPath } from './object-transaction.ts';
 import { lockObjects } from './objects-lock.ts';
@@ -105,7 +111,7 @@ function syncIfThere(path: string): void {
 /** null: torn, so nobody knows what it referred to. */
 function readAside(path: string): Manifest | null {
   try {
-    return decodeManifest(readFileSync(path));
+    return decodeManifest(readManifestBytes(path));
   } catch (error) {
     if (error instanceof FormatError) return null;
     throw toGhostsnapError(error, { what: 'Reading the manifest', path: rawFromText(path) });

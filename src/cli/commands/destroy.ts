@@ -9,6 +9,7 @@ import {
   workspaceOption,
 } from '../cli-context.ts';
 import { confirmOrThrow } from '../confirm.ts';
+import { counted } from '../human-units.ts';
 import { noteIfLeftBehind } from '../left-behind.ts';
 import { progressBar } from '../progress-bar.ts';
 
@@ -38,8 +39,9 @@ async function destroy(context: CliContext, options: Options): Promise<void> {
     const { path } = workspace.info;
     if (options.yes !== true) {
       const { snapshots } = await workspace.status();
+      const all = snapshots === 1 ? 'the only snapshot' : `all ${snapshots} snapshots`;
       await confirmOrThrow(context, {
-        question: `Delete all ${snapshots} snapshots of ${path}? Its contents stay.`,
+        question: `Delete ${all} of ${path}? Its contents stay.`,
         what: `Destroying the workspace ${path}`,
       });
     }
@@ -49,7 +51,7 @@ async function destroy(context: CliContext, options: Options): Promise<void> {
     else {
       const { removedSnapshots } = result;
       output.line(`${result.path} is a plain directory again`);
-      output.line(`  ${removedSnapshots} snapshots deleted`);
+      output.line(`  ${counted(removedSnapshots, 'snapshot')} deleted`);
     }
     noteIfLeftBehind(context);
   });

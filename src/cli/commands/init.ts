@@ -10,6 +10,7 @@ import {
 } from '../cli-context.ts';
 import { abortReason, catchInterrupt } from '../interrupt.ts';
 import { noteIfLeftBehind } from '../left-behind.ts';
+import { namedDirectory } from '../named-places.ts';
 import { progressBar } from '../progress-bar.ts';
 import { uncoveredJson, warnUncovered } from '../uncovered-notes.ts';
 
@@ -52,7 +53,7 @@ async function init(context: CliContext, dir: string | undefined, options: Optio
   using interrupt = catchInterrupt(output);
   using bar = progressBar(output, 'Preparing');
   const report = await initWorkspace({
-    path: resolve(environment.cwd, dir ?? options.workspace ?? '.'),
+    path: resolve(environment.cwd, namedDirectory(dir) ?? options.workspace ?? '.'),
     backend: options.backend,
     force: options.force === true ? 'yes' : 'no',
     environment,
@@ -62,7 +63,7 @@ async function init(context: CliContext, dir: string | undefined, options: Optio
   }).catch((error: unknown) => {
     throw abortReason(error, interrupt.signal);
   });
-  const { workspace, path, backend, pool, uncovered, already } = report;
+  const { workspace, path, backend, pool, uncovered, already, firstSnapshot } = report;
   if (options.json === true) {
     const fields = { workspace, path, backend, pool, already };
     output.json({ ...fields, uncovered: uncoveredJson(uncovered) });
@@ -70,7 +71,9 @@ async function init(context: CliContext, dir: string | undefined, options: Optio
     output.line(`${already ? 'Already a workspace' : 'Workspace'} ${workspace}`);
     output.line(`  ${path}`);
     output.line(`  backend ${backend}, pool ${pool}`);
-    if (!already) output.note('Its present state is kept; take a snapshot with "ghostsnap snap".');
+    if (firstSnapshot === 'taken') {
+      output.note('Its present state is kept; take a snapshot with "ghostsnap snap".');
+    }
   }
   noteIfLeftBehind(context);
   warnUncovered(output, uncovered);

@@ -13,8 +13,12 @@ import {
   type WorkspaceOptions,
   workspaceOption,
 } from '../cli-context.ts';
+import type { RecoverReport } from '../composition.ts';
 import { confirmOrThrow } from '../confirm.ts';
+import { counted } from '../human-units.ts';
+import { abortReason, catchInterrupt } from '../interrupt.ts';
 import type { Output } from '../output.ts';
+import { progressBar } from '../progress-bar.ts';
 
 const EXAMPLES = `
 Finishes or takes back what a crash interrupted, adopts snapshots that the
@@ -55,19 +59,19 @@ export const command: CommandModule = {
   },
 };
 
+const REBUILT =
+  'The tables of the catalog were wrong and are made again from its events; labels stay.';
+const SET_ASIDE =
+  'The catalog was damaged: a new one is filled from the disk, without labels and calls; the old one is ';
+
 async function recover(context: CliContext, options: Options): Promise<void> {
-  const { output, environment } = context;
+  const { output } = context;
   if (options.deleteSnapshots === true) {
     throw new GhostsnapError('BAD_ARGUMENT', '--delete-snapshots goes with --forget.', {
       hint: 'Give both, or delete single snapshots with "ghostsnap prune".',
     });
   }
-  const { recoverWorkspace } = await context.composition();
-  const report = await recoverWorkspace({
-    environment,
-    verify: options.verify === true ? 'yes' : 'no',
-    ...(options.workspace === undefined ? {} : { workspace: options.workspace }),
-  });
+  const report = await askedRecovery(context, options);
   if (report.damaged !== null && report.damaged.length > 0) {
     context.exitCode = ERROR_KINDS.corrupt.exitCode;
   }
@@ -79,7 +83,9 @@ async function recover(context: CliContext, options: Options): Promise<void> {
     const ids = report[part];
     return ids.length === 0 ? [] : [`${ids.length} ${meaning}: ${summarizeList(ids)}`];
   });
-  const { rebound } = report;
+  const { rebound, catalog } = report;
+  if (catalog.outcome === 'rebuilt') lines.unshift(REBUILT);
+  if (catalog.setAside !== null) lines.unshift(`${SET_ASIDE}${catalog.setAside}`);
   if (rebound !== null) lines.unshift(`The workspace ${rebound.from} is now at ${rebound.to}`);
   for (const line of lines) output.line(line);
   if (lines.length === 0) output.line('Nothing to mend.');
@@ -90,6 +96,26 @@ async function recover(context: CliContext, options: Options): Promise<void> {
     'If it was moved, run "ghostsnap recover" where it is now; "ghostsnap rollback" makes it',
   );
   output.note('again from a snapshot; "ghostsnap recover --forget" gives the path up.');
+}
+
+/** Mending may be killed anywhere and Ctrl-C does that; proving reads for hours and stops when asked to. */
+async function askedRecovery(context: CliContext, options: Options): Promise<RecoverReport> {
+  const { output, environment } = context;
+  const { recoverWorkspace } = await context.composition();
+  const { workspace } = options;
+  const request = { environment, ...(workspace === undefined ? {} : { workspace }) };
+  if (options.verify !== true) return await recoverWorkspace(request);
+  using interrupt = catchInterrupt(output);
+  using bar = progressBar(output, 'Proving');
+  const { signal } = interrupt;
+  try {
+    return await recoverWorkspace({
+      ...request,
+      ...{ verify: 'yes', onProgress: bar.onProgress, signal },
+    });
+  } catch (error) {
+    throw abortReason(error, signal);
+  }
 }
 
 function shown({ snapshot, path, what }: DamagedPath): Record<string, string> {
@@ -129,7 +155,7 @@ async function forget(context: CliContext, options: Options): Promise<void> {
     return;
   }
   output.line(`Forgot the workspace ${report.path}`);
-  if (isDeletion) output.line(`  ${report.removedSnapshots} snapshots deleted`);
+  if (isDeletion) output.line(`  ${counted(report.removedSnapshots, 'snapshot')} deleted`);
   if (report.keptAt === null) return;
   output.line(`  its snapshots are kept in ${report.keptAt}`);
   output.line(`  "ghostsnap recover -w ${report.path}" takes it back`);

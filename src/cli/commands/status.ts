@@ -44,6 +44,9 @@ async function status(context: CliContext, options: WorkspaceOptions): Promise<v
       return;
     }
     printStatus(context.output, result);
+    if (result.snapshots === 0) {
+      context.output.warn('There is no state to go back to: take one with "ghostsnap snap".');
+    }
     warnUncovered(context.output, result.uncovered);
   });
 }
