@@ -9,7 +9,6 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { isThere } from '../backend/is-there.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import { nextUlid, poolId } from '../core/ids.ts';
 import { GHOST_DIRECTORY, type PoolRecord } from '../pool/pool.ts';
@@ -98,7 +97,8 @@ function mustBeNear(options: ChoosePoolOptions): boolean {
 
 function isUsable(pool: PoolRecord, options: ChoosePoolOptions): boolean {
   if (pool.kind !== options.backend || isInside(pool.root, options.workspacePath)) return false;
-  return isThere(path.join(pool.root, GHOST_DIRECTORY));
+  // One that can't be looked at (its disk is gone or fails) is no place for another workspace.
+  return fs.existsSync(path.join(pool.root, GHOST_DIRECTORY));
 }
 
 function freeName(options: ChoosePoolOptions, filesystemId: string): string {

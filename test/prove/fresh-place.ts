@@ -3,7 +3,15 @@
  * the path, and what is left lying about.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import {
   createPool,
@@ -61,6 +69,15 @@ export class FreshPlace implements AsyncDisposable {
   /** What the tree is from here on. */
   async remember(): Promise<void> {
     this.#before = await this.#digest();
+  }
+
+  /** The same tree, as a subvolume that somebody made. */
+  makeSubvolume(): void {
+    const plain = `${this.path}.plain`;
+    renameSync(this.path, plain);
+    execFileSync('btrfs', ['-q', 'subvolume', 'create', this.path], { stdio: 'pipe' });
+    execFileSync('cp', ['-a', `${plain}/.`, this.path]);
+    rmSync(plain, { recursive: true });
   }
 
   async createPool(): Promise<void> {

@@ -4,7 +4,7 @@
  * holds one whole tree, the same, at every instant; the same call, or its opposite, ends what was begun;
  * nothing is left of a pool that is gone.
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   destroyPool,
@@ -31,7 +31,8 @@ import {
   type RegisteredOperation,
 } from './registered-trials.ts';
 
-const TREE_OPERATIONS = ['init', 'destroy', 'move'] as const;
+/** `init-at`: with a directory for the snapshots; `init-subvolume`: of what is a subvolume already. */
+const TREE_OPERATIONS = ['init', 'init-at', 'init-subvolume', 'destroy', 'move'] as const;
 const POOL_OPERATIONS = ['pool-create', 'pool-mount', 'pool-destroy'] as const;
 export const FRESH_OPERATIONS = [
   ...TREE_OPERATIONS,
@@ -42,8 +43,9 @@ export const FRESH_OPERATIONS = [
 type OwnOperation = (typeof TREE_OPERATIONS)[number] | (typeof POOL_OPERATIONS)[number];
 export type FreshOperation = OwnOperation | RegisteredOperation | FileOperation;
 
-/** Needs root: a mount. And only btrfs takes trees in. */
+/** Needs root: a mount. And only btrfs takes trees in, or has subvolumes. */
 export function isPossible(op: FreshOperation, bed: Bed): boolean {
+  if (op === 'init-subvolume') return bed.backend === 'btrfs';
   if (op !== 'move' && !isOneOf(POOL_OPERATIONS, op)) return true;
   return bed.backend === 'btrfs' && process.getuid?.() === 0;
 }
@@ -71,16 +73,23 @@ class Fresh implements FreshTrial {
     return this.#place.path;
   }
 
+  get #poolDirectory(): string {
+    return join(this.#place.folder, 'pool');
+  }
+
   #callOf(): OperationCall {
     switch (this.#op) {
       case 'init':
+      case 'init-subvolume':
         return { op: 'init', backend: this.#place.bed.backend };
+      case 'init-at':
+        return { op: 'init', backend: this.#place.bed.backend, pool: this.#poolDirectory };
       case 'destroy':
         return { op: 'destroy' };
       case 'move':
         return { op: 'move', pool: POOL };
       case 'pool-create':
-        return { op: 'pool-create', pool: POOL, directory: join(this.#place.folder, 'pool') };
+        return { op: 'pool-create', pool: POOL, directory: this.#poolDirectory };
       case 'pool-mount':
       case 'pool-destroy':
         return { op: this.#op, pool: POOL };
@@ -94,6 +103,8 @@ class Fresh implements FreshTrial {
     }
     // As after a reboot.
     if (this.#op === 'pool-mount') takeDown(this.#place.folder);
+    if (this.#op === 'init-at') mkdirSync(this.#poolDirectory);
+    if (this.#op === 'init-subvolume') this.#place.makeSubvolume();
     if (this.#op === 'destroy') {
       await initWorkspace({ path, backend: this.#place.bed.backend, environment });
       await using workspace = await openWorkspace({ workspace: path, environment });
@@ -114,6 +125,12 @@ class Fresh implements FreshTrial {
     return wrong;
   }
 
+  get #how(): { readonly pool?: string; readonly backend?: 'btrfs' | 'store' } {
+    if (this.#op === 'move') return { pool: POOL };
+    const { backend } = this.#place.bed;
+    return this.#op === 'init-at' ? { backend, pool: this.#poolDirectory } : { backend };
+  }
+
   /** Once more init, which ends or begins it; then a snapshot, and the way back to a plain directory. */
   async #judgeTree(isAcknowledged: boolean, wrong: string[]): Promise<void> {
     const { environment, path } = this;
@@ -121,8 +138,7 @@ class Fresh implements FreshTrial {
       // What was acknowledged can be opened without being begun again.
       await using _workspace = await openWorkspace({ workspace: path, environment });
     }
-    const how = this.#op === 'move' ? { pool: POOL } : { backend: this.#place.bed.backend };
-    await initWorkspace({ path, ...how, environment });
+    await initWorkspace({ path, ...this.#how, environment });
     await this.#place.assertSame('after init', wrong);
     await using workspace = await openWorkspace({ workspace: path, environment });
     await workspace.snapshot();

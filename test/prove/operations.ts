@@ -39,7 +39,7 @@ type WorkspaceCall =
 export type OperationCall =
   | WorkspaceCall
   | { readonly op: 'open' | 'mend' | 'rebind' | 'forget' }
-  | { readonly op: 'init'; readonly backend: 'btrfs' | 'store' }
+  | { readonly op: 'init'; readonly backend: 'btrfs' | 'store'; readonly pool?: string }
   | { readonly op: 'move'; readonly pool: string }
   | { readonly op: 'pool-create'; readonly pool: string; readonly directory: string }
   | { readonly op: 'pool-destroy'; readonly pool: string }
@@ -75,10 +75,12 @@ export async function runOperation(call: OperationCall, place: OperationPlace): 
       end();
       return;
     }
-    case 'init':
+    case 'init': {
+      const { op: _, ...how } = call;
       begin();
-      await initWorkspace({ path, environment, backend: call.backend, onStep });
+      await initWorkspace({ path, environment, ...how, onStep });
       return;
+    }
     case 'move':
       begin();
       await initWorkspace({ path, environment, pool: call.pool, onStep });
