@@ -114,9 +114,17 @@ function coded(error: unknown, context: FailureContext): Error {
   return toGhostsnapError(error, { ...context, path: pathNamedBy(error) ?? context.path });
 }
 
-/** Node resolves what is loaded on use by looking at files, and takes a failed look for a missing file. */
+/**
+ * Node resolves what is loaded on use by looking at files, and takes a failed look for a missing file and a
+ * package's description that can't be read for a wrong one.
+ */
+const UNREADABLE: ReadonlySet<unknown> = new Set([
+  'ERR_MODULE_NOT_FOUND',
+  'ERR_INVALID_PACKAGE_CONFIG',
+]);
+
 function isUnreadableProgram(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
+  return error instanceof Error && 'code' in error && UNREADABLE.has(error.code);
 }
 
 /** Node's own errors name the path as text, ours as bytes; a name relative to a descriptor says nothing. */

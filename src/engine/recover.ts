@@ -14,6 +14,7 @@ import { NO_LABELS } from './labels.ts';
 import { emptyDraft, type RecoveryDraft, reconcileSnapshots } from './reconcile.ts';
 import type { RecoveryReport } from './results.ts';
 import { takeSnapshot } from './take-snapshot.ts';
+import { pathsBack } from './way-back.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 const OPERATIONS_SEARCHED = 8;
@@ -99,21 +100,24 @@ async function endTurn(
   const label = `found half-way through ${turn.operation}`;
   await takeSnapshot(session, 'precautionary', { ...NO_LABELS, label });
   const paths = intent.paths.map((path) => parseDisplayPath(path) as RawPath);
-  const within = paths.length === 0 ? {} : { paths };
-  const back = { ...within, links: 'across' } as const;
+  const within = (some: readonly RawPath[]) => (some.length === 0 ? {} : { paths: some });
+  const goBack = async (): Promise<void> => {
+    const back = within(await pathsBack(session, turn.precautionary, paths));
+    await backend.applyInPlace(session.ref, turn.precautionary, { ...back, links: 'across' });
+  };
   // What was to be written was merged in the memory of the process that died.
   if (turn.kind === 'undo-call') {
-    await backend.applyInPlace(session.ref, turn.precautionary, back);
+    await goBack();
     abandon(session, turn, draft, 'merged contents are not kept');
     return;
   }
   // A target that was removed by hand meanwhile cannot be reached any more: then the way is back.
   if (session.ports.catalog.snapshot(session.ref.id, turn.target) === null) {
-    await backend.applyInPlace(session.ref, turn.precautionary, back);
+    await goBack();
     abandon(session, turn, draft, 'the target is gone');
     return;
   }
-  const applied = await backend.applyInPlace(session.ref, turn.target, within);
+  const applied = await backend.applyInPlace(session.ref, turn.target, within(paths));
   complete(session, turn, draft, applied.changes);
 }
 

@@ -16,6 +16,7 @@ import { type ChosenMode, modeByChanges, settledMode } from './choose-mode.ts';
 import { NO_LABELS } from './labels.ts';
 import type { RollbackRequest, TurnResult } from './results.ts';
 import { takeSnapshot } from './take-snapshot.ts';
+import { pathsBack } from './way-back.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export interface TurnRequest extends RollbackRequest {
@@ -222,14 +223,11 @@ async function backToPrecautionary(
       return;
     }
   } else {
-    const back = { ...pathsOf(request), links: 'across' } as const;
+    const paths = await pathsBack(session, turning.precautionary, request.paths);
+    const back = { ...(paths.length === 0 ? {} : { paths }), links: 'across' } as const;
     await backend.applyInPlace(session.ref, turning.precautionary, back);
   }
   session.decide({ type: 'abandon-turn', reason: 'failed or interrupted' }, 'power-loss');
-}
-
-function pathsOf(request: TurnRequest): { paths?: readonly RawPath[] } {
-  return request.paths.length === 0 ? {} : { paths: request.paths };
 }
 
 export function workOf(request: RollbackRequest): {

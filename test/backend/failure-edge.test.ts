@@ -2,7 +2,7 @@
  * The edge: what is thrown behind it has a code, and an object in front of it costs next to nothing.
  */
 import { describe, expect, it } from 'vitest';
-import { withCodes } from '../../src/backend/failure-edge.ts';
+import { atEdge, withCodes } from '../../src/backend/failure-edge.ts';
 
 class Disk {
   readonly #name: string;
@@ -51,6 +51,18 @@ describe('an object behind the edge', () => {
     expect(() => disk.read('')).toThrow(expect.objectContaining(failed));
     const refused = { ...failed, message: expect.stringContaining('"write" of two (1)') };
     await expect(disk.write('')).rejects.toEqual(expect.objectContaining(refused));
+  });
+
+  it('takes a part of the program that can not be read for an error of the disk', async () => {
+    // As Node says it of a package's description that EIO kept it from reading.
+    const error = Object.assign(new Error('Cannot read package config /x: i/o error.'), {
+      code: 'ERR_INVALID_PACKAGE_CONFIG',
+    });
+    const failed = atEdge(
+      () => ({ what: 'Merging', path: '/x' }),
+      () => Promise.reject(error),
+    );
+    await expect(failed).rejects.toMatchObject({ code: 'IO', cause: error });
   });
 
   it('shows a part in the place of what the object has', () => {

@@ -126,7 +126,8 @@ function renderRows(rows: readonly Row[]): string[] {
 }
 
 /** Printable ASCII stays, everything else becomes `\xHH`. */
-function escapeBytes(raw: string): string {
+/** As the witness prints a path. */
+export function escapeBytes(raw: string): string {
   return raw.replace(
     /[^\x21-\x5b\x5d-\x7e]/g,
     (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`,

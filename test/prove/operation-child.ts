@@ -8,7 +8,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { writeSync } from 'node:fs';
 import { STEP_CHANNEL } from '../../src/backend/labelled-step.ts';
-import { type Environment, GhostsnapError } from '../../src/index.ts';
+import { type Environment, GhostsnapError, type TurnResult } from '../../src/index.ts';
 import { mark } from './injector.ts';
 import { type OperationCall, runOperation } from './operations.ts';
 
@@ -27,6 +27,8 @@ export interface OperationOutcome {
   readonly ok: boolean;
   readonly labels: readonly string[];
   readonly error: { readonly code: string; readonly message: string } | null;
+  /** Paths of which it says that something could not be given back. */
+  readonly noted: readonly string[];
 }
 
 /** What is counted, and what is only done. */
@@ -69,18 +71,24 @@ async function outcomeOf(
   const marks = new Marks(counting, request.killAtStep);
   const { environment, path, call } = request;
   try {
-    await runOperation(call, { environment, path, ...marks });
-    return { ok: true, labels: marks.labels, error: null };
+    const result = await runOperation(call, { environment, path, ...marks });
+    return { ok: true, labels: marks.labels, error: null, noted: notedIn(result) };
   } catch (error) {
     const { labels } = marks;
+    const noted: readonly string[] = [];
     if (error instanceof GhostsnapError) {
-      return { ok: false, labels, error: { code: error.code, message: error.message } };
+      return { ok: false, labels, noted, error: { code: error.code, message: error.message } };
     }
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { ok: false, labels, error: { code: 'not a GhostsnapError', message } };
+    return { ok: false, labels, noted, error: { code: 'not a GhostsnapError', message } };
   } finally {
     marks.end();
   }
+}
+
+function notedIn(result: unknown): readonly string[] {
+  if (typeof result !== 'object' || result === null || !('notes' in result)) return [];
+  return (result.notes as TurnResult['notes']).map(({ path }) => path);
 }
 
 const request = JSON.parse(process.argv[2] ?? '{}') as OperationRequest;

@@ -66,7 +66,8 @@ export const HOOK_CONNECTION: HookConnection = {
   program: '/opt/ghostsnap/bin/ghostsnap.js',
 };
 
-export async function runOperation(call: OperationCall, place: OperationPlace): Promise<void> {
+/** @returns what the operation itself returns, where that says how much of it was done */
+export async function runOperation(call: OperationCall, place: OperationPlace): Promise<unknown> {
   const { environment, path, begin, end, onStep } = place;
   switch (call.op) {
     case 'open': {
@@ -112,7 +113,7 @@ export async function runOperation(call: OperationCall, place: OperationPlace): 
       changeHooks(call.op, call.harness, environment);
       return;
     default:
-      await onOpened(call, place);
+      return await onOpened(call, place);
   }
 }
 
@@ -148,7 +149,7 @@ export function changeHooks(
   if (change !== null) writeHookFile(change);
 }
 
-async function onOpened(call: WorkspaceCall, place: OperationPlace): Promise<void> {
+async function onOpened(call: WorkspaceCall, place: OperationPlace): Promise<unknown> {
   const { environment, path, begin, end } = place;
   await using workspace = await openWorkspace({ workspace: path, environment });
   if (call.op === 'adopt') await workspace.arm();
@@ -160,10 +161,9 @@ async function onOpened(call: WorkspaceCall, place: OperationPlace): Promise<voi
   begin();
   try {
     if (call.op === 'bisect' && bisect !== null) {
-      await searchOnce({ workspace, store: bisect }, call.id);
-    } else {
-      await onWorkspace(workspace, call, place.onStep);
+      return await searchOnce({ workspace, store: bisect }, call.id);
     }
+    return await onWorkspace(workspace, call, place.onStep);
   } finally {
     end();
   }

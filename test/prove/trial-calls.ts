@@ -15,6 +15,7 @@ import { listModel } from '../model/tree-listing.ts';
 import type { SimRandom } from '../sim/sim-random.ts';
 import { hashesOf, sha256Of } from './model-hashes.ts';
 import { adoptFreeParts, LINKS, MTIME, restoredModel, wrongAfterRestore } from './model-restore.ts';
+import { withoutNoted } from './noted-lines.ts';
 import type { OperationCall } from './operations.ts';
 import type { TrialGround } from './trial-ground.ts';
 
@@ -30,6 +31,7 @@ export interface TrialCall {
   readonly alsoJudge?: (
     workspace: Workspace,
     outcome: 'acknowledged' | 'not-acknowledged',
+    noted: readonly string[],
   ) => Promise<readonly string[]>;
 }
 
@@ -127,7 +129,12 @@ function restoreCall(ground: TrialGround, id: SnapshotId, random: SimRandom): Tr
     adoptFreeParts(tree, lines, paths);
     return hashesOf(tree).sha256 === sha256Of(lines) ? tree : null;
   };
-  return { call: { op: 'restore', id, paths: paths.map(displayPath) }, reached, removes: [] };
+  return {
+    call: { op: 'restore', id, paths: paths.map(displayPath) },
+    reached,
+    takenBack: upToFreeParts(request.before),
+    removes: [],
+  };
 }
 
 /** A call that did a few edits, recorded before and after; nothing was done since. */
@@ -207,8 +214,8 @@ function extractTrial(ground: TrialGround, id: SnapshotId): TrialCall {
     call: { op: 'extract', id, to },
     reached: () => null,
     removes: [],
-    async alsoJudge(_workspace, outcome) {
-      const wrong = outcome === 'acknowledged' ? await notThe(ground, id, to) : [];
+    async alsoJudge(_workspace, outcome, noted) {
+      const wrong = outcome === 'acknowledged' ? await notThe(ground, id, to, noted) : [];
       rmSync(to, { recursive: true, force: true });
       return wrong;
     },
@@ -241,8 +248,15 @@ function scratchTrial(
   };
 }
 
-async function notThe(ground: TrialGround, id: SnapshotId, dir: string): Promise<string[]> {
+async function notThe(
+  ground: TrialGround,
+  id: SnapshotId,
+  dir: string,
+  noted: readonly string[] = [],
+): Promise<string[]> {
   const lines = await ground.witness.lines({ dir });
-  if (sha256Of(lines) === ground.kept.get(id)?.sha256) return [];
+  const known = ground.kept.get(id);
+  if (known === undefined) return [`${id} is not known`];
+  if (sha256Of(withoutNoted(lines, listModel(known.tree), noted)) === known.sha256) return [];
   return [`acknowledged, and ${dir} is not ${id}`];
 }

@@ -66,7 +66,7 @@ class Trials {
       ? await this.#fresh(request, request.op as FreshOperation, this.#ground)
       : await this.#standing(request, request.op as StandingOperation, this.#ground, random);
     // A ground where something is wrong already would say so again and again.
-    if (answer.wrong.length > 0) this.#ground = null;
+    if (answer.wrong.length > 0 || !this.#ground.isAsKnown) this.#ground = null;
     return answer;
   }
 

@@ -50,6 +50,8 @@ export class TrialGround implements Disposable {
   readonly environment: Environment;
   live: ModelTree = makeTree();
   readonly kept = new Map<SnapshotId, Known>();
+  /** false: the live tree lacks what an operation said that it could not give back. */
+  isAsKnown = true;
   #place: ((id: SnapshotId) => Place) | null = null;
 
   private constructor(bed: Bed, witness: Witness) {

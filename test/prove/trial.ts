@@ -11,6 +11,7 @@ import { GhostsnapError, type SnapshotId, type Workspace } from '../../src/index
 import { cloneTree, type ModelTree } from '../model/model-tree.ts';
 import { describeDifference, listModel } from '../model/tree-listing.ts';
 import { hashesOf, sha256Of } from './model-hashes.ts';
+import { withoutNoted } from './noted-lines.ts';
 import type { OperationOutcome } from './operation-child.ts';
 import type { TrialCall } from './trial-calls.ts';
 import type { TrialGround } from './trial-ground.ts';
@@ -55,7 +56,9 @@ async function judgeOpened(
   if (unfinished !== null) wrong.push(`the turn can't be ended: ${unfinished.reason}`);
   const lines = await ground.liveLines();
   const live = liveAfter(tried, lines);
-  if (live === null) {
+  if (live === null && isReachedButForNotes(ground, tried, lines)) {
+    ground.isAsKnown = false;
+  } else if (live === null) {
     const difference = describeDifference(listModel(tried.before), lines);
     wrong.push(
       `the live tree is neither the one before nor the goal; to the one before:\n${difference}`,
@@ -69,7 +72,9 @@ async function judgeOpened(
   wrong.push(...(await wrongNewOnes(ground, workspace, tried)));
   wrong.push(...wrongAcknowledged(workspace, tried));
   const answer = tried.outcome?.ok === true ? 'acknowledged' : 'not-acknowledged';
-  wrong.push(...((await tried.trial.alsoJudge?.(workspace, answer)) ?? []));
+  wrong.push(
+    ...((await tried.trial.alsoJudge?.(workspace, answer, tried.outcome?.noted ?? [])) ?? []),
+  );
   await workspace.recover();
   wrong.push(...ground.leftOvers(workspace).map((name) => `left lying about: ${name}`));
   return wrong;
@@ -88,6 +93,19 @@ function liveAfter({ trial, outcome, before }: Tried, lines: readonly string[]):
   const mustBeThere = outcome?.ok === true && TURNS.has(trial.call.op);
   if (mustBeThere) return reached;
   return isSame ? before : (reached ?? trial.takenBack?.(lines) ?? null);
+}
+
+/** It succeeded without something, and said without what: any of the kept states is its goal. */
+function isReachedButForNotes(
+  ground: TrialGround,
+  { trial, outcome }: Tried,
+  lines: readonly string[],
+): boolean {
+  const noted = outcome?.noted ?? [];
+  if (noted.length === 0) return false;
+  return [...ground.kept.values()].some(
+    ({ tree }) => trial.reached(withoutNoted(lines, listModel(tree), noted)) !== null,
+  );
 }
 
 async function wrongNewOnes(
