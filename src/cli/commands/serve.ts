@@ -36,15 +36,21 @@ async function run(context: CliContext, options: Options): Promise<void> {
     return;
   }
   const { serve } = await import('../../daemon/serve.ts');
+  const { LogWriter } = await import('../../daemon/log-writer-linux.ts');
+  const log = LogWriter.toStandardError();
   const stop = new AbortController();
   const end = (): void => stop.abort();
   process.on('SIGTERM', end).on('SIGINT', end);
-  await serve({
-    environment,
-    configFile: options.config,
-    version: packageVersion(),
-    stop: stop.signal,
-    onReload: (reload) => void process.on('SIGHUP', reload),
-    write: (line) => void process.stderr.write(line),
-  });
+  try {
+    await serve({
+      environment,
+      configFile: options.config,
+      version: packageVersion(),
+      stop: stop.signal,
+      onReload: (reload) => void process.on('SIGHUP', reload),
+      write: (line) => log.write(line),
+    });
+  } finally {
+    await log.close();
+  }
 }
