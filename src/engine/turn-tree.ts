@@ -182,21 +182,39 @@ async function carryOut(
       ...(request.paths.length === 0 ? {} : { paths: request.paths }),
     });
   } catch (failure) {
-    await takeBack(session, request, turning, failure);
-    throw failure;
+    const end = await takeBack(session, request, turning, failure);
+    throw end === 'taken-back' ? failure : carriedOutAllTheSame(request, turning, failure);
   }
 }
 
-/** Turns back to the precautionary snapshot and records why. A failure here leaves the intent in flight. */
+/** An exchange has no half-way: what failed came after it. */
+function carriedOutAllTheSame(
+  request: TurnRequest,
+  { precautionary }: Turning,
+  failure: unknown,
+): GhostsnapError {
+  const reason = failure instanceof Error ? failure.message : String(failure);
+  return new GhostsnapError(
+    'RESTORE_FAILED',
+    `The ${request.kind} was carried out, but what follows it failed (${reason}). ` +
+      `What was there before is ${precautionary}, whole.`,
+    { hint: 'Mend the cause; "ghostsnap undo" takes the turn back.', cause: failure },
+  );
+}
+
+/**
+ * Turns back to the precautionary snapshot and records why, or records that an exchange had happened. A
+ * failure here leaves the intent in flight.
+ */
 export async function takeBack(
   session: WorkspaceSession,
   request: TurnRequest,
   turning: Turning,
   failure: unknown,
-): Promise<void> {
+): Promise<'taken-back' | 'carried-out'> {
   const reason = failure instanceof Error ? failure.message : String(failure);
   try {
-    await backToPrecautionary(session, request, turning);
+    return await backToPrecautionary(session, request, turning);
   } catch (second) {
     throw new GhostsnapError(
       'RESTORE_FAILED',
@@ -214,13 +232,13 @@ async function backToPrecautionary(
   session: WorkspaceSession,
   request: TurnRequest,
   turning: Turning,
-): Promise<void> {
+): Promise<'taken-back' | 'carried-out'> {
   const { backend } = session.ports;
   if (turning.chosen.mode === 'swap') {
     const outcome = await backend.finishSwap(session.ref, request.target, turning.token);
     if (outcome === 'done') {
       session.decide({ type: 'complete-turn', changes: null, recovered: true }, 'power-loss');
-      return;
+      return 'carried-out';
     }
   } else {
     const paths = await pathsBack(session, turning.precautionary, request.paths);
@@ -228,6 +246,7 @@ async function backToPrecautionary(
     await backend.applyInPlace(session.ref, turning.precautionary, back);
   }
   session.decide({ type: 'abandon-turn', reason: 'failed or interrupted' }, 'power-loss');
+  return 'taken-back';
 }
 
 export function workOf(request: RollbackRequest): {
