@@ -14,20 +14,14 @@ import { applyMetadata, finishNewFile } from './apply-metadata.ts';
 import { removeTree } from './remove-tree.ts';
 import { errnoOf, toGhostsnapError } from './syscall-failure.ts';
 import {
-  closeFd,
-  dupFd,
   linkAt,
   makeDirectoryAt,
   makeNodeAt,
-  O_CREAT,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_WRONLY,
-  openAt,
   renameAt,
   symlinkAt,
   unlinkAt,
-} from './syscalls-linux.ts';
+} from './syscalls-entry-linux.ts';
+import { closeFd, dupFd, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, openAt } from './syscalls-linux.ts';
 import { clearFlagsAt, LOCKING_FLAGS, setFlagsAt } from './unlock-inode.ts';
 
 const FIFO_FORMAT = 0x1000;

@@ -10,6 +10,7 @@ import type { TreeEntry } from '../core/tree-entry.ts';
 import { type ApplyContext, ownerText, xattrText } from './apply-context.ts';
 import { RawStat } from './directory-listing.ts';
 import { procPath, readXattrsAt, readXattrsOfFd, type Xattr } from './entry-xattrs.ts';
+import { chmodFd, chownAt, removeXattr, setMtimeAt, setXattr } from './syscalls-entry-linux.ts';
 import {
   chownFd,
   listXattrsFd,
@@ -17,7 +18,6 @@ import {
   setMtimeFd,
   setXattrFd,
 } from './syscalls-inode-linux.ts';
-import { chmodFd, chownAt, removeXattr, setMtimeAt, setXattr } from './syscalls-linux.ts';
 import { chmodAt, clearFlagsAt, isDenied, LOCKING_FLAGS, setFlagsAt } from './unlock-inode.ts';
 
 /** Everything but the flags, for a file that was just created and is still open. */

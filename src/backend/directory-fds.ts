@@ -22,8 +22,8 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
-  Statx,
 } from './syscalls-linux.ts';
+import { Statx } from './syscalls-statx-linux.ts';
 
 /** The flags of every open below a root. */
 export const RESOLVE_INSIDE =

@@ -9,8 +9,8 @@
  */
 import type { RawName, RawPath } from '../core/raw-path.ts';
 import type { EntryType, TreeEntry } from '../core/tree-entry.ts';
+import { getdents } from './syscalls-entry-linux.ts';
 import { addressOf, statxRaw, statxRawFd } from './syscalls-inode-linux.ts';
-import { getdents } from './syscalls-linux.ts';
 
 const FIRST_BYTES = 64 * 1024;
 /** getdents64 wants room for at least one record of 255 bytes of name; less is a grown buffer. */

@@ -8,7 +8,14 @@
  */
 import { readSync } from 'node:fs';
 import { GhostsnapError } from '../core/errors.ts';
-import { baseOf, parentOf, type RawName, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
+import {
+  baseOf,
+  parentOf,
+  type RawName,
+  type RawPath,
+  ROOT_PATH,
+  rawFromText,
+} from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader, TreeRef } from './backend.ts';
 import { DirectoryFds, RESOLVE_INSIDE } from './directory-fds.ts';
@@ -23,6 +30,7 @@ import { readXattrsAt, type Xattr } from './entry-xattrs.ts';
 import { copyContent } from './file-content.ts';
 import { SyscallError } from './syscall-error.ts';
 import { errnoOf, shownPath, toGhostsnapError } from './syscall-failure.ts';
+import { readLinkAt } from './syscalls-entry-linux.ts';
 import { btrfsFilesystemId, rewindDirectory } from './syscalls-inode-linux.ts';
 import {
   AT_FDCWD,
@@ -33,8 +41,6 @@ import {
   O_RDONLY,
   openAt,
   openBeneath,
-  rawPathOf,
-  readLinkAt,
 } from './syscalls-linux.ts';
 
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV']);
@@ -51,9 +57,9 @@ const listing = new DirectoryListing();
  */
 export function openDirectoryTree(path: string, ref: TreeRef): DirectoryTree {
   try {
-    return new DirectoryTree(openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY), ref);
+    return new DirectoryTree(openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY), ref);
   } catch (error) {
-    const context = { what: 'Opening the directory', path: rawPathOf(path) };
+    const context = { what: 'Opening the directory', path: rawFromText(path) };
     throw toGhostsnapError(error, { ...context, fallback: 'WORKSPACE_GONE' });
   }
 }

@@ -6,8 +6,8 @@
  */
 import type { RawName } from '../core/raw-path.ts';
 import { errnoOf } from './syscall-failure.ts';
+import { getXattr, listXattrs } from './syscalls-entry-linux.ts';
 import { getXattrFd, listXattrsFd } from './syscalls-inode-linux.ts';
-import { getXattr, listXattrs } from './syscalls-linux.ts';
 
 export interface Xattr {
   readonly name: string;

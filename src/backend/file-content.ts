@@ -9,6 +9,7 @@
 import { readSync, writeSync } from 'node:fs';
 import { assert } from '../core/errors.ts';
 import { errnoOf } from './syscall-failure.ts';
+import { cloneFile, seekData, seekHole, truncateFd } from './syscalls-data-linux.ts';
 import {
   FIEMAP_EXTENT_BYTES,
   FIEMAP_HEAD_BYTES,
@@ -17,7 +18,6 @@ import {
   readExtents,
   setInodeFlags,
 } from './syscalls-inode-linux.ts';
-import { cloneFile, seekData, seekHole, truncateFd } from './syscalls-linux.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 const EXTENTS_PER_CALL = 256;

@@ -8,12 +8,12 @@
 import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GhostsnapError } from '../core/errors.ts';
-import { joinRaw, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
+import { joinRaw, type RawPath, ROOT_PATH, rawFromText } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader, UncoveredPath, WorkOptions } from './backend.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import { interrupted } from './syscall-failure.ts';
-import { closeFd, rawPathOf } from './syscalls-linux.ts';
+import { closeFd } from './syscalls-linux.ts';
 
 const ENTRIES_PER_TURN = 2048;
 
@@ -114,7 +114,7 @@ class Reading {
  * at.
  */
 export function listMountsBelow(directory: string): UncoveredPath[] {
-  const top = rawPathOf(directory);
+  const top = rawFromText(directory);
   const prefix = top === '/' ? '/' : `${top}/`;
   const found = new Set<RawPath>();
   for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {

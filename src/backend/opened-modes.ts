@@ -36,11 +36,11 @@ import {
 import { DirectoryFds, RESOLVE_INSIDE } from './directory-fds.ts';
 import { SyscallError } from './syscall-error.ts';
 import { errnoOf, toGhostsnapError } from './syscall-failure.ts';
+import { fsyncFd } from './syscalls-data-linux.ts';
+import { chmodPathFd } from './syscalls-entry-linux.ts';
 import {
   AT_FDCWD,
-  chmodPathFd,
   closeFd,
-  fsyncFd,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_NONBLOCK,
@@ -48,8 +48,8 @@ import {
   O_RDONLY,
   openAt,
   openBeneath,
-  Statx,
 } from './syscalls-linux.ts';
+import { Statx } from './syscalls-statx-linux.ts';
 
 /** The announcement's name in the workspace's own directory of the pool. */
 export const OPENED_MODES_NAME = 'opened-modes';

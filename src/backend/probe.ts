@@ -11,17 +11,17 @@ import { rawFromText } from '../core/raw-path.ts';
 import { filesystemInfo, SUBVOLUME_ROOT_INO } from './btrfs/ioctl.ts';
 import { type MountPoint, parseMountinfo } from './btrfs/mount-table.ts';
 import { errnoOf, toGhostsnapError } from './syscall-failure.ts';
+import { cloneFile } from './syscalls-data-linux.ts';
 import {
   AT_FDCWD,
-  cloneFile,
   closeFd,
   O_DIRECTORY,
   O_RDONLY,
   O_RDWR,
   O_TMPFILE,
   openAt,
-  Statx,
 } from './syscalls-linux.ts';
+import { Statx } from './syscalls-statx-linux.ts';
 
 export interface FilesystemProbe {
   /** As mount(8) names it: btrfs, xfs, ext4, tmpfs, overlay ... */

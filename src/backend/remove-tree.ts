@@ -13,15 +13,10 @@ import { DirectoryFds, RESOLVE_INSIDE } from './directory-fds.ts';
 import { DirectoryListing, NameSlot, RawStat, type TreeIdentity } from './directory-listing.ts';
 import { SyscallError } from './syscall-error.ts';
 import { errnoOf, interrupted, shownPath, toGhostsnapError } from './syscall-failure.ts';
+import { unlinkAt } from './syscalls-entry-linux.ts';
 import { BTRFS_MAGIC, filesystemMagic, rewindDirectory } from './syscalls-inode-linux.ts';
-import {
-  AT_REMOVEDIR,
-  O_DIRECTORY,
-  O_RDONLY,
-  openBeneath,
-  Statx,
-  unlinkAt,
-} from './syscalls-linux.ts';
+import { AT_REMOVEDIR, O_DIRECTORY, O_RDONLY, openBeneath } from './syscalls-linux.ts';
+import { Statx } from './syscalls-statx-linux.ts';
 import { clearFlagsAt, unlockDirectory } from './unlock-inode.ts';
 
 export interface RemoveRequest {

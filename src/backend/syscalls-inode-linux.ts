@@ -1,7 +1,7 @@
 /**
  * System calls on open inodes: attributes by descriptor, inode flags, extents, raw statx.
  *
- * The second half of syscalls-linux.ts, same rules: arguments are numbers and Buffers, failures are
+ * The rules of syscalls-linux.ts: arguments are numbers and Buffers, failures are
  * `SyscallError`. The raw statx takes addresses instead of Buffers, because a walk makes hundreds
  * of thousands of calls and may not allocate for each; whoever passes an address keeps its Buffer
  * alive.
@@ -11,7 +11,8 @@ import { assert } from '../core/errors.ts';
 import { settled, settledFailure } from './failed-call.ts';
 import { libc } from './libc-linux.ts';
 import { SyscallError } from './syscall-error.ts';
-import { AT_FDCWD, makedev } from './syscalls-linux.ts';
+import { AT_FDCWD } from './syscalls-linux.ts';
+import { makedev } from './syscalls-statx-linux.ts';
 
 const c = {
   statx: libc.func(

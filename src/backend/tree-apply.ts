@@ -30,7 +30,7 @@ import { type ComparedTrees, differenceOf } from './entry-difference.ts';
 import { type EnteredSides, LockstepWalk, type Visit } from './lockstep-walk.ts';
 import { type Anchor, findOuterLinks, NO_OUTER_LINKS, type OuterLinks } from './outer-links.ts';
 import { errnoOf, interrupted } from './syscall-failure.ts';
-import { unlinkAt } from './syscalls-linux.ts';
+import { unlinkAt } from './syscalls-entry-linux.ts';
 import { scopeWithLinks } from './tree-compare.ts';
 import type { TreeEvidence } from './tree-evidence.ts';
 import { LOCKING_FLAGS } from './unlock-inode.ts';

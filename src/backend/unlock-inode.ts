@@ -10,6 +10,7 @@ import { RESOLVE_INSIDE } from './directory-fds.ts';
 import { RawStat } from './directory-listing.ts';
 import { SyscallError } from './syscall-error.ts';
 import { errnoOf } from './syscall-failure.ts';
+import { chmodPathFd } from './syscalls-entry-linux.ts';
 import {
   FS_APPEND_FL,
   FS_IMMUTABLE_FL,
@@ -17,7 +18,6 @@ import {
   setInodeFlags,
 } from './syscalls-inode-linux.ts';
 import {
-  chmodPathFd,
   closeFd,
   O_DIRECTORY,
   O_NOFOLLOW,

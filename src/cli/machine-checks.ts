@@ -60,7 +60,8 @@ function checkKernel(): MachineCheck {
 
 async function checkSystemCalls(): Promise<MachineCheck> {
   try {
-    const { Statx, AT_FDCWD } = await import('../backend/syscalls-linux.ts');
+    const { AT_FDCWD } = await import('../backend/syscalls-linux.ts');
+    const { Statx } = await import('../backend/syscalls-statx-linux.ts');
     new Statx().read(AT_FDCWD, '/');
     return ok('koffi', 'loads and calls');
   } catch (error) {

@@ -18,7 +18,9 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { toGhostsnapError } from '../backend/syscall-failure.ts';
-import { AT_FDCWD, rawPathOf, Statx, tryFlock, unlockFlock } from '../backend/syscalls-linux.ts';
+import { AT_FDCWD, tryFlock, unlockFlock } from '../backend/syscalls-linux.ts';
+import { Statx } from '../backend/syscalls-statx-linux.ts';
+import { rawFromText } from '../core/raw-path.ts';
 
 export interface LockHolder {
   readonly pid: number;
@@ -47,7 +49,7 @@ export class LockFile {
   /** @throws GhostsnapError NOT_PERMITTED, POOL_FULL, LIMIT_EXCEEDED, IO */
   constructor(path: string) {
     this.path = path;
-    this.#rawPath = rawPathOf(path);
+    this.#rawPath = rawFromText(path);
     this.#fd = openLockFile(path);
     const { ino, dev } = statx.read(this.#fd, '');
     this.#ino = ino;
@@ -153,6 +155,6 @@ function openLockFile(path: string): number {
       return openSync(path, OPEN_FLAGS, 0o600);
     }
   } catch (error) {
-    throw toGhostsnapError(error, { what: 'Opening the lock', path: rawPathOf(path) });
+    throw toGhostsnapError(error, { what: 'Opening the lock', path: rawFromText(path) });
   }
 }

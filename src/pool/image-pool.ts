@@ -30,7 +30,7 @@ import { namesIfThere } from '../backend/if-there.ts';
 import { isThere } from '../backend/is-there.ts';
 import { sayStep } from '../backend/labelled-step.ts';
 import { errnoOf, toGhostsnapError } from '../backend/syscall-failure.ts';
-import { MS_NOATIME, mountFs, unmountFs } from '../backend/syscalls-linux.ts';
+import { MS_NOATIME, mountFs, unmountFs } from '../backend/syscalls-mount-linux.ts';
 import { type ErrorCode, GhostsnapError } from '../core/errors.ts';
 import { rawFromText } from '../core/raw-path.ts';
 import { GHOST_DIRECTORY } from './pool.ts';

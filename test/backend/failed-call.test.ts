@@ -6,7 +6,9 @@
 import koffi from 'koffi';
 import { describe, expect, it } from 'vitest';
 import { settled, settledThreaded, type ThreadedResult } from '../../src/backend/failed-call.ts';
-import { openAt, Statx, seekHole } from '../../src/backend/syscalls-linux.ts';
+import { seekHole } from '../../src/backend/syscalls-data-linux.ts';
+import { openAt } from '../../src/backend/syscalls-linux.ts';
+import { Statx } from '../../src/backend/syscalls-statx-linux.ts';
 
 const { EAGAIN, ENOENT, ENOMEM } = koffi.os.errno as Record<string, number>;
 const MISSING = Buffer.from('/there/is/no/such/path\0');

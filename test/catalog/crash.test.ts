@@ -13,9 +13,9 @@ import {
   ioctlSync,
   O_RDONLY,
   openAt,
-  rawPathOf,
 } from '../../src/backend/syscalls-linux.ts';
 import { verifyCatalog } from '../../src/catalog/verify-catalog.ts';
+import { rawFromText } from '../../src/core/raw-path.ts';
 import { makeLoopImage } from '../platform/loop-image.ts';
 import {
   open,
@@ -133,7 +133,7 @@ const NO_LOG_FLUSH = 2;
 function cutPower(mountPath: string): void {
   const how = Buffer.alloc(4);
   how.writeUInt32LE(NO_LOG_FLUSH);
-  const fd = openAt(AT_FDCWD, rawPathOf(mountPath), O_RDONLY);
+  const fd = openAt(AT_FDCWD, rawFromText(mountPath), O_RDONLY);
   try {
     ioctlSync(fd, FS_IOC_SHUTDOWN, how, 'FS_IOC_SHUTDOWN');
   } finally {

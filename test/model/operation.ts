@@ -23,14 +23,13 @@ import {
   writeSync,
 } from 'node:fs';
 import {
-  AT_FDCWD,
   makeNodeAt,
-  rawPathOf,
   removeXattr,
   setMtimeAt,
   setXattr,
-} from '../../src/backend/syscalls-linux.ts';
-import type { RawPath } from '../../src/core/raw-path.ts';
+} from '../../src/backend/syscalls-entry-linux.ts';
+import { AT_FDCWD } from '../../src/backend/syscalls-linux.ts';
+import { type RawPath, rawFromText } from '../../src/core/raw-path.ts';
 import {
   findNode,
   type ModelTree,
@@ -213,5 +212,5 @@ export function absorbTimes(tree: ModelTree, root: string): void {
 }
 
 function realPath(root: string, path: RawPath): Buffer {
-  return Buffer.from(path === '' ? rawPathOf(root) : `${rawPathOf(root)}/${path}`, 'latin1');
+  return Buffer.from(path === '' ? rawFromText(root) : `${rawFromText(root)}/${path}`, 'latin1');
 }

@@ -15,15 +15,8 @@ import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { isSnapshotId, type SnapshotId } from '../../core/ids.ts';
 import type { Arming, WorkspaceRef } from '../backend.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  RENAME_NOREPLACE,
-  renameAt,
-} from '../syscalls-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
+import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { IdleFilesystems } from './idle-filesystem.ts';
 import { type SubvolumeInfo, subvolumeInfo } from './ioctl.ts';
 import { mountOf, parseMountinfo } from './mount-table.ts';

@@ -9,18 +9,8 @@ import { basename, dirname } from 'node:path';
 import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  MNT_DETACH,
-  MS_BIND,
-  mountFs,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  unmountFs,
-} from '../syscalls-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { MNT_DETACH, MS_BIND, mountFs, unmountFs } from '../syscalls-mount-linux.ts';
 import { parseMountinfo } from './mount-table.ts';
 
 export function isMountPoint(path: string): boolean {

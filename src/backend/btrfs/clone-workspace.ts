@@ -12,16 +12,8 @@ import type { SnapshotId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import { placeTaken } from '../place-taken.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  RENAME_NOREPLACE,
-  renameAt,
-} from '../syscalls-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import type { StepHook } from './delete-snapshots.ts';
 import { commitTransaction, createSubvolumeSnapshot } from './ioctl.ts';
 import { uuidAt } from './place.ts';

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import type { SnapshotId } from '../../core/ids.ts';
 import type { DeleteOptions, WorkOptions } from '../backend.ts';
 import { errnoOf, interrupted, toGhostsnapError } from '../syscall-failure.ts';
-import { RENAME_NOREPLACE, renameAt } from '../syscalls-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
 import { commitTransaction } from './ioctl.ts';
 import { removeIn, removeSubvolume } from './remove-subvolume.ts';
 import { isSubvolumeRoot, openExisting } from './snapshots.ts';

@@ -7,7 +7,8 @@
  */
 import { readdirSync } from 'node:fs';
 import { rawFromText } from '../../core/raw-path.ts';
-import { AT_FDCWD, Statx } from '../syscalls-linux.ts';
+import { AT_FDCWD } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import { bindMount, isMountPoint } from './bind-mount.ts';
 import { movedTreePath } from './moved-tree.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';

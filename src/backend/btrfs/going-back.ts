@@ -26,14 +26,8 @@ import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
 import { provenSubtrees } from '../proven-subtrees.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
-import {
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  syncFsAsync,
-} from '../syscalls-linux.ts';
+import { syncFsAsync } from '../syscalls-data-linux.ts';
+import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';

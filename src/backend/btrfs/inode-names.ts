@@ -17,8 +17,8 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
   openAt,
-  Statx,
 } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 
 /** struct btrfs_ioctl_ino_path_args: u64 inum, size, reserved[4], fspath (pointer). */
 const IOC_INO_PATHS = 0xc0389423;

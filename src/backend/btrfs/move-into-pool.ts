@@ -16,15 +16,8 @@ import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { removeTree } from '../remove-tree.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  symlinkAt,
-} from '../syscalls-linux.ts';
+import { symlinkAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { isMountPoint, removeLeftViews, withCovered } from './bind-mount.ts';
 import { removeWorkspaceDirectory } from './delete-snapshots.ts';
 import { mountTree } from './emptied-place.ts';

@@ -9,16 +9,9 @@ import { basename, dirname } from 'node:path';
 import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_RDONLY,
-  openAt,
-  RENAME_EXCHANGE,
-  renameAt,
-  Statx,
-} from '../syscalls-linux.ts';
+import { RENAME_EXCHANGE, renameAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import { SUBVOLUME_ROOT_INO, subvolumeInfo } from './ioctl.ts';
 
 export interface Place extends Disposable {

@@ -10,15 +10,8 @@ import { assert, GhostsnapError } from '../../core/errors.ts';
 import { type SnapshotId, ulidOf } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_RDONLY,
-  openAt,
-  RENAME_NOREPLACE,
-  renameAt,
-} from '../syscalls-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { commitTransaction } from './ioctl.ts';
 import { entryKind, uuidAt } from './place.ts';
 import { removeIn } from './remove-subvolume.ts';

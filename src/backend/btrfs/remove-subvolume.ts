@@ -10,17 +10,16 @@ import { GhostsnapError } from '../../core/errors.ts';
 import { displayPath } from '../../core/raw-path.ts';
 import { removeTree } from '../remove-tree.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
+import { chmodFd, unlinkAt } from '../syscalls-entry-linux.ts';
 import {
   AT_REMOVEDIR,
-  chmodFd,
   closeFd,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
   openAt,
-  Statx,
-  unlinkAt,
 } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import { destroySubvolume, setSubvolumeAccess } from './ioctl.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 

@@ -8,7 +8,8 @@
  */
 import { GhostsnapError } from '../../core/errors.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import { closeFd, RENAME_NOREPLACE, renameAt } from '../syscalls-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
+import { closeFd } from '../syscalls-linux.ts';
 import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
 import {
   commitTransaction,

@@ -15,7 +15,8 @@ import { rawFromText } from '../../core/raw-path.ts';
 import type { CreateResult, SnapshotOnDisk, WorkspaceRef } from '../backend.ts';
 import { sayStep } from '../labelled-step.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt, Statx } from '../syscalls-linux.ts';
+import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import {
   createSubvolumeSnapshot,
   createSubvolumeSnapshotSync,

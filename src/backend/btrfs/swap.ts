@@ -13,16 +13,9 @@ import { readdirSync } from 'node:fs';
 import { assert, GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
-import {
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  RENAME_NOREPLACE,
-  renameAt,
-  Statx,
-} from '../syscalls-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
+import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import type { StepHook } from './delete-snapshots.ts';
 import { findHolders } from './holders.ts';
 import {

@@ -13,16 +13,8 @@ import type { WorkspaceId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { errnoOf } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  RENAME_NOREPLACE,
-  renameAt,
-} from '../syscalls-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import { isSubvolumeRoot } from './snapshots.ts';
 import { ghostDirectoryOf } from './workspace-directory.ts';

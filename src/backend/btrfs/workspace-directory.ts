@@ -12,18 +12,9 @@ import type { WorkspaceId } from '../../core/ids.ts';
 import { displayPath, rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  readLinkAt,
-  Statx,
-  symlinkAt,
-  unlinkAt,
-} from '../syscalls-linux.ts';
+import { readLinkAt, symlinkAt, unlinkAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import { hasUuid, SUBVOLUME_ROOT_INO } from './ioctl.ts';
 import { readRecord, type WorkspaceRecord, writeRecord } from './workspace-record.ts';
 

@@ -13,7 +13,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { constants, crc32, zstdCompressSync } from 'node:zlib';
-import { truncateFd } from '../syscalls-linux.ts';
+import { truncateFd } from '../syscalls-data-linux.ts';
 import { FormatError } from './binary-codec.ts';
 import { decompress, readFullyAt } from './object-files.ts';
 import type { ObjectId } from './stored-entry.ts';

@@ -16,7 +16,8 @@ import { readSync } from 'node:fs';
 import { isWithin, joinRaw, type RawName, type RawPath } from '../../core/raw-path.ts';
 import { PathSet } from '../path-set.ts';
 import { errnoOf } from '../syscall-failure.ts';
-import { closeFd, inotifyOpen, inotifyUnwatch, inotifyWatch } from '../syscalls-linux.ts';
+import { inotifyOpen, inotifyUnwatch, inotifyWatch } from '../syscalls-inotify-linux.ts';
+import { closeFd } from '../syscalls-linux.ts';
 
 const IN_MODIFY = 0x2;
 const IN_ATTRIB = 0x4;

@@ -15,17 +15,9 @@ import type { WorkOptions, WorkspaceRef } from '../backend.ts';
 import { placeTaken } from '../place-taken.ts';
 import { removeTree } from '../remove-tree.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_RDONLY,
-  openAt,
-  RENAME_NOREPLACE,
-  rawPathOf,
-  renameAt,
-  syncFs,
-} from '../syscalls-linux.ts';
+import { syncFs } from '../syscalls-data-linux.ts';
+import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { extractTree } from '../tree-extract.ts';
 import { makeDirectoryDurably, syncDirectory } from './durable-file.ts';
 import { objectsPath, workspacePaths } from './store-layout.ts';
@@ -108,7 +100,7 @@ function standsAt(ref: WorkspaceRef, identities: readonly string[]): boolean {
 }
 
 function flush(path: string): void {
-  const fd = openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
+  const fd = openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY);
   try {
     syncFs(fd);
   } finally {
@@ -119,9 +111,9 @@ function flush(path: string): void {
 /** Both names are in one directory. Durable on return. */
 function rename(from: string, to: string): void {
   const parent = dirname(to);
-  const parentFd = openAt(AT_FDCWD, rawPathOf(parent), O_RDONLY | O_DIRECTORY);
+  const parentFd = openAt(AT_FDCWD, rawFromText(parent), O_RDONLY | O_DIRECTORY);
   try {
-    const [source, target] = [rawPathOf(basename(from)), rawPathOf(basename(to))];
+    const [source, target] = [rawFromText(basename(from)), rawFromText(basename(to))];
     renameAt(parentFd, source, parentFd, target, RENAME_NOREPLACE);
     syncDirectory(parent);
   } finally {
@@ -130,9 +122,9 @@ function rename(from: string, to: string): void {
 }
 
 async function removeBeside(ref: WorkspaceRef, path: string): Promise<void> {
-  const parentFd = openAt(AT_FDCWD, rawPathOf(dirname(ref.path)), O_RDONLY | O_DIRECTORY);
+  const parentFd = openAt(AT_FDCWD, rawFromText(dirname(ref.path)), O_RDONLY | O_DIRECTORY);
   try {
-    await removeTree({ parentFd, name: rawPathOf(basename(path)) as RawName });
+    await removeTree({ parentFd, name: rawFromText(basename(path)) as RawName });
   } finally {
     closeFd(parentFd);
   }

@@ -8,14 +8,21 @@
  * Whatever makes this knowledge doubtful turns the next snapshot into a full look.
  */
 import { readFileSync, rmSync } from 'node:fs';
-import { isWithin, joinRaw, parentOf, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
+import {
+  isWithin,
+  joinRaw,
+  parentOf,
+  type RawPath,
+  ROOT_PATH,
+  rawFromText,
+} from '../../core/raw-path.ts';
 import type { UncoveredPath, WorkspaceRef } from '../backend.ts';
 import type { DirectoryTree } from '../directory-tree.ts';
 import type { InodeTable } from '../inode-table.ts';
 import { PathSet } from '../path-set.ts';
 import { errnoOf } from '../syscall-failure.ts';
 import { filesystemMagic } from '../syscalls-inode-linux.ts';
-import { rawPathOf } from '../syscalls-linux.ts';
+
 import { FormatError } from './binary-codec.ts';
 import { ChangeWatcher, type HeardChanges } from './change-watcher.ts';
 import type { IndexBlock } from './index-block.ts';
@@ -97,7 +104,7 @@ export class LiveState implements Disposable {
     }
     if (watcher === null || !isLocalFilesystem(filesystemMagic(tree.rootFd))) return everything;
     watcher.drain();
-    const mounts = mountsAround(rawPathOf(this.#ref.path));
+    const mounts = mountsAround(rawFromText(this.#ref.path));
     const isKnown = this.#index !== null && watcher.isComplete && mounts === this.#mounts;
     this.#mounts = mounts;
     if (!isKnown) {

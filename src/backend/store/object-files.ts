@@ -11,17 +11,10 @@ import { hash } from 'node:crypto';
 import { fstatSync, readSync } from 'node:fs';
 import { zstdDecompressSync } from 'node:zlib';
 import { GhostsnapError } from '../../core/errors.ts';
+import { rawFromText } from '../../core/raw-path.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  openAt,
-  rawPathOf,
-  Statx,
-} from '../syscalls-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import { FormatError, toFormatFailure } from './binary-codec.ts';
 import { decodeDirectory } from './directory-object.ts';
 import type { ObjectId, ObjectKind, StoredEntry } from './stored-entry.ts';
@@ -82,7 +75,7 @@ export class ObjectFiles implements Disposable {
   constructor(path: string, sharedFd: number | null = null) {
     this.path = path;
     this.#owns = sharedFd === null;
-    this.fd = sharedFd ?? openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
+    this.fd = sharedFd ?? openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY);
   }
 
   has(kind: ObjectKind, id: ObjectId): boolean {

@@ -19,19 +19,9 @@ import { mkdirSync, opendirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { rawFromText } from '../../core/raw-path.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  fsyncFd,
-  makeDirectoryAt,
-  O_DIRECTORY,
-  O_RDONLY,
-  openAt,
-  rawPathOf,
-  renameAt,
-  syncFs,
-  syncFsAsync,
-} from '../syscalls-linux.ts';
+import { fsyncFd, syncFs, syncFsAsync } from '../syscalls-data-linux.ts';
+import { makeDirectoryAt, renameAt } from '../syscalls-entry-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { type ObjectFiles, objectNameOfStaged, shardOf, stagedName } from './object-files.ts';
 import { ObjectWriter, STAGED_NAMES_MAX } from './object-writer.ts';
 
@@ -58,7 +48,7 @@ export class ObjectTransaction implements Disposable {
     this.#files = files;
     this.#path = path;
     makeEmptyDirectory(path);
-    this.fd = openAt(AT_FDCWD, rawPathOf(path), O_RDONLY | O_DIRECTORY);
+    this.fd = openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY);
     this.writer = new ObjectWriter(files, this.fd);
     files.stagedFd = this.writer.fd;
   }

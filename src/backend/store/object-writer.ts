@@ -11,20 +11,16 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { RawStat } from '../directory-listing.ts';
 import { errnoOf } from '../syscall-failure.ts';
+import { cloneFile, seekData, seekHole } from '../syscalls-data-linux.ts';
+import { makeDirectoryAt, renameAt, unlinkAt } from '../syscalls-entry-linux.ts';
 import {
-  cloneFile,
   closeFd,
-  makeDirectoryAt,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
   O_RDONLY,
   O_WRONLY,
   openAt,
-  renameAt,
-  seekData,
-  seekHole,
-  unlinkAt,
 } from '../syscalls-linux.ts';
 import { ByteWriter } from './binary-codec.ts';
 import {

@@ -14,6 +14,7 @@ import type { WorkspaceRef } from '../backend.ts';
 import { sayStep } from '../labelled-step.ts';
 import { giveBackLeftOpen } from '../opened-modes.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
+import { RENAME_NOREPLACE, renameAt, unlinkAt } from '../syscalls-entry-linux.ts';
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
@@ -21,10 +22,6 @@ import {
   O_DIRECTORY,
   O_RDONLY,
   openAt,
-  RENAME_NOREPLACE,
-  rawPathOf,
-  renameAt,
-  unlinkAt,
 } from '../syscalls-linux.ts';
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { readManifest, snapshotIdsOnDisk } from './manifest-files.ts';
@@ -187,8 +184,8 @@ export function recreateStoreWorkspace(ref: WorkspaceRef, target: SnapshotId): v
     mkdirSync(comeback, { mode: 0o700 });
     const identities = [...record.identities, identityAt(comeback)];
     writeWorkspaceRecord(ref, { ...record, identities });
-    parentFd = openAt(AT_FDCWD, rawPathOf(parent), O_RDONLY | O_DIRECTORY);
-    const name = rawPathOf(basename(ref.path));
+    parentFd = openAt(AT_FDCWD, rawFromText(parent), O_RDONLY | O_DIRECTORY);
+    const name = rawFromText(basename(ref.path));
     renameAt(parentFd, comebackName(ref), parentFd, name, RENAME_NOREPLACE);
     syncDirectory(parent);
   } catch (error) {
@@ -204,7 +201,7 @@ export function recreateStoreWorkspace(ref: WorkspaceRef, target: SnapshotId): v
 /** The empty directory of a comeback that was killed. One that somebody filled is not ours to remove. */
 function removeComeback(ref: WorkspaceRef): void {
   try {
-    unlinkAt(AT_FDCWD, rawPathOf(`${dirname(ref.path)}/${comebackName(ref)}`), AT_REMOVEDIR);
+    unlinkAt(AT_FDCWD, rawFromText(`${dirname(ref.path)}/${comebackName(ref)}`), AT_REMOVEDIR);
   } catch (error) {
     const passing = ['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EACCES', 'EPERM', 'EROFS', 'EBUSY'];
     if (!passing.includes(errnoOf(error))) throw error;

@@ -17,7 +17,7 @@ import { isSnapshotId, isWorkspaceId, type SnapshotId } from '../../core/ids.ts'
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import { unlinkAt } from '../syscalls-linux.ts';
+import { unlinkAt } from '../syscalls-entry-linux.ts';
 import { FormatError } from './binary-codec.ts';
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';

@@ -9,14 +9,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert, GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
-import { comparePaths, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
+import { comparePaths, type RawPath, ROOT_PATH, rawFromText } from '../../core/raw-path.ts';
 import type { CreateResult, UncoveredPath, WorkOptions, WorkspaceRef } from '../backend.ts';
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { isThere } from '../is-there.ts';
 import { giveBackLeftOpen, OpenedModes } from '../opened-modes.ts';
 import { interrupted, toGhostsnapError } from '../syscall-failure.ts';
 import { filesystemMagic } from '../syscalls-inode-linux.ts';
-import { rawPathOf } from '../syscalls-linux.ts';
+
 import { FileCapturer } from './capture-file.ts';
 import { CapturePool } from './capture-pool.ts';
 import { type CaptureSink, DirectSink } from './capture-sink.ts';
@@ -191,7 +191,7 @@ function* look(
   making.startedAtMs = nowMs();
   const canFlush = filesystemMagic(making.tree.rootFd) !== TMPFS_MAGIC;
   const mapped =
-    canFlush && state.watcher === null ? NOTHING : filesWithSharedMappings(rawPathOf(ref.path));
+    canFlush && state.watcher === null ? NOTHING : filesWithSharedMappings(rawFromText(ref.path));
   if (!canFlush) making.withoutEvidence = mapped;
   let plan = yield* state.planLook(making.tree, mapped);
   making.plan = plan;

@@ -21,7 +21,7 @@ import { type ClosedEntry, isClosedTo, type OpenedModes, openedBits } from '../o
 import type { PathNode } from '../path-set.ts';
 import { SyscallError } from '../syscall-error.ts';
 import { errnoOf, shownPath, toGhostsnapError } from '../syscall-failure.ts';
-import { readLinkAt } from '../syscalls-linux.ts';
+import { readLinkAt } from '../syscalls-entry-linux.ts';
 import type { CapturedFile } from './capture-file.ts';
 import type { CaptureSink } from './capture-sink.ts';
 import type { IndexBlock } from './index-block.ts';

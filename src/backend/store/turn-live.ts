@@ -7,7 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SnapshotId } from '../../core/ids.ts';
-import type { RawPath } from '../../core/raw-path.ts';
+import { type RawPath, rawFromText } from '../../core/raw-path.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
 import { applyPlannedPaths } from '../apply-planned.ts';
 import type {
@@ -22,15 +22,8 @@ import type {
 import { DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { giveBackLeftOpen, OpenedModes } from '../opened-modes.ts';
 import { PathSet } from '../path-set.ts';
-import {
-  AT_FDCWD,
-  closeFd,
-  O_DIRECTORY,
-  O_RDONLY,
-  openAt,
-  rawPathOf,
-  syncFsAsync,
-} from '../syscalls-linux.ts';
+import { syncFsAsync } from '../syscalls-data-linux.ts';
+import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';
@@ -142,7 +135,7 @@ export async function applyInPlace(
   const opened = held.use(new OpenedModes({ announcement, livePath: ref.path }));
   opened.openRoot();
   // Opened now: the target may be a root that its owner closed.
-  const liveFd = openAt(AT_FDCWD, rawPathOf(ref.path), O_RDONLY | O_DIRECTORY);
+  const liveFd = openAt(AT_FDCWD, rawFromText(ref.path), O_RDONLY | O_DIRECTORY);
   held.defer(() => closeFd(liveFd));
   const index = state.usableIndex();
   const isIndexed = index !== null && index.snapshot === since;
@@ -184,7 +177,7 @@ export async function applyPlannedInStore(
   const { openedModes: announcement } = workspacePaths(ref.poolRoot, ref.id);
   giveBackLeftOpen({ announcement, livePath: ref.path });
   held.use(new OpenedModes({ announcement, livePath: ref.path })).openRoot();
-  const liveFd = openAt(AT_FDCWD, rawPathOf(ref.path), O_RDONLY | O_DIRECTORY);
+  const liveFd = openAt(AT_FDCWD, rawFromText(ref.path), O_RDONLY | O_DIRECTORY);
   held.defer(() => closeFd(liveFd));
   const trees = {
     live: held.use(openDirectoryTree(ref.path, 'live')),

@@ -12,7 +12,8 @@ import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
-import { AT_FDCWD, rawPathOf, Statx } from '../syscalls-linux.ts';
+import { AT_FDCWD } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import { writeDurably } from './durable-file.ts';
 import { workspacePaths } from './store-layout.ts';
 
@@ -33,9 +34,9 @@ const S_IFDIR = 0x4000;
 
 /** @throws GhostsnapError WORKSPACE_GONE, NOT_PERMITTED */
 export function identityAt(path: string): string {
-  let errno = statx.tryRead(AT_FDCWD, `${rawPathOf(path)}/.`);
+  let errno = statx.tryRead(AT_FDCWD, `${rawFromText(path)}/.`);
   // Its owner may have closed the directory itself: it can still be looked at from outside.
-  if (errno === 13) errno = statx.tryRead(AT_FDCWD, rawPathOf(path));
+  if (errno === 13) errno = statx.tryRead(AT_FDCWD, rawFromText(path));
   const isGone = errno === 2 || errno === 20 || (errno === 0 && (statx.mode & 0xf000) !== S_IFDIR);
   if (isGone) {
     throw new GhostsnapError('WORKSPACE_GONE', `No directory is at the workspace's path: ${path}`, {
