@@ -50,10 +50,10 @@ function sourcesIn(file: string): string[] {
 
 /** Files that Node loads for a command, with the few of libraries; each takes it half a millisecond. */
 const FILES_MAX = { snap: 14, log: 16, status: 13, undo: 18 } as const;
-/** Sources in them. */
+/** Sources in them: small ones, which the bundler puts into few files. What grows is looked at, not split less. */
 const SOURCES_MAX = {
-  store: { snap: 195, log: 203, status: 196, undo: 203 },
-  btrfs: { snap: 188, log: 196, status: 189, undo: 196 },
+  store: { snap: 210, log: 218, status: 211, undo: 218 },
+  btrfs: { snap: 203, log: 211, status: 204, undo: 211 },
 } as const;
 
 /** What only some commands need: a snapshot must not pay for it. */
