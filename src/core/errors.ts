@@ -71,6 +71,7 @@ export const ERROR_CODES = {
   NEEDS_ROOT: 'denied',
   POOL_FULL: 'limit',
   LIMIT_EXCEEDED: 'limit',
+  QUOTA_EXCEEDED: 'limit',
   TOO_MANY_REQUESTS: 'throttled',
   UNSUPPORTED_FILESYSTEM: 'unsupported',
   UNSUPPORTED_PLATFORM: 'unsupported',

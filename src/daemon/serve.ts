@@ -39,6 +39,7 @@ import {
 import type { ServiceStep } from '../service/service-step.ts';
 import { openAnswers } from '../service/sqlite-answers.ts';
 import { openLedger } from '../service/sqlite-ledger.ts';
+import type { TenantLimits } from '../service/tenant-quotas.ts';
 import { readBootId } from './boot-id-linux.ts';
 import { changedConfig } from './changed-config.ts';
 import { type ProcessTelemetry, startProcessTelemetry } from './daemon-telemetry.ts';
@@ -223,6 +224,7 @@ class Running {
       lanes: lanesOf(this.#config),
       poolCount: this.#config.pools.length,
       templateTenants: () => this.#config.templateTenants,
+      tenantLimits: (tenant) => tenantLimitsOf(this.#config, tenant),
       judging: () => judgingOf(this.#config.policy),
       policyTurn: (asked, turn) => this.#auditPolicyTurn(asked, turn),
       limits: () => limitsOf(this.#config),
@@ -367,6 +369,11 @@ function lanesOf({ lanes }: ServiceConfig): LaneBounds {
     turn: lanes.turn ?? DEFAULT_LANES.turn,
     bulk: lanes.bulk ?? DEFAULT_LANES.bulk,
   };
+}
+
+/** A tenant's name is anything: also one that every object has. */
+function tenantLimitsOf({ tenants }: ServiceConfig, tenant: string): TenantLimits | undefined {
+  return Object.hasOwn(tenants, tenant) ? tenants[tenant] : tenants['*'];
 }
 
 function limitsOf({ workspaces, idempotency, arming }: ServiceConfig): HostLimits {

@@ -195,6 +195,10 @@ export class ServedWorkspaces implements WorkspaceSource, AsyncDisposable {
     }));
   }
 
+  snapshotsIn({ id, pool }: HostedWorkspace): number {
+    return this.#pools.get(pool)?.catalog.loadState(id)?.snapshotCount ?? 0;
+  }
+
   /** By its real path: a symlink inside leads nowhere else. */
   #assertAdoptable(asked: string): void {
     const real = fs.existsSync(asked) ? fs.realpathSync(asked) : asked;

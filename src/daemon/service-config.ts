@@ -54,6 +54,16 @@ const serviceConfigSchema = z.strictObject({
     .array(z.string())
     .default(['local'])
     .describe('Tenants whose workspaces everybody may clone.'),
+  tenants: z
+    .record(
+      z.string().min(1),
+      z.strictObject({
+        workspacesMax: z.int().min(0).max(1_000_000_000).optional(),
+        snapshotsMax: z.int().min(0).max(1_000_000_000).optional(),
+      }),
+    )
+    .default({})
+    .describe('What a tenant may have at most; "*": each that is not named.'),
   arming: z.enum(['on', 'off']).default('on'),
   policy: userPolicySchema
     .optional()

@@ -5,8 +5,8 @@
  * for it; one that comes later is answered from the store, from before a restart too. The same key with
  * another request is a conflict. An answer is kept before it is given: a reply waits for its commit, which
  * those that are made in the same turn of the event loop share, and a catalog lands many in one. What may
- * succeed on a later try (a transient error, a full queue) is no answer and is not kept. Kept for a time and
- * up to a number; a client repeats itself within minutes.
+ * succeed on a later try (a transient error, a full queue, a full pool) is no answer and is not kept. Kept
+ * for a time and up to a number; a client repeats itself within minutes.
  */
 import { createHash } from 'node:crypto';
 import type { Principal } from '../api/principal.ts';
@@ -92,7 +92,7 @@ export class KeptAnswers {
       this.#options.onStep('answer.kept');
       return output;
     } catch (error) {
-      if (error instanceof GhostsnapError && !ERROR_KINDS[error.kind].retryable) {
+      if (error instanceof GhostsnapError && isFinal(error)) {
         await this.#keep({ request, fingerprint, body: JSON.stringify({ error }) });
       }
       throw error;
@@ -129,6 +129,11 @@ export class KeptAnswers {
       onError(error);
     }
   }
+}
+
+/** Where there was no room nothing was begun: under the same key it is, once there is some. */
+function isFinal({ kind }: GhostsnapError): boolean {
+  return kind !== 'limit' && !ERROR_KINDS[kind].retryable;
 }
 
 function parseKey(key: string | undefined): string {

@@ -33,9 +33,11 @@ import { type LaneBounds, Lanes } from './lanes.ts';
 import type { HostedWorkspace, Ledger } from './ledger.ts';
 import { type LookedAt, lookAtInherited } from './look-at-inherited.ts';
 import { OpenWorkspaces } from './open-workspaces.ts';
+import { PruneOverQuota } from './prune-over-quota.ts';
 import { readContent } from './read-content.ts';
 import type { ServiceStep } from './service-step.ts';
 import { listSnapshots, takeSnapshot } from './snapshot-operations.ts';
+import { type TenantLimits, TenantQuotas } from './tenant-quotas.ts';
 import {
   eventView,
   sessionViewOf,
@@ -60,6 +62,7 @@ export interface ServiceHostOptions {
   readonly limits: () => HostLimits;
   /** Tenants whose workspaces everybody may clone. */
   readonly templateTenants: () => readonly string[];
+  readonly tenantLimits: (tenant: string) => TenantLimits | undefined;
   /** Whether calls are judged by a policy when they end. */
   readonly judging: () => 'on' | 'off';
   /** What stands around a rollback that nobody asked for but the policy: the audit log. */
@@ -106,6 +109,8 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   readonly #open: OpenWorkspaces;
   readonly #feed = new EventFeed();
   readonly #arming: BackgroundArming;
+  readonly #quotas: TenantQuotas;
+  readonly #pruning: PruneOverQuota;
   readonly #workspaces: WorkspaceOperations;
   readonly #sweeper: NodeJS.Timeout;
 
@@ -124,9 +129,13 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       bounds: () => ({ max: limits().openMax, idleMs: limits().openIdleMs }),
     });
     this.#arming = new BackgroundArming({ poolCount, arm: (id) => this.#arm(id), onError });
-    const { templateTenants } = options;
+    const { templateTenants, tenantLimits: limitsOf } = options;
+    const snapshotsIn = source.snapshotsIn.bind(source);
+    this.#quotas = new TenantQuotas({ ledger, limitsOf, snapshotsIn, monotonicMs });
+    const { lanes, open, quotas } = { lanes: this.#lanes, open: this.#open, quotas: this.#quotas };
+    this.#pruning = new PruneOverQuota({ lanes, open, quotas, onError });
     this.#workspaces = new WorkspaceOperations({
-      ...{ ledger, source, open: this.#open, templateTenants, onStep },
+      ...{ ledger, source, open, quotas, templateTenants, onStep },
     });
     this.#sweeper = setInterval(() => this.#open.sweep(), SWEEP_MS);
     this.#sweeper.unref();
@@ -208,7 +217,9 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     this.#once({ name: 'deleteWorkspace', principal, input, context }, async (asked) => {
       const row = this.#row(principal, input.workspace);
       return await this.#placed(asked, row, () =>
-        this.#workspaces.delete(this.#row(principal, input.workspace), input, context.signal),
+        this.#workspaces
+          .delete(this.#row(principal, input.workspace), input, context.signal)
+          .finally(() => this.#quotas.forget(row.tenant)),
       );
     });
 
@@ -252,13 +263,18 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
 
   beginCall = (...[principal, input, context]: Of<'beginCall'>) => {
     this.#arming.takeBack(input.workspace);
-    return this.#change({ name: 'beginCall', principal, input, context }, async (workspace) => {
-      const begun = await beginCall(workspace, input, context);
-      if (this.#options.judging() === 'off') return begun;
-      const { onError } = this.#options;
-      const about = { call: begun.call, input: input.input };
-      return { ...begun, advice: await adviseOnCall(workspace, about, onError) };
-    });
+    return this.#change(
+      { name: 'beginCall', principal, input, context },
+      async (workspace, row) => {
+        const begin = () => beginCall(workspace, input, context);
+        // One that only reads shares the snapshot before it.
+        const begun = await (input.readOnly ? begin() : this.#pruning.takeSnapshot(row, begin));
+        if (this.#options.judging() === 'off') return begun;
+        const { onError } = this.#options;
+        const about = { call: begun.call, input: input.input };
+        return { ...begun, advice: await adviseOnCall(workspace, about, onError) };
+      },
+    );
   };
 
   endCall = (...[principal, input, context]: Of<'endCall'>) => {
@@ -319,8 +335,8 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     });
 
   takeSnapshot = (...[principal, input, context]: Of<'takeSnapshot'>) =>
-    this.#change({ name: 'takeSnapshot', principal, input, context }, (workspace) =>
-      takeSnapshot(workspace, input, context),
+    this.#change({ name: 'takeSnapshot', principal, input, context }, (workspace, row) =>
+      this.#pruning.takeSnapshot(row, () => takeSnapshot(workspace, input, context)),
     );
 
   listSnapshots = (...[principal, input, context]: Of<'listSnapshots'>) =>
@@ -398,6 +414,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
 
   prune = (...[principal, input, context]: Of<'prune'>) =>
     this.#change({ name: 'prune', principal, input, context }, async (workspace) => {
+      using _counted = { [Symbol.dispose]: () => this.#quotas.forget(principal.tenant) };
       const { signal } = context;
       const { snapshots: specs } = input;
       const { decisions, deleted, durationMs, unfinished } = await workspace.prune({

@@ -14,6 +14,7 @@ import type { HostedWorkspace, Ledger } from './ledger.ts';
 import type { OpenWorkspaces } from './open-workspaces.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 import type { ServiceStep } from './service-step.ts';
+import type { TenantQuotas } from './tenant-quotas.ts';
 import { hostedView, snapshotViewOf } from './wire-views.ts';
 import type { WorkspaceSource } from './workspace-source.ts';
 
@@ -21,6 +22,7 @@ export interface WorkspaceOperationsOptions {
   readonly ledger: Ledger;
   readonly source: WorkspaceSource;
   readonly open: OpenWorkspaces;
+  readonly quotas: TenantQuotas;
   readonly templateTenants: () => readonly string[];
   readonly onStep: (step: ServiceStep) => void;
 }
@@ -40,14 +42,30 @@ export class WorkspaceOperations {
     input: InputOf<'createWorkspace'>,
     by: { readonly signal: AbortSignal; readonly request: string },
   ): Promise<OutputOf<'createWorkspace'>> {
-    const { ledger, source, open, onStep } = this.#options;
-    const made = ledger.findByRequest(by.request);
+    const made = this.#options.ledger.findByRequest(by.request);
     // Its answer was lost with the process that made it.
     if (made?.status === 'active') return hostedView(made);
+    const { quotas } = this.#options;
+    return await quotas.makeWorkspace(principal.tenant, (onInserted) =>
+      this.#clone(principal, input, { ...by, onInserted }),
+    );
+  }
+
+  async #clone(
+    principal: Principal,
+    input: InputOf<'createWorkspace'>,
+    by: {
+      readonly signal: AbortSignal;
+      readonly request: string;
+      readonly onInserted: () => void;
+    },
+  ): Promise<OutputOf<'createWorkspace'>> {
+    const { ledger, source, open, onStep } = this.#options;
     const template = this.#template(principal, input.template);
     const snapshot = await open.use(template, (workspace) => workspace.resolve(input.snapshot));
     const row = this.#newRow(principal, { template, snapshot, name: input.name ?? null });
     ledger.insert({ ...row, request: by.request });
+    by.onInserted();
     onStep('create.inserted');
     try {
       const { signal } = by;
@@ -64,6 +82,16 @@ export class WorkspaceOperations {
 
   /** One that is a workspace of this tenant already is what it is. */
   async adopt(
+    principal: Principal,
+    input: InputOf<'adoptWorkspace'>,
+    signal: AbortSignal,
+  ): Promise<OutputOf<'adoptWorkspace'>> {
+    return await this.#options.quotas.makeWorkspace(principal.tenant, () =>
+      this.#adopt(principal, input, signal),
+    );
+  }
+
+  async #adopt(
     principal: Principal,
     input: InputOf<'adoptWorkspace'>,
     signal: AbortSignal,

@@ -44,6 +44,8 @@ export interface WorkspaceSource {
   inherited(): readonly { readonly pool: string; readonly workspaces: readonly WorkspaceId[] }[];
   /** Every workspace of the pool was opened since the service holds it. */
   allLookedAt(pool: string): void;
+  /** Kept at the moment, as its log says; it is not opened. */
+  snapshotsIn(row: HostedWorkspace): number;
   /** The pools that workspaces of the service are in. */
   pools(): readonly PoolSpace[];
 }
