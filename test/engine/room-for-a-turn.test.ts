@@ -61,6 +61,16 @@ describe('a turn without room', () => {
     expect(names).toEqual(expect.arrayContaining(before.map(({ id }) => id)));
   });
 
+  it('deletes nothing where it is not room that the turn lacks', async () => {
+    const { workspace, again, spare, failEach } = await makeStuck();
+    failEach('apply:after', 'WORKSPACE_REPLACED');
+    const replaced = { code: 'WORKSPACE_REPLACED' };
+    await expect(workspace.prune({ specs: [spare] })).rejects.toMatchObject(replaced);
+    await using next = again();
+    await expect(next.open()).rejects.toMatchObject(replaced);
+    expect(workspace.list().map(({ id }) => id)).toContain(spare);
+  });
+
   it('does not keep the workspace from being opened, read and pruned by again process', async () => {
     const { again, spare, target, operation } = await makeStuck();
     await using workspace = again();
