@@ -176,6 +176,19 @@ describe.each(['store', 'btrfs'] as const)('undoCall() on a %s workspace', (kind
     await workspace.endCall({ call: begun.call, outcome: 'ok' });
   });
 
+  it('takes nothing back of a call that only read, whatever somebody changed beside it', async () => {
+    await workspace.snapshot();
+    calls += 1;
+    const reading = { session: 's', harness: 'test', tool: 'Read', key: `k${calls}` };
+    const begun = await workspace.beginCall({ ...reading, readOnly: 'yes' });
+    one.sh('echo mine > mine; rm src/old');
+    await workspace.endCall({ call: begun.call, outcome: 'ok' });
+    const before = tree();
+    expect((await workspace.planUndoCall(begun.call)).steps).toEqual([]);
+    await expect(workspace.undoCall(begun.call)).rejects.toMatchObject({ code: 'NOTHING_TO_UNDO' });
+    expect(tree()).toEqual(before);
+  });
+
   it('leaves alone what a rollback has taken back already', async () => {
     const id = await call('rm src/old');
     await workspace.undo();
