@@ -5,6 +5,7 @@
  * snapshot: nothing but time is lost.
  */
 import type { WorkspaceId } from '../core/ids.ts';
+import { shareAtWork, shareWaiting } from './pool-share.ts';
 
 export interface BackgroundArmingOptions {
   /** Pools that share the bounds. */
@@ -36,7 +37,8 @@ export class BackgroundArming {
 
   add(workspace: WorkspaceId, pool: string): void {
     const arming = this.#of(pool);
-    if (this.#isClosed || arming.waiting.size >= this.#share(WAITING_MAX)) return;
+    const waitingMax = shareWaiting(WAITING_MAX, this.#options.poolCount);
+    if (this.#isClosed || arming.waiting.size >= waitingMax) return;
     arming.waiting.add(workspace);
     this.#next(arming);
   }
@@ -61,12 +63,8 @@ export class BackgroundArming {
     return made;
   }
 
-  #share(bound: number): number {
-    return Math.ceil(bound / this.#options.poolCount);
-  }
-
   #next(arming: PoolArming): void {
-    if (arming.atWork.size >= this.#share(CONCURRENT)) return;
+    if (arming.atWork.size >= shareAtWork(CONCURRENT, this.#options.poolCount)) return;
     const [workspace] = arming.waiting;
     if (workspace === undefined) return;
     arming.waiting.delete(workspace);

@@ -2,8 +2,8 @@
  * Lanes: what a request competes with, so that a large operation never stands before a tool call.
  *
  * Each lane has places and a queue of its own in each pool: a pool's disk that hangs holds the places of
- * its own workspaces, and nobody else's. Places of a pool are an equal share of the service's, so that the
- * threads which system calls need are never all in one pool's. A workspace has a bound across all lanes, since
+ * its own workspaces, and nobody else's. Pools share the service's places so that the threads which system
+ * calls need are never all in those of pools that hang (pool-share.ts). A workspace has a bound across all lanes, since
  * its own queue is one after the other whatever lane a request came by.
  */
 import type { Lane } from '../api/routes.ts';
@@ -11,6 +11,7 @@ import { GhostsnapError } from '../core/errors.ts';
 import type { WorkspaceId } from '../core/ids.ts';
 import { WORKSPACE_REQUESTS_MAX } from '../core/limits.ts';
 import { FairQueue, type FairQueueBounds, type Turn } from './fair-queue.ts';
+import { shareAtWork, shareWaiting } from './pool-share.ts';
 
 export type LaneBounds = Readonly<Record<Lane, Omit<FairQueueBounds, 'name'>>>;
 
@@ -114,10 +115,11 @@ export class Lanes {
   }
 
   #shareOf(name: Lane): FairQueueBounds {
-    const share = (bound: number): number => Math.ceil(bound / this.#options.poolCount);
+    const { poolCount } = this.#options;
+    const share = (bound: number): number => shareWaiting(bound, poolCount);
     const { concurrent, waitingMax, waitingOfTenantMax } = this.#bounds[name];
     return {
-      ...{ name, concurrent: share(concurrent) },
+      ...{ name, concurrent: shareAtWork(concurrent, poolCount) },
       ...{ waitingMax: share(waitingMax), waitingOfTenantMax: share(waitingOfTenantMax) },
     };
   }

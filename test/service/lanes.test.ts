@@ -40,6 +40,34 @@ describe('lanes of two pools', () => {
   });
 });
 
+describe('threads', () => {
+  /** Of the service unless somebody says otherwise. */
+  const THREADS = 64;
+  const ASKED = 100;
+
+  it.each([2, 3, 4, 5, 6, 7, 8])('are left when all of %i pools but one hang', (poolCount) => {
+    const lanes = new Lanes({ bounds: DEFAULT_LANES, poolCount, monotonicMs: () => 0 });
+    let held = 0;
+    const hold = (): Promise<void> => {
+      held += 1;
+      return hang();
+    };
+    const arming = new BackgroundArming({ poolCount, arm: hold, onError: () => undefined });
+    for (let pool = 1; pool < poolCount; pool += 1) {
+      for (const lane of ['call', 'read', 'turn', 'bulk'] as const) {
+        for (let n = 0; n < ASKED; n += 1) {
+          // More than may wait is refused, which is not what is looked at here.
+          lanes.run({ ...turnAt(`${pool}`), lane }, hold).catch(() => undefined);
+        }
+      }
+      for (let n = 0; n < ASKED; n += 1) arming.add(`ws_${pool}_${n}` as WorkspaceId, `${pool}`);
+    }
+    expect(held).toBeLessThan(THREADS);
+    // And not by giving nobody anything.
+    expect(held).toBeGreaterThan(THREADS / 2);
+  });
+});
+
 it('arming on a pool that hangs waits for itself alone', () => {
   const armed: string[] = [];
   const arm = (id: WorkspaceId): Promise<void> => {
