@@ -158,8 +158,8 @@ export interface Workspace extends AsyncDisposable, Disposable {
    * @throws GhostsnapError as `planRollback`, BAD_CONFIG
    */
   judgeTurn(spec: string, request?: JudgeTurnRequest): Promise<Verdict>;
-  /** Idempotent; a session is also recorded by its first call or prompt. */
-  startSession(request: SessionRequest): Promise<void>;
+  /** Idempotent; a session is also recorded by its first call or prompt. @returns it as it is recorded */
+  startSession(request: SessionRequest): Promise<SessionInfo>;
   /**
    * Its calls in flight end as 'unknown', and so do sessions that its agent started. An unknown or ended
    * session stays as it is.

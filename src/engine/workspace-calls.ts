@@ -3,8 +3,10 @@
  *
  * What does not touch the tree is recorded in the queue and lock all the same, as its order counts.
  */
+import { assert } from '../core/errors.ts';
 import type { CallId, PromptId } from '../core/ids.ts';
 import type { CallAdvice } from './advise-call.ts';
+import { sessionInfo } from './agent-info.ts';
 import { endSession, ensureSession, submitPrompt } from './agent-sessions.ts';
 import type {
   BeginCallRequest,
@@ -12,6 +14,7 @@ import type {
   CallChanges,
   EndCallRequest,
   PromptRequest,
+  SessionInfo,
   SessionRequest,
 } from './call-results.ts';
 import type { Judgement, JudgeOptions } from './judge-call.ts';
@@ -53,8 +56,13 @@ export abstract class WorkspaceCalls extends WorkspaceTurns {
     return await adviseCall(this.session, this.host.judging, { call, input });
   }
 
-  async startSession(request: SessionRequest): Promise<void> {
-    await this.record('start a session', request, () => ensureSession(this.session, request));
+  async startSession(request: SessionRequest): Promise<SessionInfo> {
+    const name = await this.record('start a session', request, () =>
+      ensureSession(this.session, request),
+    );
+    const row = this.session.ports.catalog.session(this.session.ref.id, name);
+    assert(row !== null, 'a session that was recorded is in the catalog');
+    return sessionInfo(row);
   }
 
   async endSession(session: string): Promise<void> {

@@ -234,10 +234,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   startSession = (...[principal, input, context]: Of<'startSession'>) =>
     this.#change({ name: 'startSession', principal, input, context }, async (workspace) => {
       const { session, harness, parentSession = null } = input;
-      await workspace.startSession({ session, harness, parentSession });
-      const found = workspace.listSessions(PAGE_DEFAULT).find((one) => one.session === session);
-      if (found !== undefined) return sessionViewOf(found);
-      throw new GhostsnapError('CAPTURE_FAILED', `The session ${session} was not recorded.`);
+      return sessionViewOf(await workspace.startSession({ session, harness, parentSession }));
     });
 
   listSessions = (...[principal, input, context]: Of<'listSessions'>) =>

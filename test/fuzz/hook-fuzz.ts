@@ -121,7 +121,10 @@ class WatchedDoor {
         if ('key' in request) this.#check({ session: request.session, key: request.key });
         return CALL as never;
       },
-      startSession: async ({ session, parentSession }) => this.#check({ session, parentSession }),
+      startSession: async ({ session, parentSession }) => {
+        this.#check({ session, parentSession });
+        return { session } as never;
+      },
       endSession: async (session) => this.#check({ session }),
       submitPrompt: async ({ session, parentSession, text }) => {
         this.#check({ session, parentSession });

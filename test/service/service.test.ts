@@ -79,6 +79,22 @@ describe('a workspace from a template', () => {
   });
 });
 
+describe('a session', () => {
+  it('is started again, whatever number of others was started since', async () => {
+    const { id } = await world.workspace();
+    const start = async (session: string) =>
+      output(
+        'startSession',
+        await world.ask('POST', `/v1/workspaces/${id}/sessions`, {
+          body: { session, harness: 'test' },
+        }),
+      );
+    const first = await start('first');
+    for (let i = 0; i < 100; i += 1) await start(`other-${i}`);
+    expect(await start('first')).toEqual(first);
+  });
+});
+
 describe('a tool call', () => {
   it('begins with a snapshot, ends, and is rolled back', async () => {
     const { id, path } = await world.workspace();
