@@ -53,7 +53,7 @@ export async function makePlace(options: PlaceOptions): Promise<Place> {
     async [Symbol.asyncDispose]() {
       // Its workspaces live in it and end with it, so nothing has to be brought back first.
       rmSync(join(home, 'workspaces'), { recursive: true, force: true });
-      if (root !== null) await takeDown(environment, root);
+      if (root !== null) await takeDown(environment, root, plain);
       rmSync(plain, { recursive: true, force: true });
     },
   };
@@ -71,12 +71,23 @@ async function makePool(
   return root;
 }
 
-async function takeDown(environment: Environment, root: string): Promise<void> {
+async function takeDown(environment: Environment, root: string, plain: string): Promise<void> {
   try {
     await destroyPool({ name: POOL, environment, force: 'yes' });
   } catch (error) {
     // Retention in a process of its own may still be at work in it, on trees that are going away.
     console.error(`detaching ${root}: ${error}`);
     execFileSync('umount', ['-l', root]);
+    // One that is in use is detached by the kernel when whoever holds it lets go.
+    for (const device of loopDevicesOf(plain)) execFileSync('losetup', ['--detach', device]);
   }
+}
+
+function loopDevicesOf(directory: string): string[] {
+  const args = ['--list', '--noheadings', '--raw', '--output', 'NAME,BACK-FILE'];
+  const lines = execFileSync('losetup', args, { encoding: 'utf8' }).split('\n');
+  return lines
+    .map((line) => line.split(' '))
+    .filter(([, file = '']) => file.startsWith(`${directory}/`))
+    .map(([device = '']) => device);
 }
