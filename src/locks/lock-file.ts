@@ -56,7 +56,7 @@ export class LockFile {
     this.#dev = dev;
   }
 
-  /** Locks it, without waiting. @throws GhostsnapError IO */
+  /** Locks it, without waiting. @throws GhostsnapError IO: it is closed then */
   tryLock(mode: 'shared' | 'exclusive' = 'exclusive'): 'locked' | 'busy' | 'stale' {
     try {
       if (!tryFlock(this.#fd, mode)) return 'busy';
@@ -65,6 +65,8 @@ export class LockFile {
       unlockFlock(this.#fd);
       return 'stale';
     } catch (error) {
+      // The kernel may have locked it by now: what stayed open would keep everybody out for good.
+      this.close();
       throw toGhostsnapError(error, { what: 'Locking', path: this.#rawPath });
     }
   }

@@ -43,10 +43,15 @@ export class PoolGate implements Disposable {
 
   #lockShared(): LockFile {
     for (;;) {
-      this.#file ??= new LockFile(this.#path);
-      const outcome = this.#file.tryLock('shared');
-      if (outcome === 'locked') return this.#file;
-      this.#close();
+      const file = this.#file ?? new LockFile(this.#path);
+      // One whose locking fails is closed: it is not kept before it is known to be good.
+      this.#file = null;
+      const outcome = file.tryLock('shared');
+      if (outcome === 'locked') {
+        this.#file = file;
+        return file;
+      }
+      file.close();
       if (outcome === 'busy') throw served(this.#path);
     }
   }

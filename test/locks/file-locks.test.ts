@@ -6,6 +6,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -15,7 +16,11 @@ import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GhostsnapError } from '../../src/core/errors.ts';
-import { createFileLocks, type FileLocks } from '../../src/locks/file-locks.ts';
+import {
+  createFileLocks,
+  createPoolFileLocks,
+  type FileLocks,
+} from '../../src/locks/file-locks.ts';
 import { LockFile } from '../../src/locks/lock-file.ts';
 
 const WORKER = join(import.meta.dirname, 'lock-worker.ts');
@@ -201,6 +206,26 @@ describe('acquire() and acquireSync()', () => {
   it('refuse a name that is a path', () => {
     const options = { ...PURPOSE, waitMs: 0 };
     expect(() => locks.acquireSync('../a', options)).toThrow('plain file name');
+  });
+});
+
+describe('a lock whose file cannot be looked at once it is locked', () => {
+  it.each(['alone', 'in a pool'])('keeps nobody out afterwards (%s)', (where) => {
+    const make = where === 'alone' ? createFileLocks : createPoolFileLocks;
+    const [here, elsewhere] = [join(directory, 'locks'), join(directory, 'moved')];
+    using ours = make(here);
+    const options = { ...PURPOSE, waitMs: 0 };
+    ours.acquireSync('ws', options)[Symbol.dispose]();
+    renameSync(here, elsewhere);
+    symlinkSync(here, here);
+    expect(() => ours.acquireSync('ws', options)).toThrow(GhostsnapError);
+    unlinkSync(here);
+    renameSync(elsewhere, here);
+    using theirs = make(here);
+    theirs.acquireSync('ws', options)[Symbol.dispose]();
+    const all = new LockFile(join(here, where === 'alone' ? 'ws.lock' : 'pool.lock'));
+    expect(all.tryLock('exclusive')).toBe('locked');
+    all.close();
   });
 });
 
