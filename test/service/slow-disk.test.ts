@@ -178,3 +178,27 @@ test('holds up its own workspaces within their bounds, and nobody else', async (
   expect(serving.defects).toEqual([]);
   expect(serving.ended).toBeNull();
 });
+
+test('killed while the disk hangs, the service lets no other at its pools before it is gone', async () => {
+  const red = serving.client('red-operator');
+  const place = await red.createWorkspace({ template });
+  const { workspace } = place;
+  await callOn(red, place, 'before');
+  const stalled = slow.disk.hold();
+  const again = { ...PATIENT, idempotencyKey: 'the-same' };
+  const begin = () => red.beginCall({ ...ABOUT, workspace, key: 'slow' }, again);
+  // Asked on by the client itself once nobody answers, and by us when it has given that up.
+  const first = begin().catch(() => null);
+  await stalled;
+  const killed = serving.stop('SIGKILL');
+  // A thread of it is inside the kernel: what it holds it holds until the disk lets it go.
+  await expect(serving.start()).rejects.toThrow(/ended with 75/);
+  slow.disk.letGo();
+  await killed;
+  await serving.start();
+  const begun = (await first) ?? (await begin());
+  expect(await begin()).toEqual(begun);
+  const { calls } = await red.listCalls({ workspace });
+  expect(statesOf(workspace, calls)).toEqual({ before: 'none', slow: 'before' });
+  await callOn(red, place, 'after');
+});
