@@ -46,10 +46,11 @@ export const crash: Prover = {
       bounded: { ops: 50, minutes: 1 },
       long: { ops: 1_000_000, minutes: 24 * 60 },
     });
+    const wholes: Wholes = new Map();
     const tryAll = (spending: Spending, beds: readonly string[], kill: Kills): Promise<string[]> =>
       tryOnBeds({
         ...{ effort: spending, beds },
-        requestsFor: (bed) => requests(options, bed, kill),
+        requestsFor: (bed) => requests(options, kill, { bed, wholes }),
         onAnswer: (_bed, request, answer) => add(tallies, request, answer),
       });
     if (options.extent === 'bounded') {
@@ -78,38 +79,78 @@ function boundedBeds({ seed }: ProverOptions): readonly string[] {
   return seed % 2 === 0 ? ['btrfs-user', 'store-tmpfs'] : ['btrfs', 'store-tmpfs-user'];
 }
 
-type Kills = (op: TrialOperation, random: SimRandom, round: number) => Requests;
+/** Of an operation that came to its end. */
+type Whole = Pick<TrialAnswer, 'steps'> & { readonly calls: number };
+/** By backend and operation: learnt by one run to the end, for steps and calls and for all its beds. */
+type Wholes = Map<string, Whole>;
+
+interface Killing {
+  readonly op: TrialOperation;
+  readonly bed: UserBed;
+  readonly random: SimRandom;
+  readonly wholes: Wholes;
+  readonly round: number;
+}
+
+type Kills = (killing: Killing) => Requests;
 
 /** In the long form once through; a sample goes on until the effort is spent. */
-function* requests(options: ProverOptions, bed: UserBed, kill: Kills): Requests {
+function* requests(
+  options: ProverOptions,
+  kill: Kills,
+  on: Pick<Killing, 'bed' | 'wholes'>,
+): Requests {
+  const { bed } = on;
   const random = new SimRandom(options.seed + bed.name.length * 7919);
   const operations = narrowed(options, 'operations', TRIAL_OPERATIONS);
   if (options.extent === 'long') {
-    yield* inTurns(operations.map((op) => kill(op, random, 0)));
+    yield* inTurns(operations.map((op) => kill({ ...on, op, random, round: 0 })));
     return;
   }
   for (let round = 0; ; round += 1) {
-    for (const op of operations) yield* kill(op, random, round);
+    for (const op of operations) yield* kill({ ...on, op, random, round });
   }
 }
 
-/** As with the calls: how many there are is learnt by a run to the end. */
-function* everyStep(op: TrialOperation, random: SimRandom): Requests {
-  const whole = yield atStep(op, NEVER, random);
-  if (!whole.wasTried) return;
-  for (const step of spreadOrder(whole.steps, random)) yield atStep(op, step, random);
+/** null: it makes no sense on this bed. */
+function* wholeOf({
+  op,
+  bed,
+  random,
+  wholes,
+}: Killing): Generator<TrialRequest, Whole | null, TrialAnswer> {
+  const key = `${bed.backend} ${op}`;
+  const known = wholes.get(key);
+  if (known !== undefined) return known;
+  const { wasTried, steps, counted } = yield atStep(op, NEVER, random);
+  if (!wasTried) return null;
+  const whole = { steps, calls: counted.change };
+  wholes.set(key, whole);
+  return whole;
+}
+
+/** Another run may say or make a few more than the one that was counted. */
+function* everyStep(killing: Killing): Requests {
+  const { op, random } = killing;
+  const whole = yield* wholeOf(killing);
+  if (whole === null) return;
+  for (const step of spreadOrder(whole.steps, random)) {
+    if (!(yield atStep(op, step, random)).wasTried) return;
+  }
   for (let step = whole.steps + 1; ; step += 1) {
     const answer = yield atStep(op, step, random);
     if (!answer.wasKilled) return;
   }
 }
 
-/** How many there are is learnt by a run to the end; another run may make a few more. */
-function* everyCall(op: TrialOperation, random: SimRandom): Requests {
-  const whole = yield atCall(op, NEVER, random);
-  if (!whole.wasTried) return;
-  for (const nth of spreadOrder(whole.counted.change, random)) yield atCall(op, nth, random);
-  for (let nth = whole.counted.change + 1; ; nth += 1) {
+function* everyCall(killing: Killing): Requests {
+  const { op, random } = killing;
+  const whole = yield* wholeOf(killing);
+  if (whole === null) return;
+  for (const nth of spreadOrder(whole.calls, random)) {
+    if (!(yield atCall(op, nth, random)).wasTried) return;
+  }
+  for (let nth = whole.calls + 1; ; nth += 1) {
     const answer = yield atCall(op, nth, random);
     if (answer.hit === null) return;
   }
@@ -123,7 +164,7 @@ const EVERY: Readonly<Record<(typeof PARTS)[number], Kills>> = {
 /** Steps and calls in turn, or what was asked for. */
 function sampleOf(options: ProverOptions): Kills {
   const parts = narrowed(options, 'at', PARTS);
-  return (op, random, round) => someKills(op, random, parts[(round + 1) % parts.length]);
+  return ({ op, random, round }) => someKills(op, random, parts[(round + 1) % parts.length]);
 }
 
 /** How many calls there are is learnt once for each operation, by the first try's own end. */
