@@ -24,19 +24,30 @@ const [environmentJson = '', workspacePath = '', seed = '', calls = ''] = proces
 const environment = JSON.parse(environmentJson) as Environment;
 const random = new SimRandom(Number(seed));
 const own: string[] = [];
+const OPEN_TRIES_MAX = 20;
 
-let workspace = await openWorkspace({ workspace: workspacePath, environment });
+let workspace = await opened();
 for (let call = 0; call < Number(calls); call += 1) {
   if (random.oneIn(5)) {
     await workspace.close();
-    await timed('open', async () => {
-      workspace = await openWorkspace({ workspace: workspacePath, environment });
-      return {};
-    });
+    workspace = await opened();
   }
   await one(workspace);
 }
 await workspace.close();
+
+/** A refusal is said, as of any call; without a workspace there is nothing to go on with. */
+async function opened(): Promise<Workspace> {
+  for (let tries = 0; tries < OPEN_TRIES_MAX; tries += 1) {
+    let open: Workspace | null = null;
+    await timed('open', async () => {
+      open = await openWorkspace({ workspace: workspacePath, environment });
+      return {};
+    });
+    if (open !== null) return open;
+  }
+  throw new Error(`${workspacePath} was not opened in ${OPEN_TRIES_MAX} tries.`);
+}
 
 async function one(open: Workspace): Promise<void> {
   const roll = random.below(8);
