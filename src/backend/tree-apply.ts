@@ -173,14 +173,18 @@ class Application {
     if (first === undefined) return;
     const shown = displayPath(first.path) || '.';
     const others = this.#failureCount === 1 ? '' : ` and ${this.#failureCount - 1} more`;
-    throw new GhostsnapError('RESTORE_FAILED', `Not given back: ${shown}${others}`, {
+    const { cause } = first;
+    const errno = cause instanceof GhostsnapError ? cause.data.errno : undefined;
+    const why = typeof errno === 'string' ? ` (${errno})` : '';
+    const hint = cause instanceof GhostsnapError ? cause.hint : undefined;
+    throw new GhostsnapError('RESTORE_FAILED', `Not given back: ${shown}${others}${why}`, {
       data: {
         paths: this.#failures.map(({ path }) => displayPath(path)),
         failures: this.#failureCount,
-        firstCause: first.cause.message,
+        firstCause: cause.message,
       },
-      hint: 'Run the command as the owner of all files or as root; everything else was given back.',
-      cause: first.cause,
+      hint: hint ?? 'Run the command as the owner of all files or as root.',
+      cause,
     });
   }
 

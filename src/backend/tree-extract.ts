@@ -12,7 +12,7 @@ import type { ApplyResult, TreeReader, WorkOptions } from './backend.ts';
 import { type DirectoryTree, openDirectoryTree } from './directory-tree.ts';
 import { sayStep } from './labelled-step.ts';
 import { PathSet } from './path-set.ts';
-import { toGhostsnapError } from './syscall-failure.ts';
+import { errnoOf, toGhostsnapError } from './syscall-failure.ts';
 import { applyTree } from './tree-apply.ts';
 
 export interface ExtractRequest extends WorkOptions {
@@ -58,9 +58,23 @@ function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { recursive: true });
   } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'EEXIST' || errno === 'ENOTDIR') throw noDirectory(path, error);
     const context = { what: 'Making the directory', path: rawFromText(path) };
     throw toGhostsnapError(error, { ...context, fallback: 'RESTORE_FAILED' });
   }
+}
+
+function noDirectory(path: string, cause: unknown): GhostsnapError {
+  return new GhostsnapError(
+    'TARGET_EXISTS',
+    `Something that is no directory is in the way: ${path}`,
+    {
+      data: { path },
+      hint: 'Name a directory, there or not there yet.',
+      cause,
+    },
+  );
 }
 
 /** The path itself must be free, and what is on the way to it must be directories. */

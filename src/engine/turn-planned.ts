@@ -11,6 +11,7 @@ import type { SnapshotId } from '../core/ids.ts';
 import { displayPath, type RawPath } from '../core/raw-path.ts';
 import type { TurnKind } from '../core/state.ts';
 import type { RollbackRequest, TurnResult } from './results.ts';
+import { takenBack } from './taken-back.ts';
 import { recordTurned, takeBack, takePrecautionary, workOf } from './turn-tree.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
@@ -54,7 +55,7 @@ export async function turnPlanned(
     .catch(async (failure: unknown) => {
       const back = { ...request, cursor: null, paths };
       await takeBack(session, back, { chosen, precautionary, token }, failure);
-      throw failure;
+      throw takenBack(failure, kind);
     });
   onStep?.('turn:tree-turned');
   recordTurned(session, { kind, precautionary, changes: applied.changes });

@@ -97,6 +97,33 @@ describe('what root left in the workspace of a plain user', () => {
   });
 });
 
+describe('a rollback that cannot turn a path', () => {
+  it('is taken back whole, and says so, why, and what still goes', async () => {
+    write('a', '1');
+    mkdirSync(join(project, 'dist'));
+    writeFileSync(join(project, 'dist', 'out'), 'one');
+    await ok('init');
+    writeFileSync(join(project, 'dist', 'out'), 'two');
+    write('a', '2');
+    const { status, stderr } = await asUser(['rollback', 'init']);
+    expect(status).toBe(74);
+    expect(stderr).toContain('dist/out (EACCES)');
+    expect(stderr).toContain('The rollback was taken back, so the workspace is as it was');
+    expect(read('a')).toBe('2');
+    await ok('restore', 'init', 'a');
+    expect(read('a')).toBe('1');
+  });
+
+  it('names a file where a directory was asked for', async () => {
+    write('a', '1');
+    await ok('init');
+    for (const to of ['a', 'a/below']) {
+      const { status, stderr } = await asUser(['restore', '@', 'a', '--to', to]);
+      expect([status, stderr]).toEqual([75, expect.stringContaining('no directory')]);
+    }
+  });
+});
+
 describe('an init whose first snapshot failed', () => {
   it('says that nothing is protected, and takes the snapshot when it is run again', async () => {
     writeFileSync(join(project, 'closed'), 'secret');

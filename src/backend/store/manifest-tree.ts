@@ -142,7 +142,7 @@ export class ManifestTree implements TreeReader {
     } catch (error) {
       const file = `${this.#files.path}/${objectName(content.kind, content.id)}`;
       const failure = toFormatFailure(error, file);
-      throw toGhostsnapError(failure, { what: 'Giving back the content of', path });
+      throw toGhostsnapError(failure, { what: 'Giving back the content', path });
     } finally {
       closeFd(fd);
     }
