@@ -6,7 +6,7 @@
  * nothing is imported that the asked-for verb does not need.
  */
 import { isatty } from 'node:tty';
-import { ERROR_KINDS } from '../core/errors.ts';
+import { ERROR_KINDS, GhostsnapError } from '../core/errors.ts';
 import { homeDirectoryOf } from '../daemon/home-directory.ts';
 import type { CliContext } from './cli-context.ts';
 import type { Composition, Environment } from './composition.ts';
@@ -47,16 +47,30 @@ export async function main(options: MainOptions): Promise<number> {
 
 /** `main` for this process: what bin/ghostsnap.js calls. */
 export async function mainOfProcess(): Promise<number> {
-  endQuietlyOnBrokenPipe();
-  return await main({
+  const streams = watchStreams();
+  const output = createOutput({
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+  });
+  const status = await main({
     args: process.argv.slice(2),
-    output: createOutput({
-      stdout: process.stdout,
-      stderr: process.stderr,
-      env: process.env,
-    }),
+    output,
     environment: processEnvironment(),
     composition: () => import('../daemon/compose.ts'),
+  });
+  // A failed write is told in a later turn of the loop, and the process ends in this one.
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  if (streams.failure === null || status !== 0) return status;
+  return reportError(resultLost(streams.failure), output, 'text');
+}
+
+/** Whoever asked has no answer, or half of one: that is never a success. */
+function resultLost(cause: NodeJS.ErrnoException): GhostsnapError {
+  const why = cause.code === undefined ? '' : ` (${cause.code})`;
+  return new GhostsnapError('IO', `The result could not be written to standard output${why}.`, {
+    hint: 'The command itself was carried out. Make room where its output goes, then look with "ghostsnap log".',
+    cause,
   });
 }
 
@@ -83,14 +97,18 @@ function currentDirectory(): string {
   }
 }
 
-// `ghostsnap log | head` closes the pipe early: that is the reader's right and not an error.
-function endQuietlyOnBrokenPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      throw error;
-    });
-  }
+/**
+ * Whoever reads may have gone: `ghostsnap log | head -1` ends quietly. Nobody who listens to notes is no
+ * reason to stop: what was asked for is done all the same.
+ */
+function watchStreams(): { failure: NodeJS.ErrnoException | null } {
+  const seen: { failure: NodeJS.ErrnoException | null } = { failure: null };
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    seen.failure ??= error;
+  });
+  process.stderr.on('error', () => {});
+  return seen;
 }
 
 function splitAtDashes(
