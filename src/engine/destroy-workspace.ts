@@ -6,6 +6,7 @@
 import type { WorkOptions } from '../backend/backend.ts';
 import type { KeptTree } from '../core/state.ts';
 import { dropArmed } from './arm-snapshot.ts';
+import { endTree } from './end-tree.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
 export interface DestroyRequest extends WorkOptions {
@@ -27,8 +28,7 @@ export async function destroyWorkspace(
   const count = session.state.snapshotCount;
   dropArmed(session);
   session.decide({ type: 'start-destroy', random: entropy.ulidRandom(), tree }, 'power-loss');
-  if (tree === 'removed') await backend.removeWorkspace(session.ref, work);
-  else await backend.releaseWorkspace(session.ref, work);
+  await endTree(session, tree, work);
   session.decide({ type: 'complete-destroy' }, 'power-loss');
   return count;
 }

@@ -57,7 +57,6 @@ async function recoverInto(session: WorkspaceSession, draft: RecoveryDraft): Pro
 async function endInFlight(session: WorkspaceSession, draft: RecoveryDraft): Promise<void> {
   const inFlight = session.state.inFlight;
   if (inFlight === null) return;
-  const { backend } = session.ports;
   switch (inFlight.type) {
     case 'turn':
       await endTurn(session, inFlight, draft);
@@ -68,8 +67,7 @@ async function endInFlight(session: WorkspaceSession, draft: RecoveryDraft): Pro
       await endInFlight(session, draft);
       return;
     case 'destroy':
-      if (inFlight.tree === 'removed') await backend.removeWorkspace(session.ref);
-      else await backend.releaseWorkspace(session.ref, {});
+      await (await import('./end-tree.ts')).endTree(session, inFlight.tree ?? 'kept');
       session.decide({ type: 'complete-destroy' }, 'power-loss');
       draft.finished.push(inFlight.operation);
   }

@@ -16,7 +16,6 @@ import { type ChosenMode, modeByChanges, settledMode } from './choose-mode.ts';
 import { NO_LABELS } from './labels.ts';
 import type { RollbackRequest, TurnResult } from './results.ts';
 import { takeSnapshot } from './take-snapshot.ts';
-import { takenBack } from './taken-back.ts';
 import { pathsBack } from './way-back.ts';
 import type { WorkspaceSession } from './workspace-session.ts';
 
@@ -184,8 +183,9 @@ async function carryOut(
     });
   } catch (failure) {
     const end = await takeBack(session, request, turning, failure);
-    if (end === 'taken-back') throw takenBack(failure, request.kind);
-    throw carriedOutAllTheSame(request, turning, failure);
+    if (end !== 'taken-back') throw carriedOutAllTheSame(request, turning, failure);
+    const { takenBack } = await import('./taken-back.ts');
+    throw takenBack(failure, request.kind);
   }
 }
 
