@@ -18,11 +18,12 @@ import {
   SPAN,
 } from '../core/telemetry-names.ts';
 import { parseTraceFields, type TraceContext } from '../core/trace-context.ts';
+import type { BegunCall } from '../engine/call-results.ts';
 import { NO_TELEMETRY, type Telemetry } from '../engine/ports.ts';
 import type { CallAdvice, Workspace } from '../engine/workspace-api.ts';
 import { NOBODY_TO_ASK } from './call-guard.ts';
 import type { Harness, HarnessName } from './harness/harness.ts';
-import { harnessNamed } from './harness-table.ts';
+import { harnessNamed, isBeforeTool } from './harness-table.ts';
 import type { HookAction, HookOutcome, HookReply } from './hook-action.ts';
 
 const PAYLOAD_WORDS = {
@@ -52,6 +53,11 @@ export interface HookHost {
     directory: string,
     why: HookReason,
   ): Promise<{ readonly workspace: Workspace | null; readonly notice: string | null }>;
+  /**
+   * Resolves when the harness is about to give the hook up, and run the tool.
+   * @param signal it need not be watched any more: it resolves at once
+   */
+  patienceEnds(signal: AbortSignal): Promise<void>;
   callBegun(workspace: Workspace, call: CallId): void;
   /** Judges the call by the policy. @returns what the agent is to be told; null: nothing */
   callEnded(workspace: Workspace, call: CallId): Promise<string | null>;
@@ -125,8 +131,7 @@ async function outcomeOf(hook: Hook, host: HookHost): Promise<HookOutcome> {
   const { harness, event, trace } = hook;
   const { asked } = hook.read;
   if (asked instanceof GhostsnapError) {
-    const mayBlock = event === harness.beforeTool || event === '';
-    if (!mayBlock) return { type: 'error', reason: sentence(asked) };
+    if (!isBeforeTool(event)) return { type: 'error', reason: sentence(asked) };
     host.note(harness.name, 'blocked');
     return { type: 'block', reason: `ghostsnap did not let this tool run. ${sentence(asked)}` };
   }
@@ -151,35 +156,14 @@ async function beginCall(
   action: BeginAction,
   host: HookHost,
 ): Promise<HookOutcome> {
-  const { onSnapshotFailure, redaction } = host.settings;
+  const { onSnapshotFailure } = host.settings;
   try {
-    const { workspace, notice } = await host.workspaceAt(
-      action.directory,
-      action.readOnly === 'yes' ? 'read' : 'write',
-    );
-    if (workspace === null) {
+    const begun = await begunInTime(harness, action, host);
+    if (begun.workspace === null) {
       host.note(harness.name, 'outside');
-      return notice === null ? { type: 'ok' } : { type: 'notice', message: notice };
+      return begun.notice === null ? { type: 'ok' } : { type: 'notice', message: begun.notice };
     }
-    const { type: _type, directory: _directory, ...call } = action;
-    const begun = await workspace.beginCall({
-      ...{ ...call, harness: harness.name, onSnapshotFailure, redaction },
-      ...(harness.runsAlone === undefined ? {} : { runsAlone: harness.runsAlone }),
-    });
-    if (!begun.repeated) host.callBegun(workspace, begun.call);
-    if (begun.unprotected === null) {
-      host.note(harness.name, action.readOnly === 'yes' ? 'read-only' : 'protected');
-      return action.readOnly === 'yes'
-        ? { type: 'ok' }
-        : await advise(harness, begun.call, {
-            ...{ workspace, input: action.input },
-          });
-    }
-    host.note(harness.name, 'unprotected');
-    return {
-      type: 'notice',
-      message: `ghostsnap: no snapshot before this tool. ${begun.unprotected}`,
-    };
+    return await answerBegun(harness, action, { ...begun, host });
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
     // Nothing can be lost by a tool that changes nothing.
@@ -194,6 +178,85 @@ async function beginCall(
     host.note(harness.name, 'blocked');
     return blocked(error);
   }
+}
+
+type Begun =
+  | { readonly workspace: null; readonly notice: string | null }
+  | { readonly workspace: Workspace; readonly begun: BegunCall };
+
+/**
+ * The call's beginning, or an error while the harness still waits for one. The snapshot goes on then: a tool that
+ * is asked for again finds most of it done. Its call is in the log as not run, where the tool was stopped.
+ */
+async function begunInTime(harness: Harness, action: BeginAction, host: HookHost): Promise<Begun> {
+  const watching = new AbortController();
+  const begins = begin(harness, action, host);
+  const late = host.patienceEnds(watching.signal).then(() => null);
+  try {
+    const begun = await Promise.race([begins, late]);
+    if (begun !== null) return begun;
+  } finally {
+    watching.abort();
+  }
+  endLate(begins, host.settings);
+  throw new GhostsnapError(
+    'LOCKED',
+    'The snapshot is not ready yet, and the harness waits no longer.',
+    {
+      hint: 'It is still being taken: a first one of a large tree takes minutes. Try again in a while.',
+      data: { directory: action.directory },
+    },
+  );
+}
+
+/** What came too late: its failure was answered already. */
+function endLate(begins: Promise<Begun>, settings: AgentSettings): void {
+  begins
+    .then(async (late) => {
+      if (late.workspace === null || settings.onSnapshotFailure === 'warn') return;
+      await late.workspace.endCall({ call: late.begun.call, outcome: 'blocked' });
+    })
+    .catch((error: unknown) => {
+      if (!(error instanceof GhostsnapError)) throw error;
+    });
+}
+
+async function begin(harness: Harness, action: BeginAction, host: HookHost): Promise<Begun> {
+  const { onSnapshotFailure, redaction } = host.settings;
+  const { workspace, notice } = await host.workspaceAt(
+    action.directory,
+    action.readOnly === 'yes' ? 'read' : 'write',
+  );
+  if (workspace === null) return { workspace, notice };
+  const { type: _type, directory: _directory, ...call } = action;
+  const begun = await workspace.beginCall({
+    ...{ ...call, harness: harness.name, onSnapshotFailure, redaction },
+    ...(harness.runsAlone === undefined ? {} : { runsAlone: harness.runsAlone }),
+  });
+  return { workspace, begun };
+}
+
+async function answerBegun(
+  harness: Harness,
+  action: BeginAction,
+  {
+    workspace,
+    begun,
+    host,
+  }: { readonly workspace: Workspace; readonly begun: BegunCall; readonly host: HookHost },
+): Promise<HookOutcome> {
+  if (!begun.repeated) host.callBegun(workspace, begun.call);
+  if (begun.unprotected !== null) {
+    host.note(harness.name, 'unprotected');
+    return {
+      type: 'notice',
+      message: `ghostsnap: no snapshot before this tool. ${begun.unprotected}`,
+    };
+  }
+  host.note(harness.name, action.readOnly === 'yes' ? 'read-only' : 'protected');
+  return action.readOnly === 'yes'
+    ? { type: 'ok' }
+    : await advise(harness, begun.call, { workspace, input: action.input });
 }
 
 /** What the policy says before the tool runs. A policy that cannot be read stops no tool. */

@@ -19,6 +19,20 @@ export const HARNESSES: Readonly<Record<HarnessName, Harness>> = {
   'copilot-cli': copilotCli,
 };
 
+/** Older versions of Cursor have these in place of the one that is installed. */
+const OLDER_BEFORE_TOOL = ['beforeShellExecution', 'beforeMCPExecution'];
+
+/** The events, of any harness, that can stop a tool. What fails at another one must stop nothing. */
+export const BEFORE_TOOL_EVENTS: readonly string[] = [
+  ...new Set(Object.values(HARNESSES).map(({ beforeTool }) => beforeTool)),
+  ...OLDER_BEFORE_TOOL,
+];
+
+/** Whether a tool waits for this report; an event without a name may be one that does. */
+export function isBeforeTool(event: string): boolean {
+  return event === '' || BEFORE_TOOL_EVENTS.includes(event);
+}
+
 /** @throws GhostsnapError BAD_ARGUMENT */
 export function harnessNamed(name: string): Harness {
   const known = HARNESS_NAMES.find((candidate) => candidate === name);

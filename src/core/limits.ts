@@ -32,6 +32,18 @@ export const SNAPSHOTS_PER_WORKSPACE_MAX = 100_000;
 /** Milliseconds a command waits for another process before it says who holds the lock. */
 export const LOCK_WAIT_MS = 30_000;
 
+/** Seconds that a harness is told to wait for a hook: a first snapshot of a large tree takes a while. */
+export const HOOK_TIMEOUT_S = 120;
+
+/** Milliseconds that whoever brings a hook's payload waits for the daemon; who takes longer is stuck. */
+export const HOOK_REPLY_MS = 110_000;
+
+/**
+ * Milliseconds until a hook answers whatever has been done by then. A harness that has waited HOOK_TIMEOUT_S runs
+ * the tool, so the answer that it must not has to be there before.
+ */
+export const HOOK_ANSWER_MS = 100_000;
+
 /** Ids in one deletion event: an event stays below 64 KiB. */
 export const DELETE_BATCH_MAX = 1000;
 

@@ -7,12 +7,13 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import type { AgentSettings, HookHost, HookNote, HookReason } from '../agent/handle-hook.ts';
 import type { HarnessName } from '../agent/harness/harness.ts';
 import { messageOfCall } from '../agent/judged-call.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId } from '../core/ids.ts';
+import { HOOK_ANSWER_MS } from '../core/limits.ts';
 import type { Workspace } from '../engine/workspace-api.ts';
 import { type AgentConfig, loadAgentConfig } from './agent-config.ts';
 import { autoInit } from './auto-init.ts';
@@ -26,6 +27,8 @@ export interface AgentHostOptions {
   /** 'on' for a process that stays. */
   readonly watch: 'on' | 'off';
   readonly onError: (error: unknown) => void;
+  /** Default HOOK_ANSWER_MS. */
+  readonly answerMs?: number;
 }
 
 interface Background {
@@ -41,6 +44,7 @@ export class AgentHost implements HookHost, AsyncDisposable {
   readonly #background = new Map<string, Background>();
   #config: AgentConfig;
   #configMtimeMs = -1;
+  #isOverdue = false;
 
   /** @throws GhostsnapError BAD_CONFIG */
   constructor(options: AgentHostOptions) {
@@ -75,6 +79,21 @@ export class AgentHost implements HookHost, AsyncDisposable {
     const madeRecord = made === null ? null : this.#find(made);
     if (madeRecord === null) return { workspace: null, notice };
     return { workspace: await this.#engines.open(madeRecord), notice: null };
+  }
+
+  async patienceEnds(signal: AbortSignal): Promise<void> {
+    const { answerMs = HOOK_ANSWER_MS } = this.#options;
+    try {
+      await delay(answerMs, undefined, { signal });
+      this.#isOverdue = true;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** A snapshot that no hook waits for any more is still being taken, or was. */
+  get isOverdue(): boolean {
+    return this.#isOverdue;
   }
 
   callBegun(workspace: Workspace, call: CallId): void {

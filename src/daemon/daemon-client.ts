@@ -8,12 +8,11 @@ import { spawn } from 'node:child_process';
 import http from 'node:http';
 import net from 'node:net';
 import { GhostsnapError } from '../core/errors.ts';
+import { HOOK_REPLY_MS } from '../core/limits.ts';
 import type { DaemonPlace } from './daemon-place.ts';
 import type { Environment } from './home.ts';
 import { PROGRAM } from './own-files.ts';
 
-/** A snapshot on a slow disk takes seconds; who takes minutes is stuck, and the hook does without. */
-const REPLY_TIMEOUT_MS = 120_000;
 const START_WAIT_MS = 10_000;
 const START_POLL_MS = 20;
 
@@ -29,13 +28,16 @@ export interface DaemonRequest {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** null: no daemon answers at the socket, or it died before it answered. */
+/**
+ * null: no daemon answers at the socket, or it died before it answered.
+ * @throws GhostsnapError LOCKED when there is one that gives no answer in HOOK_REPLY_MS: it hangs
+ */
 export function askDaemon(place: DaemonPlace, request: DaemonRequest): Promise<DaemonReply | null> {
-  const { promise, resolve } = Promise.withResolvers<DaemonReply | null>();
+  const { promise, resolve, reject } = Promise.withResolvers<DaemonReply | null>();
   const outgoing = http.request(
     {
       ...{ socketPath: place.socket, method: request.method, path: request.path },
-      ...{ timeout: REPLY_TIMEOUT_MS, agent: false, headers: { ...request.headers } },
+      ...{ timeout: HOOK_REPLY_MS, agent: false, headers: { ...request.headers } },
     },
     (response) => {
       const chunks: Buffer[] = [];
@@ -46,10 +48,19 @@ export function askDaemon(place: DaemonPlace, request: DaemonRequest): Promise<D
       response.on('error', () => resolve(null));
     },
   );
-  outgoing.on('timeout', () => outgoing.destroy());
+  outgoing.on('timeout', () => {
+    reject(stuck(place));
+    outgoing.destroy();
+  });
   outgoing.on('error', () => resolve(null));
   outgoing.end(request.body);
   return promise;
+}
+
+function stuck(place: DaemonPlace): GhostsnapError {
+  return new GhostsnapError('LOCKED', `The daemon gave no answer at ${place.socket}`, {
+    hint: 'It hangs, or the disk does. "ghostsnap daemon status" names its process: end that one.',
+  });
 }
 
 /** Starts one in the background; one that runs already makes the new one end at once. */

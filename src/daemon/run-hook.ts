@@ -22,10 +22,15 @@ export interface RunHookRequest {
   readonly onReply: (stdout: string) => void;
 }
 
-/** @throws GhostsnapError BAD_ARGUMENT, BAD_CONFIG; a bug of ours as it is */
-export async function runHook(request: RunHookRequest): Promise<void> {
+export interface HookRun {
+  /** Its snapshot is not ready yet, and the harness was told so: this process must end all the same. */
+  readonly isOverdue: boolean;
+}
+
+/** @throws GhostsnapError BAD_ARGUMENT, BAD_CONFIG, LOCKED; a bug of ours as it is */
+export async function runHook(request: RunHookRequest): Promise<HookRun> {
   const { harness, event, body, environment, onReply } = request;
-  if (isReportedTwice(harness, environment.env)) return;
+  if (isReportedTwice(harness, environment.env)) return { isOverdue: false };
   const place = daemonPlace(resolveHome(environment), environment);
   const path = `/hook/${encodeURIComponent(harness)}${event === '' ? '' : `/${event}`}`;
   const trace = parseTraceVariables(environment.env);
@@ -33,9 +38,9 @@ export async function runHook(request: RunHookRequest): Promise<void> {
   const reply = await askDaemon(place, { method: 'POST', path, body, headers });
   if (reply?.status === 200) {
     onReply(reply.body);
-    return;
+    return { isOverdue: false };
   }
-  await (await import('./run-hook-here.ts')).runHookHere(request, {
+  return await (await import('./run-hook-here.ts')).runHookHere(request, {
     isDaemonMissing: reply === null,
   });
 }

@@ -9,6 +9,8 @@ it.each([
   // Relative to where Codex is started: nobody knows where that will be.
   ['codex', { CODEX_HOME: 'elsewhere' }, '/home/me/.codex/hooks.json'],
   ['copilot-cli', { COPILOT_HOME: '/elsewhere' }, '/elsewhere/hooks/ghostsnap-copilot.json'],
+  ['claude-code', { CLAUDE_CONFIG_DIR: '/elsewhere' }, '/elsewhere/settings.json'],
+  ['gemini-cli', { GEMINI_CLI_HOME: '/elsewhere' }, '/elsewhere/.gemini/settings.json'],
   ['cursor', { CODEX_HOME: '/elsewhere' }, '/home/me/.cursor/hooks.json'],
 ] as const)('hooks of %s with %j are in %s', (harness, env, file) => {
   expect(INSTALLERS[harness].file('user', { ...place, env })).toBe(file);

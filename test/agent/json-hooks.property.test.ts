@@ -7,6 +7,7 @@ import { INSTALLERS } from '../../src/agent/install/installers.ts';
 
 const connection: HookConnection = {
   command: (harness, event) => `/bin/sh '/data/hooks/ghostsnap-hook.sh' ${harness} ${event}`,
+  onFailure: 'block',
   http: null,
   socket: '/run/ghostsnap/daemon.sock',
   node: '/usr/bin/node',
@@ -99,6 +100,16 @@ describe('connecting in a file that is there', () => {
     expect(hooks.Stop).toBe(undefined);
     expect(hooks.PreToolUse).toHaveLength(2);
     expect(hooks.PreToolUse[1].hooks[0].command).toContain('ghostsnap-hook.sh');
+  });
+
+  it.each([
+    ['block', 'block'],
+    // Others may have the same file without ghostsnap.
+    ['pass', undefined],
+  ] as const)('where a command that fails means %s, Claude Code is told %s', (onFailure, told) => {
+    const { hooks } = JSON.parse(claude.connect(null, { ...connection, onFailure }, '/f'));
+    expect(hooks.PreToolUse[0].hooks[0].onFailure).toBe(told);
+    expect(JSON.stringify(hooks.SubagentStop)).not.toContain('onFailure');
   });
 
   it('refuses a file that is not JSON, or not of the shape, and says where', () => {

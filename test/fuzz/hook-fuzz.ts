@@ -76,6 +76,7 @@ class WatchedDoor {
         if (!isAbsolute(directory) || directory.includes('\0')) this.#complain('directory');
         return { workspace: this.#workspace(), notice: null };
       },
+      patienceEnds: () => Promise.withResolvers<void>().promise,
       callBegun: () => {},
       callEnded: async () => 'said',
       note: (_: string, __: HookNote) => {},

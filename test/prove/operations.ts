@@ -60,6 +60,7 @@ const POOL_BYTES = 128 * 2 ** 20;
 /** What a harness's file is told to call; nothing is there. */
 export const HOOK_CONNECTION: HookConnection = {
   command: (harness, event) => `/opt/ghostsnap/ghostsnap-hook.sh ${harness} ${event}`,
+  onFailure: 'block',
   http: null,
   socket: '/run/ghostsnap.sock',
   node: '/usr/bin/node',

@@ -5,6 +5,10 @@
  * `beforeMCPExecution`, and once more by Claude Code's hooks, which Cursor loads as well. Only
  * `preToolUse` is installed; the older events are understood for those who have them, and reports of
  * one generation with equal tool and input are one call while it runs.
+ *
+ * It takes "ask" for an answer of `preToolUse` and runs the tool; at `beforeShellExecution` it refuses without a
+ * dialog. A shell command that failed is a success that says so in its output. Where a shell stands is in
+ * its input, `cwd` is mostly empty.
  */
 import { z } from 'zod';
 import type { HookAction, HookOutcome, HookReply } from '../hook-action.ts';
@@ -23,11 +27,11 @@ import {
 const SCHEMA = z.looseObject({
   ...sharedFields,
   conversation_id: idField,
-  generation_id: idField.optional(),
   workspace_roots: z.array(directoryField).max(64).optional(),
   cwd: z.union([directoryField, z.literal('')]).optional(),
   tool_use_id: idField.optional(),
   command: z.string().optional(),
+  tool_output: z.unknown().optional(),
 });
 
 type Fields = z.infer<typeof SCHEMA>;
@@ -44,7 +48,7 @@ export const cursor: Harness = {
   title,
   beforeTool: 'preToolUse',
   afterTool: 'postToolUse',
-  canAsk: true,
+  canAsk: false,
   readOnlyTools,
   parse,
   reply,
@@ -76,15 +80,34 @@ function parse(payload: unknown): HookAction {
   return actionOf(meaningOf(EVENTS, event), {
     place: { session, parentSession: null, directory },
     call: () => callOf(fields),
-    outcome: () => (event === 'postToolUseFailure' ? 'failed' : 'ok'),
+    outcome: () => (isFailure(event, fields.tool_output) ? 'failed' : 'ok'),
     prompt: fields.prompt,
     readOnlyTools,
   });
 }
 
-function directoryOf({ cwd, workspace_roots: roots }: Fields): string | null {
-  return cwd !== undefined && cwd !== '' ? cwd : (roots?.[0] ?? null);
+/** Of several roots that are open at once the first one is only a guess; what the agent may change is in one. */
+function directoryOf({
+  cwd,
+  workspace_roots: roots = [],
+  tool_input: input,
+}: Fields): string | null {
+  if (cwd !== undefined && cwd !== '') return cwd;
+  const inside = SHELL_INPUT.safeParse(input).data?.cwd;
+  const isInRoot = roots.some((root) => inside === root || inside?.startsWith(`${root}/`) === true);
+  return (isInRoot ? inside : roots[0]) ?? null;
 }
+
+const SHELL_INPUT = z.looseObject({ cwd: directoryField });
+
+/** The output of a shell is JSON in a string. */
+function isFailure(event: string, output: unknown): boolean {
+  if (event === 'postToolUseFailure') return true;
+  return typeof output === 'string' && /"exitCode":(?!0\b)-?\d/.test(output.slice(-EXIT_CODE_AT));
+}
+
+/** Characters of an output in whose end the exit code is looked for: it follows what the command printed. */
+const EXIT_CODE_AT = 64;
 
 function callOf(fields: Fields): NamedCall {
   const isShell = fields.command !== undefined && fields.tool_name === undefined;
@@ -99,9 +122,8 @@ function reply(_event: string, outcome: HookOutcome): HookReply {
   if (outcome.type === 'feedback') return json({ additional_context: outcome.message });
   if (outcome.type !== 'block' && outcome.type !== 'ask') return json({});
   const { reason } = outcome;
-  const decision = outcome.type === 'ask' ? 'ask' : 'deny';
   return json({
-    ...{ permission: decision, decision, reason },
+    ...{ permission: 'deny', decision: 'deny', reason },
     ...{ user_message: reason, agent_message: reason },
   });
 }

@@ -3,17 +3,21 @@
  *
  * The session is `sessionId` and the event `hookEventName`. Matchers are ignored, so every tool comes
  * here. Copilot CLI reads the same folder under other keys: its events are its own file's.
+ *
+ * Source: `chatHookService.ts` of microsoft/vscode-copilot-chat, `hookSchema.ts` of microsoft/vscode. `cwd` is the
+ * folder that is open, and there is none in an empty window; a request outside of a session names none.
  */
 import { z } from 'zod';
 import { parseClaudeShape, probeClaudeShape, replyClaudeShape } from './claude-shape.ts';
 import type { Harness } from './harness.ts';
-import { parseFields } from './payload-fields.ts';
+import { derivedKey, directoryField, parseFields } from './payload-fields.ts';
 
 const SCHEMA = z.looseObject({
   sessionId: z.unknown().optional(),
   session_id: z.unknown().optional(),
   hookEventName: z.unknown().optional(),
   hook_event_name: z.unknown().optional(),
+  cwd: directoryField.optional(),
 });
 
 const readOnlyTools: ReadonlySet<string> = new Set([
@@ -34,9 +38,12 @@ export const vscode: Harness = {
   readOnlyTools,
   parse: (payload) => {
     const fields = parseFields(SCHEMA, payload, title);
+    // No folder is open: there is no workspace either.
+    if (fields.cwd === undefined) return { type: 'ignore' };
+    const nameless = `vscode-${derivedKey('session', fields.cwd)}`;
     const named = {
       ...fields,
-      session_id: fields.session_id ?? fields.sessionId,
+      session_id: fields.session_id ?? fields.sessionId ?? nameless,
       hook_event_name: fields.hook_event_name ?? fields.hookEventName,
     };
     return parseClaudeShape(named, { title, readOnlyTools });

@@ -35,16 +35,18 @@ export function hookTrust(harness: HarnessName, question: TrustQuestion): HookTr
 
 /** `disableAllHooks` in any settings file; a project's own hooks wait for the folder's trust dialog. */
 function claudeTrust({ place, scope, read }: TrustQuestion): HookTrust {
-  const { homeDir, projectDir } = place;
+  const { homeDir, projectDir, env } = place;
+  const moved = env.CLAUDE_CONFIG_DIR;
+  const isMoved = moved !== undefined && path.isAbsolute(moved);
   const settings = [
-    path.join(homeDir, '.claude/settings.json'),
+    path.join(isMoved ? moved : path.join(homeDir, '.claude'), 'settings.json'),
     path.join(projectDir, '.claude/settings.json'),
     path.join(projectDir, '.claude/settings.local.json'),
   ];
   const off = settings.find((file) => valueAt(read(file), ['disableAllHooks']) === true);
   if (off !== undefined) return disabled(`"disableAllHooks" is set in ${off}`);
   if (scope === 'user') return ENABLED;
-  const own = path.join(homeDir, '.claude.json');
+  const own = path.join(isMoved ? moved : homeDir, '.claude.json');
   const accepted = valueAt(read(own), ['projects', projectDir, 'hasTrustDialogAccepted']);
   return accepted === true
     ? ENABLED
@@ -53,7 +55,9 @@ function claudeTrust({ place, scope, read }: TrustQuestion): HookTrust {
 
 /** `hooksConfig`, and trusted folders where that is switched on: the nearest one decides. */
 function geminiTrust({ place, scope, read }: TrustQuestion): HookTrust {
-  const { homeDir, projectDir } = place;
+  const { projectDir, env } = place;
+  const moved = env.GEMINI_CLI_HOME;
+  const homeDir = moved !== undefined && path.isAbsolute(moved) ? moved : place.homeDir;
   const user = path.join(homeDir, '.gemini/settings.json');
   const project = path.join(projectDir, '.gemini/settings.json');
   for (const file of [user, project]) {

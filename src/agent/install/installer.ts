@@ -21,6 +21,10 @@ export interface InstallPlace {
 export interface HookConnection {
   /** The command line that reports an event, payload on standard input. */
   command(harness: HarnessName, event: string): string;
+  /**
+   * What a command that could not do its work means. 'pass': others use the same file, and may not have ghostsnap.
+   */
+  readonly onFailure: 'block' | 'pass';
   /** For harnesses that can send HTTP, when it was asked for. */
   readonly http: { readonly port: number; readonly token: string } | null;
   /** For a plugin inside the harness's process. */

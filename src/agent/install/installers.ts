@@ -5,6 +5,7 @@
  * names one they do not know.
  */
 import path from 'node:path';
+import { HOOK_TIMEOUT_S } from '../../core/limits.ts';
 import type { HarnessName } from '../harness/harness.ts';
 import {
   COPILOT_FILE,
@@ -15,9 +16,6 @@ import {
 import { connectJson, disconnectJson, type HookEntries, isConnectedJson } from './json-hooks.ts';
 import { opencodePlugin } from './opencode-plugin.ts';
 
-/** Seconds a harness waits for a hook: a first snapshot of a large tree takes a while. */
-const TIMEOUT_S = 120;
-
 /** Codex grants a session's last hook no more, and warns the person at each start when more is asked for. */
 const CODEX_LAST_TIMEOUT_S = 3;
 
@@ -26,7 +24,7 @@ type Entries = (connection: HookConnection) => HookEntries;
 interface JsonInstaller extends Pick<HarnessInstaller, 'name' | 'signs' | 'notes'> {
   /** Below the home, and below the project. */
   readonly paths: Readonly<Record<InstallScope, string>>;
-  /** The harness's own folder in the home, and the variable that names another one. */
+  /** The harness's own folder in the home ('': all of the home), and the variable that names another one. */
   readonly home?: { readonly folder: string; readonly variable: string };
   readonly entries: Entries;
 }
@@ -76,15 +74,18 @@ const claudeCode = jsonInstaller({
   name: 'claude-code',
   signs: { programs: ['claude'], directories: ['.claude'] },
   paths: { user: '.claude/settings.json', project: '.claude/settings.json' },
+  home: { folder: '.claude', variable: 'CLAUDE_CONFIG_DIR' },
   notes: ['Running sessions take up new hooks when they are started again.'],
   entries: (connection) => {
     const entries = grouped(connection, 'claude-code', {
       tools: CLAUDE_TOOL_EVENTS,
       others: ['UserPromptSubmit', 'SessionStart', 'SessionEnd', 'SubagentStop'],
-      timeout: TIMEOUT_S,
+      timeout: HOOK_TIMEOUT_S,
     });
-    const { http } = connection;
-    if (http === null) return entries;
+    const { http, onFailure } = connection;
+    if (http === null) {
+      return onFailure === 'block' ? { events: withOnFailure(entries.events) } : entries;
+    }
     // The other events stay commands: they start the daemon, which an HTTP request can not.
     const asHttp = CLAUDE_TOOL_EVENTS.map((event) => [
       event,
@@ -94,6 +95,13 @@ const claudeCode = jsonInstaller({
   },
 });
 
+/** A hook that cannot start, or takes too long, stops the tool. Versions before 2.1.295 pass over the field. */
+function withOnFailure(events: HookEntries['events']): HookEntries['events'] {
+  const { PreToolUse } = events as { PreToolUse: { hooks: readonly object[] } };
+  const hooks = PreToolUse.hooks.map((hook) => ({ ...hook, onFailure: 'block' }));
+  return { ...events, PreToolUse: { ...PreToolUse, hooks } };
+}
+
 function httpHook(
   { port, token }: NonNullable<HookConnection['http']>,
   event: string,
@@ -102,8 +110,8 @@ function httpHook(
     type: 'http',
     url: `http://127.0.0.1:${port}/hook/claude-code/${event}`,
     headers: { Authorization: `Bearer ${token}` },
-    timeout: TIMEOUT_S,
-    // Without it a daemon that is not there lets the tool run; older versions do not know the field.
+    timeout: HOOK_TIMEOUT_S,
+    // Without it a daemon that is not there lets the tool run.
     ...(event === 'PreToolUse' ? { onFailure: 'block' } : {}),
   };
 }
@@ -118,7 +126,7 @@ const codex = jsonInstaller({
     const entries = grouped(connection, 'codex', {
       tools: ['PreToolUse', 'PostToolUse'],
       others: ['UserPromptSubmit', 'SessionStart', 'SubagentStop'],
-      timeout: TIMEOUT_S,
+      timeout: HOOK_TIMEOUT_S,
     });
     const ended = grouped(connection, 'codex', {
       tools: [],
@@ -133,12 +141,13 @@ const geminiCli = jsonInstaller({
   name: 'gemini-cli',
   signs: { programs: ['gemini'], directories: ['.gemini'] },
   paths: { user: '.gemini/settings.json', project: '.gemini/settings.json' },
+  home: { folder: '', variable: 'GEMINI_CLI_HOME' },
   notes: ['In a project, Gemini CLI runs hooks only when the folder is trusted.'],
   entries: (connection) =>
     grouped(connection, 'gemini-cli', {
       tools: ['BeforeTool', 'AfterTool'],
       others: ['BeforeAgent', 'SessionStart', 'SessionEnd'],
-      timeout: TIMEOUT_S * 1000,
+      timeout: HOOK_TIMEOUT_S * 1000,
       more: { name: 'ghostsnap' },
     }),
 });
@@ -156,7 +165,7 @@ const cursor = jsonInstaller({
         ...['beforeSubmitPrompt', 'sessionStart', 'sessionEnd'],
       ].map((event) => [
         event,
-        { command: connection.command('cursor', event), timeout: TIMEOUT_S },
+        { command: connection.command('cursor', event), timeout: HOOK_TIMEOUT_S },
       ]),
     ),
   }),
@@ -175,7 +184,11 @@ const vscode = jsonInstaller({
       ['PreToolUse', 'PostToolUse', 'UserPromptSubmit', 'SessionStart', 'SubagentStop'].map(
         (event) => [
           event,
-          { type: 'command', command: connection.command('vscode', event), timeout: TIMEOUT_S },
+          {
+            type: 'command',
+            command: connection.command('vscode', event),
+            timeout: HOOK_TIMEOUT_S,
+          },
         ],
       ),
     ),
@@ -202,7 +215,7 @@ const copilotCli = jsonInstaller({
         {
           type: 'command',
           bash: connection.command('copilot-cli', event),
-          timeoutSec: TIMEOUT_S,
+          timeoutSec: HOOK_TIMEOUT_S,
         },
       ]),
     ),

@@ -62,11 +62,16 @@ async function run(context: CliContext, harness: string, event: string): Promise
   const { environment, output } = context;
   try {
     const body = await readStandardInput();
-    await runHook({ harness, event, body, environment, onReply: (text) => output.raw(text) });
+    const onReply = (text: string): void => output.raw(text);
+    const { isOverdue } = await runHook({ harness, event, body, environment, onReply });
+    // The snapshot is left to the daemon, which was started: the harness waits for this process to end.
+    if (isOverdue) process.exit(context.exitCode);
   } catch (error) {
-    // A hook that fails must not let the tool run unseen: this status blocks it, with the reason.
+    // A hook that fails must not let the tool run unseen: this status blocks it, with the reason. At another
+    // event it would stop a person's prompt, or keep a subagent from ending.
+    const { isBeforeTool } = await import('../../agent/harness-table.ts');
     output.note(`ghostsnap: ${error instanceof Error ? error.message : String(error)}`);
-    context.exitCode = BLOCK_STATUS;
+    if (isBeforeTool(event)) context.exitCode = BLOCK_STATUS;
   }
 }
 
