@@ -20,7 +20,8 @@ import { autoInit } from './auto-init.ts';
 import { EngineCache } from './engine-cache.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { HookNotes } from './hook-notes.ts';
-import { findWorkspaceAround, type WorkspaceRecord } from './registry.ts';
+import type { WorkspaceRecord } from './registry.ts';
+import { workspaceAround } from './workspace-around.ts';
 
 export interface AgentHostOptions {
   readonly environment: Environment;
@@ -138,10 +139,7 @@ export class AgentHost implements HookHost, AsyncDisposable {
   }
 
   #find(directory: string): WorkspaceRecord | null {
-    return (
-      findWorkspaceAround(this.#home, directory) ??
-      findWorkspaceAround(this.#home, realPathOf(directory))
-    );
+    return workspaceAround(this.#home, directory);
   }
 
   /**
@@ -185,14 +183,5 @@ export class AgentHost implements HookHost, AsyncDisposable {
       this.#options.onError(error);
     }
     return this.#config;
-  }
-}
-
-function realPathOf(directory: string): string {
-  try {
-    return fs.realpathSync(directory);
-  } catch {
-    // The agent's directory is gone: its recorded path was looked for already.
-    return directory;
   }
 }

@@ -20,14 +20,9 @@ import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { closePool, closePoolSync, type OpenPool, openPool, requirePool } from './open-pool.ts';
 import { asPublic, atPublicEdge } from './public-edge.ts';
-import {
-  findWorkspaceAround,
-  isInside,
-  listWorkspaceRecords,
-  removeWorkspace,
-  type WorkspaceRecord,
-} from './registry.ts';
+import { listWorkspaceRecords, removeWorkspace, type WorkspaceRecord } from './registry.ts';
 import { systemEnvironment } from './system-ports.ts';
+import { workspaceAround } from './workspace-around.ts';
 
 export interface OpenWorkspaceOptions {
   /** A directory in the workspace; default: the one around the current directory. */
@@ -77,11 +72,7 @@ export function findRecord(
   directory: string | undefined,
 ): WorkspaceRecord {
   const asked = path.resolve(environment.cwd, directory ?? '.');
-  const real = realPathOf(asked);
-  const found =
-    findWorkspaceAround(home, asked) ??
-    findWorkspaceAround(home, real) ??
-    findMovedIntoPool(home, real);
+  const found = workspaceAround(home, asked);
   if (found !== null) return found;
   const isSomeGone = listWorkspaceRecords(home).some((record) => !fs.existsSync(record.path));
   throw new GhostsnapError('WORKSPACE_NOT_FOUND', `No workspace is at or around ${asked}`, {
@@ -90,13 +81,6 @@ export function findRecord(
       : 'Protect a directory with "ghostsnap init DIR", or name one with -w.',
     data: { path: asked },
   });
-}
-
-/** A directory that was reached by a symlink into a pool is named, by the kernel, as it lies there. */
-function findMovedIntoPool(home: Home, real: string): WorkspaceRecord | null {
-  const isAround = ({ movedTo }: WorkspaceRecord): boolean =>
-    movedTo !== null && isInside(real, realPathOf(movedTo));
-  return listWorkspaceRecords(home).find(isAround) ?? null;
 }
 
 export interface BuildWorkspaceOptions {
@@ -154,14 +138,4 @@ function makeHost(options: BuildWorkspaceOptions): WorkspaceHost {
       removeWorkspace(home, workspace.info.path);
     },
   };
-}
-
-/** The path with symlinks resolved, as far as it exists. */
-function realPathOf(asked: string): string {
-  try {
-    return fs.realpathSync(asked);
-  } catch {
-    // A workspace whose directory is gone is found by its recorded path; there is nothing to resolve.
-    return asked;
-  }
 }
