@@ -8,6 +8,14 @@
  * changes nothing more.
  */
 
+import {
+  COMMAND_SECRETS,
+  isRandomLooking,
+  RANDOM_FORTY,
+  RANDOM_LOOKING,
+  TOKEN_SHAPES,
+} from './redaction-shapes.ts';
+
 /** Stands where a secret was. */
 export const REDACTED = '[redacted]';
 
@@ -15,11 +23,13 @@ export const REDACTED = '[redacted]';
 const SECRET_NAMES = [
   'password',
   'passwd',
+  'pwd',
   'passphrase',
   'secret',
   'token',
   'apikey',
   'accesskey',
+  'accountkey',
   'privatekey',
   'signingkey',
   'encryptionkey',
@@ -29,6 +39,9 @@ const SECRET_NAMES = [
   'bearer',
 ] as const;
 
+/** Words too short to be looked for within others: `compass`, `author`. */
+const SHORT_NAME = /(?:^|[_.-])(?:pass|auth|sig|signature)$/i;
+
 /** Names that hold one of the words and are harmless: limits and counts of a model's tokens. */
 const HARMLESS_NAME =
   /^(?:(?:max|min|num|total|input|output|prompt|new)tokens?|tokens)(?:count|limit|used)?$/;
@@ -37,7 +50,7 @@ const HARMLESS_VALUE = /^\d{0,9}$/;
 /** True when the value of a field of this name is not to be kept. */
 export function isSecretName(name: string): boolean {
   const plain = name.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
-  return SECRET_NAMES.some((word) => plain.includes(word));
+  return SECRET_NAMES.some((word) => plain.includes(word)) || SHORT_NAME.test(name);
 }
 
 /** A limit such as `max_tokens: 4096` is no secret. */
@@ -62,9 +75,10 @@ const NOT_YET = '(?!\\s{0,4}["\']?\\[redacted\\])';
 const NAME = '[A-Za-z0-9_.-]{0,64}';
 const WORDS = [
   'pass(?:word|wd|phrase)',
+  'pwd',
   'secret',
   'token',
-  '(?:api|access|private|signing|encryption)[_-]?key',
+  '(?:api|access|account|private|signing|encryption)[_-]?key',
   'credentials?',
   'authorization',
   'cookie',
@@ -102,6 +116,33 @@ const RULES: readonly Rule[] = [
       /(^|\s)(-u|--user)([ =]{1,4})(?:"[^"\n]{1,256}"|'[^'\n]{1,256}'|[^\s:'"]{1,128}:\S{1,256})/g,
     replacement: `$1$2$3${REDACTED}`,
   },
+  ...COMMAND_SECRETS.map((pattern) => ({ pattern, replacement: `$1${REDACTED}` })),
+  // A name and its value as two words: setx TOKEN value, npm config set //host/:_authToken value
+  {
+    pattern: new RegExp(
+      `(\\b(?:setx|config(?:ure)?\\s{1,4}set)\\s{1,4}\\S{0,128}(?:${WORDS})\\S{0,64}\\s{1,4})` +
+        `${NOT_YET}(?:${QUOTED}|[^\\s"']+)`,
+      'gi',
+    ),
+    replacement: `$1${REDACTED}`,
+  },
+  // A block of YAML below its name.
+  {
+    pattern: new RegExp(
+      `((?:${WORDS})${NAME}["']?\\s{0,4}:[ \\t]{0,4}[|>][+-]?[ \\t]{0,4}\\n[ \\t]{0,32})${NOT_YET}[^\\n]+`,
+      'gi',
+    ),
+    replacement: `$1${REDACTED}`,
+  },
+  // DB_PASS=value, ?sig=value
+  {
+    pattern: new RegExp(
+      `(?<![A-Za-z0-9])((?:[A-Za-z0-9_.-]{0,64}[_.-])?(?:pass|auth|sig|signature)["']?\\s{0,4}[:=]\\s{0,4}["']?)` +
+        `${NOT_YET}[^\\s"',;)}\\]&]{6,}`,
+      'gi',
+    ),
+    replacement: `$1${REDACTED}`,
+  },
   // --password value, --token=value
   {
     pattern: new RegExp(
@@ -123,23 +164,7 @@ const RULES: readonly Rule[] = [
   },
   // Tokens that are known by their shape.
   {
-    pattern: new RegExp(
-      [
-        '\\b(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA)[A-Z0-9]{12,}',
-        '\\bgh[pousr]_[A-Za-z0-9]{16,}',
-        '\\bgithub_pat_[A-Za-z0-9_]{16,}',
-        '\\bglpat-[A-Za-z0-9_-]{16,}',
-        '\\bnpm_[A-Za-z0-9]{24,}',
-        '\\bpypi-[A-Za-z0-9_-]{16,}',
-        '\\bxox[a-z]-[A-Za-z0-9-]{8,}',
-        '\\b[srp]k_(?:live|test)_[A-Za-z0-9]{8,}',
-        '\\bsk-[A-Za-z0-9_-]{12,}',
-        '\\bAIza[A-Za-z0-9_-]{20,}',
-        '\\bhf_[A-Za-z0-9]{16,}',
-        '\\beyJ[A-Za-z0-9_-]{12,}(?:\\.[A-Za-z0-9_-]*){0,4}',
-      ].join('|'),
-      'g',
-    ),
+    pattern: new RegExp(TOKEN_SHAPES.join('|'), 'g'),
     replacement: REDACTED,
   },
 ];
@@ -155,6 +180,9 @@ export function redactText(text: string): string {
             isHarmless(match, name, between) ? match : `${name}${between}${REDACTED}`,
           );
   }
+  for (const shape of [RANDOM_LOOKING, RANDOM_FORTY]) {
+    redacted = redacted.replace(shape, (match) => (isRandomLooking(match) ? REDACTED : match));
+  }
   return redacted;
 }
 
@@ -162,15 +190,19 @@ function isHarmlessMatch(match: string, name: string, between: string): boolean 
   return isHarmlessField(name, match.slice(name.length + between.length));
 }
 
+/** What takes secrets as assignments. */
+const SECRET_STORE =
+  /\b(?:create\s{1,4}secret|vault\s{1,4}(?:kv\s{1,4}put|write)|(?:gh|fly)\s{1,4}secrets?)\b/;
+
 const ENV_FILE = /(?:^|[\s/\\'"=>])\.env(?:\.[A-Za-z0-9_.-]{1,32}|rc)?(?=$|[\s'"`;|&)])/;
 
-/** True when the text names a `.env` file: then every assignment beside it is taken for a secret. */
+/** True when the text names a `.env` file or a store of secrets: then every assignment beside it is taken for one. */
 export function namesEnvFile(text: string): boolean {
-  return ENV_FILE.test(text);
+  return ENV_FILE.test(text) || SECRET_STORE.test(text);
 }
 
 const ASSIGNMENT =
-  /(^|[\s'"`;])((?:export\s{1,4})?[A-Za-z_][A-Za-z0-9_]{0,64}=)(?!\[redacted\])(?:"[^"\n]*"?|'[^'\n]*'?|[^\s'"`;]+)/g;
+  /(^|[\s'"`;=])((?:export\s{1,4})?[A-Za-z_][A-Za-z0-9_]{0,64}=)(?!\[redacted\])(?:"[^"\n]*"?|'[^'\n]*'?|[^\s'"`;]+)/g;
 
 /** The value of every `NAME=value`, whatever the name. */
 export function redactAssignments(text: string): string {
