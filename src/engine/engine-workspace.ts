@@ -126,17 +126,17 @@ export class EngineWorkspace extends WorkspaceCalls implements Workspace {
     });
   }
 
-  pin(spec: string): SnapshotInfo {
-    return this.#setPinned(spec, 'pinned');
+  async pin(spec: string): Promise<SnapshotInfo> {
+    return await this.#setPinned(spec, 'pinned');
   }
 
-  unpin(spec: string): SnapshotInfo {
-    return this.#setPinned(spec, 'unpinned');
+  async unpin(spec: string): Promise<SnapshotInfo> {
+    return await this.#setPinned(spec, 'unpinned');
   }
 
-  label(spec: string, label: string | null): SnapshotInfo {
+  async label(spec: string, label: string | null): Promise<SnapshotInfo> {
     const text = parseLabel(label);
-    return this.session.runSync({ purpose: 'label' }, () => {
+    return await this.exclusive({ purpose: 'label' }, () => {
       const id = this.resolve(spec);
       this.session.decide({ type: 'label-snapshot', id, label: text }, 'power-loss');
       return requireSnapshot(this.session, id);
@@ -258,8 +258,8 @@ export class EngineWorkspace extends WorkspaceCalls implements Workspace {
     return { id, workspace, createdAt: createdAtOf(id), durationMs, uncovered, adopted };
   }
 
-  #setPinned(spec: string, pinned: 'pinned' | 'unpinned'): SnapshotInfo {
-    return this.session.runSync({ purpose: pinned === 'pinned' ? 'pin' : 'unpin' }, () => {
+  async #setPinned(spec: string, pinned: 'pinned' | 'unpinned'): Promise<SnapshotInfo> {
+    return await this.exclusive({ purpose: pinned === 'pinned' ? 'pin' : 'unpin' }, () => {
       const id = this.resolve(spec);
       const { backend } = this.session.ports;
       const type = pinned === 'pinned' ? 'pin-snapshot' : 'unpin-snapshot';

@@ -245,9 +245,9 @@ export interface Workspace extends AsyncDisposable, Disposable {
   /** @throws GhostsnapError NOTHING_TO_REDO */
   redo(request?: RollbackRequest): Promise<TurnResult>;
 
-  pin(spec: string): SnapshotInfo;
-  unpin(spec: string): SnapshotInfo;
-  label(spec: string, label: string | null): SnapshotInfo;
+  pin(spec: string): Promise<SnapshotInfo>;
+  unpin(spec: string): Promise<SnapshotInfo>;
+  label(spec: string, label: string | null): Promise<SnapshotInfo>;
   /** By the retention rules, or exactly `specs`. `apply: false` only says what would happen. */
   prune(request?: {
     specs?: readonly string[];

@@ -347,18 +347,18 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     );
 
   pinSnapshot = (...[principal, input, context]: Of<'pinSnapshot'>) =>
-    this.#change({ name: 'pinSnapshot', principal, input, context }, (workspace) =>
-      snapshotViewOf(workspace.pin(input.snapshot)),
+    this.#change({ name: 'pinSnapshot', principal, input, context }, async (workspace) =>
+      snapshotViewOf(await workspace.pin(input.snapshot)),
     );
 
   unpinSnapshot = (...[principal, input, context]: Of<'unpinSnapshot'>) =>
-    this.#change({ name: 'unpinSnapshot', principal, input, context }, (workspace) =>
-      snapshotViewOf(workspace.unpin(input.snapshot)),
+    this.#change({ name: 'unpinSnapshot', principal, input, context }, async (workspace) =>
+      snapshotViewOf(await workspace.unpin(input.snapshot)),
     );
 
   labelSnapshot = (...[principal, input, context]: Of<'labelSnapshot'>) =>
-    this.#change({ name: 'labelSnapshot', principal, input, context }, (workspace) =>
-      snapshotViewOf(workspace.label(input.snapshot, input.label)),
+    this.#change({ name: 'labelSnapshot', principal, input, context }, async (workspace) =>
+      snapshotViewOf(await workspace.label(input.snapshot, input.label)),
     );
 
   diff = (...[principal, input, context]: Of<'diff'>) =>

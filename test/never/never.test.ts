@@ -264,7 +264,7 @@ describe('never', () => {
     await using one = await protect({ kind: 'btrfs', before: PROJECT });
     await using workspace = await one.open();
     const { id } = await workspace.snapshot({ label: 'kept' });
-    workspace.pin('kept');
+    await workspace.pin('kept');
     const whole = one.digest();
     // Retention is on without anybody asking: a plan exists, and it names the rule for each line.
     const { decisions } = await workspace.prune({ apply: false });
@@ -296,7 +296,7 @@ describe('never', () => {
     writeFileSync(join(home, 'config.json'), JSON.stringify({ retention }));
     await using workspace = await one.open();
     const { id: pinned } = await workspace.snapshot();
-    workspace.pin(pinned);
+    await workspace.pin(pinned);
     for (let i = 0; i < 5; i += 1) await workspace.snapshot();
     const { deleted } = await workspace.prune();
     const left = workspace.list().map(({ id }) => id);

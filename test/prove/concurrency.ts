@@ -104,7 +104,7 @@ class Crowd {
       writeState(path, state);
       states.add(await this.#hashOf({ dir: path }));
       const { id } = await workspace.snapshot();
-      workspace.pin(id);
+      await workspace.pin(id);
       made.add(id);
     }
     return { path, environment, states, made, deleted: new Set() };

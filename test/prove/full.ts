@@ -135,7 +135,7 @@ class FullStage {
     for (let state = 0; state < 2; state += 1) {
       this.#edit();
       const { id } = await workspace.snapshot();
-      workspace.pin(id);
+      await workspace.pin(id);
       this.#states.push({ id, hash: await this.#hash({ dir: this.#path }) });
     }
   }

@@ -65,12 +65,12 @@ class HostileWork {
       case 'init': {
         const [first] = workspace.list();
         if (first === undefined) return null;
-        workspace.pin(first.id);
+        await workspace.pin(first.id);
         return this.#placed(workspace, first.id);
       }
       case 'snapshot': {
         const { id } = await workspace.snapshot();
-        workspace.pin(id);
+        await workspace.pin(id);
         return this.#placed(workspace, id);
       }
       case 'rollback':

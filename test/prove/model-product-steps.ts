@@ -167,21 +167,22 @@ async function recover(episode: ModelEpisode): Promise<void> {
   for (const [what, found] of Object.entries(report)) expectNothing(what, found ?? []);
 }
 
-function pin(episode: ModelEpisode, { pick }: Step<'pin'>): void {
+async function pin(episode: ModelEpisode, { pick }: Step<'pin'>): Promise<void> {
   const id = episode.choose(pick);
   if (id === null) return;
   const kept = episode.model(id);
   // One pin at a time, or in the end nothing could be pruned any more.
   if (!kept.pinned && [...episode.kept.values()].some(({ pinned }) => pinned)) return;
-  if (kept.pinned) episode.workspace.unpin(id);
-  else episode.workspace.pin(id);
+  if (kept.pinned) await episode.workspace.unpin(id);
+  else await episode.workspace.pin(id);
   kept.pinned = !kept.pinned;
 }
 
-function label(episode: ModelEpisode, step: Step<'label'>): void {
+async function label(episode: ModelEpisode, step: Step<'label'>): Promise<void> {
   const id = episode.choose(step.pick);
   if (id === null) return;
-  expectEqual('label', episode.workspace.label(id, step.label).label, step.label);
+  const { label: text } = await episode.workspace.label(id, step.label);
+  expectEqual('label', text, step.label);
   episode.model(id).label = step.label;
 }
 

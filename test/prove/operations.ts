@@ -213,11 +213,11 @@ async function onWorkspace(
     case 'scratch-remove':
       return await workspace.removeScratch();
     case 'pin':
-      return workspace.pin(call.id);
+      return await workspace.pin(call.id);
     case 'unpin':
-      return workspace.unpin(call.id);
+      return await workspace.unpin(call.id);
     case 'label':
-      return workspace.label(call.id, call.label);
+      return await workspace.label(call.id, call.label);
     case 'prune':
       return await workspace.prune({ specs: call.ids, onStep });
     case 'retention':

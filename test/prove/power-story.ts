@@ -112,12 +112,12 @@ class StoryTeller {
       case 1:
         return await this.#rollback(workspace, some);
       case 2:
-        workspace.pin(some.id);
+        await workspace.pin(some.id);
         some.pinnedAt = this.#position();
         return;
       case 3:
         some.unpinningAt = this.#position();
-        workspace.unpin(some.id);
+        await workspace.unpin(some.id);
         some.pinnedAt = NEVER;
         some.unpinningAt = NEVER;
         return;
@@ -126,7 +126,7 @@ class StoryTeller {
       case 5:
         if (some.label !== null) return;
         some.label = `label-${this.#edits}`;
-        workspace.label(some.id, some.label);
+        await workspace.label(some.id, some.label);
         some.labelledAt = this.#position();
         return;
       default:

@@ -139,12 +139,12 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
     const { workspace, auditor, random } = context;
     const target = pickSnapshot(context);
     if (random.oneIn(3)) {
-      workspace.pin(target);
+      await workspace.pin(target);
       auditor.setPinned(target, 'pinned');
       return;
     }
     auditor.setPinned(target, 'unpinned');
-    workspace.unpin(target);
+    await workspace.unpin(target);
   },
 
   prune: async ({ workspace, volume }) => {
