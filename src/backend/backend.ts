@@ -296,6 +296,13 @@ export interface Backend extends AsyncDisposable {
   ): AsyncIterable<TreeChange>;
 
   /**
+   * Whether two snapshots hold the same tree, times included, as far as that shows without looking into them.
+   * False: it is not known. Costs the same for every tree.
+   * @throws GhostsnapError SNAPSHOT_NOT_FOUND
+   */
+  areProvenSame(ref: WorkspaceRef, a: SnapshotId, b: SnapshotId): boolean;
+
+  /**
    * Turns the live tree into the snapshot, path by path, durable on return. Inodes of what did not
    * change are kept. Idempotent: run again after a crash it finishes. Boundaries and sockets are left
    * alone.

@@ -29,6 +29,7 @@ const WHAT = {
   listPinned: 'Listing the pins',
   openTree: 'Reading the tree',
   compare: 'Comparing',
+  areProvenSame: 'Looking at the snapshots',
   applyInPlace: 'Turning the tree',
   applyPlanned: 'Turning the tree',
   extract: 'Extracting',

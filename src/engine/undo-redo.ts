@@ -26,12 +26,11 @@ export async function findUndoTarget(session: WorkspaceSession): Promise<History
   // While the cursor stands on an entry, the live tree may have been edited since: then undo goes there first.
   const end = cursor === historyLength ? historyLength : cursor + 1;
   const { catalog } = session.ports;
+  const differs = differenceFromLive(session);
   for (let to = end; to > 0; to -= PAGE) {
     const page = catalog.history(session.ref.id, Math.max(0, to - PAGE), to);
     for (const entry of page.toReversed()) {
-      if (await differsFromLive(session, entry.id)) {
-        return { target: entry.id, position: entry.position };
-      }
+      if (await differs(entry.id)) return { target: entry.id, position: entry.position };
     }
   }
   throw new GhostsnapError('NOTHING_TO_UNDO', `Nothing to undo in ${session.ref.path}`, {
@@ -44,8 +43,9 @@ export async function findRedoTarget(session: WorkspaceSession): Promise<History
   const { historyLength, cursor } = session.state;
   if (cursor === historyLength) throw nothingToRedo(session, 'nothing was undone');
   const { catalog } = session.ports;
+  const differs = differenceFromLive(session);
   const here = catalog.history(session.ref.id, cursor, cursor + 1)[0];
-  if (here !== undefined && (await differsFromLive(session, here.id))) {
+  if (here !== undefined && (await differs(here.id))) {
     throw nothingToRedo(session, 'the workspace changed since the undo');
   }
   for (let from = cursor + 1; from < historyLength; from += PAGE) {
@@ -54,12 +54,22 @@ export async function findRedoTarget(session: WorkspaceSession): Promise<History
       from,
       Math.min(from + PAGE, historyLength),
     )) {
-      if (await differsFromLive(session, entry.id)) {
-        return { target: entry.id, position: entry.position };
-      }
+      if (await differs(entry.id)) return { target: entry.id, position: entry.position };
     }
   }
   throw nothingToRedo(session, 'the live tree is at the last state');
+}
+
+/** Looks into a state only where it is not proven to be the one before, which was the live tree. */
+function differenceFromLive(session: WorkspaceSession): (id: SnapshotId) => Promise<boolean> {
+  const { backend } = session.ports;
+  let same: SnapshotId | null = null;
+  return async (id) => {
+    if (same !== null && backend.areProvenSame(session.ref, same, id)) return false;
+    if (await differsFromLive(session, id)) return true;
+    same = id;
+    return false;
+  };
 }
 
 async function differsFromLive(session: WorkspaceSession, id: SnapshotId): Promise<boolean> {

@@ -389,6 +389,22 @@ function describeLooking(check: Check): void {
     for (const [from, to] of pairs) await w.checkCompare(from, to);
   });
 
+  check(
+    'areProvenSame() knows states between which nothing happened, and never others',
+    async (w) => {
+      w.run(...RICH);
+      const first = await w.snapshot();
+      const again = await w.snapshot();
+      w.run(write('src/a', 'other'));
+      const changed = await w.snapshot();
+      const { backend, ref } = { backend: w.stage.backend(), ref: w.stage.ref };
+      expect(backend.areProvenSame(ref, first, first)).toBe(true);
+      expect(backend.areProvenSame(ref, first, again)).toBe(true);
+      expect(backend.areProvenSame(ref, again, changed)).toBe(false);
+      expect(backend.areProvenSame(ref, changed, first)).toBe(false);
+    },
+  );
+
   check('compare() keeps to the paths it is given, and can ignore mtimes', async (w) => {
     w.run(...RICH);
     const id = await w.snapshot();

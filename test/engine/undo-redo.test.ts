@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { type EngineWorld, makeEngineWorld } from './engine-world.ts';
 
 let world: EngineWorld;
@@ -35,6 +35,16 @@ describe('undo and redo', () => {
     await world.workspace.redo();
     expect(tree()).toEqual({ a: 3 });
     await expect(world.workspace.redo()).rejects.toMatchObject({ code: 'NOTHING_TO_REDO' });
+  });
+
+  it('look into one of many states that are proven to be the same', async () => {
+    await call('a', 1);
+    for (let i = 0; i < 200; i += 1) await world.workspace.snapshot();
+    const compare = vi.spyOn(world.backend, 'compare');
+    await world.workspace.undo();
+    expect(tree()).toEqual({});
+    // The newest, the one that differs, and what the turn itself looks at.
+    expect(compare.mock.calls.length).toBeLessThan(5);
   });
 
   it('undo takes back a rollback, then goes on before it', async () => {

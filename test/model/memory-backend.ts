@@ -203,6 +203,11 @@ export class MemoryBackend implements Backend {
     yield* compareModels(this.#tree(ref, from), this.#tree(ref, to), options);
   }
 
+  areProvenSame(ref: WorkspaceRef, a: SnapshotId, b: SnapshotId): boolean {
+    const [change] = compareModels(this.#tree(ref, a), this.#tree(ref, b), {});
+    return change === undefined;
+  }
+
   async applyInPlace(
     ref: WorkspaceRef,
     target: SnapshotId,

@@ -252,6 +252,10 @@ export class SimBackend implements Backend {
     }
   }
 
+  areProvenSame(ref: WorkspaceRef, a: SnapshotId, b: SnapshotId): boolean {
+    return this.#disk.tree(ref.id, a) === this.#disk.tree(ref.id, b);
+  }
+
   async applyInPlace(
     ref: WorkspaceRef,
     target: SnapshotId,

@@ -69,6 +69,7 @@ import {
   SWAP_STEPS,
   swapInClone,
 } from './swap.ts';
+import { areProvenSame } from './unchanged.ts';
 import { VainRemovals } from './vain-removals.ts';
 import { WorkspaceDirectories } from './workspace-directory.ts';
 import { readRecord } from './workspace-record.ts';
@@ -194,6 +195,7 @@ export function createBtrfsBackend(): BtrfsBackend {
 
     compare: (ref, from, to, options: CompareOptions = {}) =>
       compareWorkspaceTrees(directories.of(ref), { from, to }, options),
+    areProvenSame: (ref, a, b) => areProvenSame(directories.of(ref), a, b),
 
     applyInPlace: (ref, target, options: ApplyOptions = {}) =>
       applySnapshotInPlace(directories.of(ref), target, options),

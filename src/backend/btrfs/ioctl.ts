@@ -171,6 +171,8 @@ export interface SubvolumeInfo {
   readonly parentUuid: string;
   /** The transaction of the last change inside. It does not move when a snapshot is taken of it. */
   readonly ctransid: bigint;
+  /** The transaction that made it. A snapshot that nobody wrote into has no later change. */
+  readonly otransid: bigint;
   /** When it was made, by the filesystem's own clock; milliseconds since the epoch. */
   readonly createdAtMs: number;
   readonly isReadOnly: boolean;
@@ -184,6 +186,7 @@ export function subvolumeInfo(fd: number): SubvolumeInfo {
     uuid: info.toString('hex', INFO_UUID, INFO_UUID + 16),
     parentUuid: info.toString('hex', INFO_PARENT_UUID, INFO_PARENT_UUID + 16),
     ctransid: info.readBigUInt64LE(INFO_CTRANSID),
+    otransid: info.readBigUInt64LE(INFO_CTRANSID + 8),
     createdAtMs:
       Number(info.readBigUInt64LE(INFO_OTIME)) * 1000 + info.readUInt32LE(INFO_OTIME + 8) / 1e6,
     isReadOnly: (info.readUInt32LE(INFO_FLAGS) & 1) !== 0,

@@ -43,6 +43,14 @@ export interface Manifest {
   readonly uncovered: readonly UncoveredPath[];
 }
 
+/** The root names everything below it by its content: equal roots are equal trees. */
+export function haveSameRoot(a: Manifest, b: Manifest): boolean {
+  const [one, other] = [new ByteWriter(), new ByteWriter()];
+  encodeEntry(one, a.root);
+  encodeEntry(other, b.root);
+  return Buffer.compare(one.view(), other.view()) === 0;
+}
+
 export function encodeManifest(manifest: Manifest): Buffer {
   const writer = new ByteWriter();
   writer.fixedText(MAGIC);

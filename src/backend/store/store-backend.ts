@@ -23,7 +23,8 @@ import { extractTree } from '../tree-extract.ts';
 import { cloneStoreWorkspace, removeStoreWorkspace } from './clone-workspace.ts';
 import { makeDirectoryDurably, removeFile, syncDirectory } from './durable-file.ts';
 import { LiveState } from './live-state.ts';
-import { listManifests, manifestsStamp, namesIn } from './manifest-files.ts';
+import { haveSameRoot } from './manifest.ts';
+import { listManifests, manifestsStamp, namesIn, readManifest } from './manifest-files.ts';
 import { makeScratchCopy, removeScratchCopy } from './scratch.ts';
 import { workspacePaths } from './store-layout.ts';
 import {
@@ -122,6 +123,7 @@ export function createStoreBackend(options: StoreBackendOptions = {}): Backend {
     openTree: async (ref, tree) => openStoreTree(ref, tree),
     compare: (ref, from, to, work = {}) =>
       compareStoreTrees(ref, states.of(ref), { from, to }, work),
+    areProvenSame: (ref, a, b) => haveSameRoot(readManifest(ref, a), readManifest(ref, b)),
     applyInPlace: (ref, target, work = {}) => applyInPlace(ref, states.of(ref), target, work),
 
     applyPlanned: (ref, snapshot, planned, work = {}) =>
