@@ -276,6 +276,7 @@ describe.each(['store', 'btrfs'] as const)('commands on a %s workspace', (backen
       abandoned: [],
       unfinished: null,
       damaged: null,
+      catalog: { outcome: 'sound', setAside: null },
       rebound: null,
       isThere: true,
     });
