@@ -1,5 +1,5 @@
 /**
- * Fetches the native parts of our tools that npm has left out.
+ * Fetches what npm has left out of our tools: native parts mostly.
  *
  * npm leaves out an optional package whose "engines" the system's own Node does not meet, without a word;
  * the tools run on the node@24 of devDependencies, of which it does not know. What package-lock.json has
@@ -19,6 +19,8 @@ interface Locked {
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
   readonly libc?: readonly string[];
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
 const ROOT = join(import.meta.dirname, '..');
@@ -27,9 +29,18 @@ function isForHere({ os, cpu, libc }: Locked): boolean {
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   const ownLibc = header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
   return (
-    os?.includes(process.platform) === true &&
-    cpu?.includes(process.arch) === true &&
+    (os === undefined || os.includes(process.platform)) &&
+    (cpu === undefined || cpu.includes(process.arch)) &&
     (libc === undefined || libc.includes(ownLibc))
+  );
+}
+
+/** By something that is installed: what only parts for other machines need is not for here either. */
+function isAskedFor(name: string): boolean {
+  return Object.entries(lock.packages).some(
+    ([path, { dependencies, optionalDependencies }]) =>
+      (dependencies?.[name] ?? optionalDependencies?.[name]) !== undefined &&
+      existsSync(join(ROOT, path)),
   );
 }
 
@@ -56,11 +67,18 @@ function fetchInto(folder: string, name: string, { version, integrity = '' }: Lo
 const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
   readonly packages: Readonly<Record<string, Locked>>;
 };
-for (const [path, locked] of Object.entries(lock.packages)) {
-  const folder = join(ROOT, path);
-  if (locked.optional !== true || existsSync(folder)) continue;
-  if (!isForHere(locked)) continue;
-  const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
-  console.error(`Fetching ${name}@${locked.version}, which npm left out.`);
-  fetchInto(folder, name, locked);
-}
+let before: number;
+let fetched = 0;
+do {
+  // What was fetched may need more that was left out.
+  before = fetched;
+  for (const [path, locked] of Object.entries(lock.packages)) {
+    const folder = join(ROOT, path);
+    if (locked.optional !== true || existsSync(folder) || !isForHere(locked)) continue;
+    const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+    if (!isAskedFor(name)) continue;
+    console.error(`Fetching ${name}@${locked.version}, which npm left out.`);
+    fetchInto(folder, name, locked);
+    fetched += 1;
+  }
+} while (fetched > before);

@@ -27,6 +27,7 @@ readonly NEEDED=(
   promtool:prometheus
   testssl:testssl.sh
   faketime:faketime
+  curl:curl
   gcc:gcc
   gcc:libc6-dev
 )
