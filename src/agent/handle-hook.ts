@@ -58,6 +58,8 @@ export interface HookHost {
    * @param signal it need not be watched any more: it resolves at once
    */
   patienceEnds(signal: AbortSignal): Promise<void>;
+  /** What nobody waits for any more has failed. */
+  failedLate(error: unknown): void;
   callBegun(workspace: Workspace, call: CallId): void;
   /** Judges the call by the policy. @returns what the agent is to be told; null: nothing */
   callEnded(workspace: Workspace, call: CallId): Promise<string | null>;
@@ -198,7 +200,7 @@ async function begunInTime(harness: Harness, action: BeginAction, host: HookHost
   } finally {
     watching.abort();
   }
-  endLate(begins, host.settings);
+  void endLate(begins, action, host);
   throw new GhostsnapError(
     'LOCKED',
     'The snapshot is not ready yet, and the harness waits no longer.',
@@ -209,16 +211,16 @@ async function begunInTime(harness: Harness, action: BeginAction, host: HookHost
   );
 }
 
-/** What came too late: its failure was answered already. */
-function endLate(begins: Promise<Begun>, settings: AgentSettings): void {
-  begins
-    .then(async (late) => {
-      if (late.workspace === null || settings.onSnapshotFailure === 'warn') return;
-      await late.workspace.endCall({ call: late.begun.call, outcome: 'blocked' });
-    })
-    .catch((error: unknown) => {
-      if (!(error instanceof GhostsnapError)) throw error;
-    });
+/** What came too late: the harness was answered already, so a failure is for the daemon's log. */
+async function endLate(begins: Promise<Begun>, action: BeginAction, host: HookHost): Promise<void> {
+  try {
+    const late = await begins;
+    if (late.workspace === null || host.settings.onSnapshotFailure === 'warn') return;
+    await late.workspace.endCall({ call: late.begun.call, outcome: 'blocked' });
+  } catch (error) {
+    // Nothing can be lost by a tool that changes nothing.
+    if (action.readOnly !== 'yes') host.failedLate(error);
+  }
 }
 
 async function begin(harness: Harness, action: BeginAction, host: HookHost): Promise<Begun> {

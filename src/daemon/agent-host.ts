@@ -92,6 +92,10 @@ export class AgentHost implements HookHost, AsyncDisposable {
     }
   }
 
+  failedLate(error: unknown): void {
+    this.#options.onError(error);
+  }
+
   /** A snapshot that no hook waits for any more is still being taken, or was. */
   get isOverdue(): boolean {
     return this.#isOverdue;

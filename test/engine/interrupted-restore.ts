@@ -6,7 +6,7 @@ import type { Protected } from '../never/protected-workspace.ts';
 export interface InterruptedRestore {
   readonly target: string;
   readonly paths: readonly string[];
-  /** Every so manieth step. */
+  /** Steps from one interruption to the next. */
   readonly stride: number;
 }
 

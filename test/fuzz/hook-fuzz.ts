@@ -77,6 +77,7 @@ class WatchedDoor {
         return { workspace: this.#workspace(), notice: null };
       },
       patienceEnds: () => Promise.withResolvers<void>().promise,
+      failedLate: () => this.#complain('late'),
       callBegun: () => {},
       callEnded: async () => 'said',
       note: (_: string, __: HookNote) => {},
