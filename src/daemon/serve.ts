@@ -30,8 +30,8 @@ import type { AnswerStore } from '../service/answer-store.ts';
 import type { ServiceHost } from '../service/host.ts';
 import { DEFAULT_LANES, type LaneBounds } from '../service/lanes.ts';
 import type { Ledger } from '../service/ledger.ts';
+import type { Asked } from '../service/placed-work.ts';
 import {
-  type Asked,
   EngineServiceHost,
   type HostLimits,
   type ServiceHostOptions,

@@ -1,25 +1,19 @@
 /**
  * The service's host: operations of the wire, carried out by engines.
  *
- * Every mutation goes the same way: by its idempotency key first (a repetition costs nothing and waits for
- * nobody), then a place in its lane, then the workspace's own engine. What an engine says is what is
- * answered; nothing here touches a tree, a snapshot or a catalog. A workspace whose engine failed is
- * opened anew by the next one who asks.
+ * What an engine says is what is answered; nothing here touches a tree, a snapshot or a catalog. How a
+ * request comes to its engine, in what order and how often, is `placed-work.ts`.
  */
 
-import { unknownWorkspace } from '../api/access/authorize.ts';
 import type { Principal } from '../api/principal.ts';
-import { type Lane, ROUTES } from '../api/routes.ts';
+import type { Lane } from '../api/routes.ts';
 import type {
   EventView,
   FollowEventsInput,
   InputOf,
   OperationName,
-  OutputOf,
 } from '../api/schema/operations.ts';
-import { GhostsnapError } from '../core/errors.ts';
 import type { WorkspaceId } from '../core/ids.ts';
-import type { Workspace } from '../engine/workspace-api.ts';
 import type { AnswerStore } from './answer-store.ts';
 import { BackgroundArming } from './background-arming.ts';
 import type { CallContext } from './call-context.ts';
@@ -30,9 +24,10 @@ import type { ServiceHost } from './host.ts';
 import { type CallVerdict, type JudgingPlaces, judgeEndedCall } from './judge-ended-call.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import { type LaneBounds, Lanes } from './lanes.ts';
-import type { HostedWorkspace, Ledger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { type LookedAt, lookAtInherited } from './look-at-inherited.ts';
 import { OpenWorkspaces } from './open-workspaces.ts';
+import { type Asked, PlacedWork } from './placed-work.ts';
 import { PruneOverQuota } from './prune-over-quota.ts';
 import { readContent } from './read-content.ts';
 import type { ServiceStep } from './service-step.ts';
@@ -80,23 +75,6 @@ export interface HostLimits {
   readonly arming: 'on' | 'off';
 }
 
-type Work<Name extends OperationName> = (
-  workspace: Workspace,
-  row: HostedWorkspace,
-) => Promise<OutputOf<Name>> | OutputOf<Name>;
-
-/** One question, as every way through the host takes it. */
-export interface Asked<Name extends OperationName> {
-  readonly name: Name;
-  readonly principal: Principal;
-  readonly input: InputOf<Name>;
-  readonly context: CallContext;
-}
-
-const LANES = Object.fromEntries(
-  ROUTES.map(({ operation, lane }) => [operation, lane]),
-) as Readonly<Record<OperationName, Lane>>;
-
 const PAGE_DEFAULT = 100;
 const SWEEP_MS = 10_000;
 
@@ -105,8 +83,8 @@ const ignoreStep = (): void => undefined;
 export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   readonly #options: ServiceHostOptions;
   readonly #lanes: Lanes;
-  readonly #answers: KeptAnswers;
   readonly #open: OpenWorkspaces;
+  readonly #work: PlacedWork;
   readonly #feed = new EventFeed();
   readonly #arming: BackgroundArming;
   readonly #quotas: TenantQuotas;
@@ -120,13 +98,16 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     const { limits } = options;
     const { lanes: bounds, poolCount } = options;
     this.#lanes = new Lanes({ bounds, poolCount, monotonicMs });
-    this.#answers = new KeptAnswers({
+    const kept = new KeptAnswers({
       ...{ store: answers, nowMs: steadyClock(source.nowMs(), monotonicMs), onError, onStep },
       bounds: () => ({ keepMs: limits().answersKeptMs, countMax: limits().answersMax }),
     });
     this.#open = new OpenWorkspaces({
       ...{ source, monotonicMs, onError },
       bounds: () => ({ max: limits().openMax, idleMs: limits().openIdleMs }),
+    });
+    this.#work = new PlacedWork({
+      ...{ ledger, answers: kept, lanes: this.#lanes, open: this.#open, feed: this.#feed },
     });
     this.#arming = new BackgroundArming({ poolCount, arm: (id) => this.#arm(id), onError });
     const { templateTenants, tenantLimits: limitsOf } = options;
@@ -196,8 +177,8 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   }
 
   createWorkspace = (...[principal, input, context]: Of<'createWorkspace'>) =>
-    this.#once({ name: 'createWorkspace', principal, input, context }, (asked) =>
-      this.#placed(asked, { id: null, pool: this.#poolOf(input.template) }, () =>
+    this.#work.once({ name: 'createWorkspace', principal, input, context }, (asked) =>
+      this.#work.placed(asked, { id: null, pool: this.#work.poolOf(input.template) }, () =>
         this.#workspaces.create(principal, input, {
           signal: context.signal,
           request: KeptAnswers.requestOf({ principal, key: context.idempotencyKey }),
@@ -206,19 +187,19 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     );
 
   adoptWorkspace = (...[principal, input, context]: Of<'adoptWorkspace'>) =>
-    this.#once({ name: 'adoptWorkspace', principal, input, context }, async (asked) => {
+    this.#work.once({ name: 'adoptWorkspace', principal, input, context }, async (asked) => {
       const place = { id: null, pool: this.#options.source.poolFor(input.path) };
-      return await this.#placed(asked, place, () =>
+      return await this.#work.placed(asked, place, () =>
         this.#workspaces.adopt(principal, input, context.signal),
       );
     });
 
   deleteWorkspace = (...[principal, input, context]: Of<'deleteWorkspace'>) =>
-    this.#once({ name: 'deleteWorkspace', principal, input, context }, async (asked) => {
-      const row = this.#row(principal, input.workspace);
-      return await this.#placed(asked, row, () =>
+    this.#work.once({ name: 'deleteWorkspace', principal, input, context }, async (asked) => {
+      const row = this.#work.row(principal, input.workspace);
+      return await this.#work.placed(asked, row, () =>
         this.#workspaces
-          .delete(this.#row(principal, input.workspace), input, context.signal)
+          .delete(this.#work.row(principal, input.workspace), input, context.signal)
           .finally(() => this.#quotas.forget(row.tenant)),
       );
     });
@@ -227,40 +208,40 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     this.#workspaces.list(principal, input);
 
   getWorkspace = (...[principal, input, context]: Of<'getWorkspace'>) =>
-    this.#read({ name: 'getWorkspace', principal, input, context }, (workspace, row) =>
+    this.#work.read({ name: 'getWorkspace', principal, input, context }, (workspace, row) =>
       this.#workspaces.status(workspace, row),
     );
 
   startSession = (...[principal, input, context]: Of<'startSession'>) =>
-    this.#change({ name: 'startSession', principal, input, context }, async (workspace) => {
+    this.#work.change({ name: 'startSession', principal, input, context }, async (workspace) => {
       const { session, harness, parentSession = null } = input;
       return sessionViewOf(await workspace.startSession({ session, harness, parentSession }));
     });
 
   listSessions = (...[principal, input, context]: Of<'listSessions'>) =>
-    this.#read({ name: 'listSessions', principal, input, context }, (workspace) => ({
+    this.#work.read({ name: 'listSessions', principal, input, context }, (workspace) => ({
       sessions: workspace.listSessions(input.limit ?? PAGE_DEFAULT).map(sessionViewOf),
     }));
 
   endSession = (...[principal, input, context]: Of<'endSession'>) =>
-    this.#change({ name: 'endSession', principal, input, context }, async (workspace) => {
+    this.#work.change({ name: 'endSession', principal, input, context }, async (workspace) => {
       await workspace.endSession(input.session);
       return input;
     });
 
   submitPrompt = (...[principal, input, context]: Of<'submitPrompt'>) =>
-    this.#change({ name: 'submitPrompt', principal, input, context }, async (workspace) => ({
+    this.#work.change({ name: 'submitPrompt', principal, input, context }, async (workspace) => ({
       prompt: await workspace.submitPrompt(input),
     }));
 
   listPrompts = (...[principal, input, context]: Of<'listPrompts'>) =>
-    this.#read({ name: 'listPrompts', principal, input, context }, (workspace) => ({
+    this.#work.read({ name: 'listPrompts', principal, input, context }, (workspace) => ({
       prompts: workspace.listPrompts({ limit: input.limit ?? PAGE_DEFAULT }).map((p) => ({ ...p })),
     }));
 
   beginCall = (...[principal, input, context]: Of<'beginCall'>) => {
     this.#arming.takeBack(input.workspace);
-    return this.#change(
+    return this.#work.change(
       { name: 'beginCall', principal, input, context },
       async (workspace, row) => {
         const begin = () => beginCall(workspace, input, context);
@@ -276,8 +257,8 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
 
   endCall = (...[principal, input, context]: Of<'endCall'>) => {
     const asked = { name: 'endCall', principal, input, context } as const;
-    return this.#mutate(asked, async () => {
-      const ended = await this.#read(asked, (workspace) => endCall(workspace, input));
+    return this.#work.mutate(asked, async () => {
+      const ended = await this.#work.read(asked, (workspace) => endCall(workspace, input));
       try {
         // What did not run changed nothing: a judgement would blame it for what others did.
         if (this.#options.judging() === 'off' || input.outcome === 'blocked') return ended;
@@ -285,30 +266,30 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
       } finally {
         // Not before the judgement: it may turn the tree.
         if (this.#options.limits().arming === 'on') {
-          this.#arming.add(input.workspace, this.#poolOf(input.workspace));
+          this.#arming.add(input.workspace, this.#work.poolOf(input.workspace));
         }
       }
     });
   };
 
   listCalls = (...[principal, input, context]: Of<'listCalls'>) =>
-    this.#read({ name: 'listCalls', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'listCalls', principal, input, context }, (workspace) =>
       listCalls(workspace, input),
     );
 
   getCall = (...[principal, input, context]: Of<'getCall'>) =>
-    this.#read({ name: 'getCall', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'getCall', principal, input, context }, (workspace) =>
       getCall(workspace, input),
     );
 
   listUnattributed = (...[principal, input, context]: Of<'listUnattributed'>) =>
-    this.#read({ name: 'listUnattributed', principal, input, context }, (workspace) => {
+    this.#work.read({ name: 'listUnattributed', principal, input, context }, (workspace) => {
       const found = workspace.listUnattributed(input.limit ?? PAGE_DEFAULT);
       return { unattributed: found.map((one) => ({ ...one })) };
     });
 
   undoCall = (...[principal, input, context]: Of<'undoCall'>) =>
-    this.#change({ name: 'undoCall', principal, input, context }, async (workspace) => {
+    this.#work.change({ name: 'undoCall', principal, input, context }, async (workspace) => {
       const { conflicts } = input;
       const { signal } = context;
       const undone = await workspace.undoCall(input.call, {
@@ -320,7 +301,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     });
 
   planUndoCall = (...[principal, input, context]: Of<'planUndoCall'>) =>
-    this.#read({ name: 'planUndoCall', principal, input, context }, async (workspace) => {
+    this.#work.read({ name: 'planUndoCall', principal, input, context }, async (workspace) => {
       const { signal } = context;
       const plan = await workspace.planUndoCall(input.call, { signal });
       return {
@@ -332,85 +313,85 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     });
 
   takeSnapshot = (...[principal, input, context]: Of<'takeSnapshot'>) =>
-    this.#change({ name: 'takeSnapshot', principal, input, context }, (workspace, row) =>
+    this.#work.change({ name: 'takeSnapshot', principal, input, context }, (workspace, row) =>
       this.#pruning.takeSnapshot(row, () => takeSnapshot(workspace, input, context)),
     );
 
   listSnapshots = (...[principal, input, context]: Of<'listSnapshots'>) =>
-    this.#read({ name: 'listSnapshots', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'listSnapshots', principal, input, context }, (workspace) =>
       listSnapshots(workspace, input),
     );
 
   getSnapshot = (...[principal, input, context]: Of<'getSnapshot'>) =>
-    this.#read({ name: 'getSnapshot', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'getSnapshot', principal, input, context }, (workspace) =>
       snapshotViewOf(workspace.show(input.snapshot)),
     );
 
   pinSnapshot = (...[principal, input, context]: Of<'pinSnapshot'>) =>
-    this.#change({ name: 'pinSnapshot', principal, input, context }, async (workspace) =>
+    this.#work.change({ name: 'pinSnapshot', principal, input, context }, async (workspace) =>
       snapshotViewOf(await workspace.pin(input.snapshot)),
     );
 
   unpinSnapshot = (...[principal, input, context]: Of<'unpinSnapshot'>) =>
-    this.#change({ name: 'unpinSnapshot', principal, input, context }, async (workspace) =>
+    this.#work.change({ name: 'unpinSnapshot', principal, input, context }, async (workspace) =>
       snapshotViewOf(await workspace.unpin(input.snapshot)),
     );
 
   labelSnapshot = (...[principal, input, context]: Of<'labelSnapshot'>) =>
-    this.#change({ name: 'labelSnapshot', principal, input, context }, async (workspace) =>
+    this.#work.change({ name: 'labelSnapshot', principal, input, context }, async (workspace) =>
       snapshotViewOf(await workspace.label(input.snapshot, input.label)),
     );
 
   diff = (...[principal, input, context]: Of<'diff'>) =>
-    this.#read({ name: 'diff', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'diff', principal, input, context }, (workspace) =>
       diffPage(workspace, input, context.signal),
     );
 
   readContent = (...[principal, input, context]: Of<'readContent'>) =>
-    this.#read({ name: 'readContent', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'readContent', principal, input, context }, (workspace) =>
       readContent(workspace, input),
     );
 
   listUncovered = (...[principal, input, context]: Of<'listUncovered'>) =>
-    this.#read({ name: 'listUncovered', principal, input, context }, async (workspace) => ({
+    this.#work.read({ name: 'listUncovered', principal, input, context }, async (workspace) => ({
       uncovered: uncoveredViews((await workspace.status()).uncovered),
     }));
 
   planTurn = (...[principal, input, context]: Of<'planTurn'>) =>
-    this.#read({ name: 'planTurn', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'planTurn', principal, input, context }, (workspace) =>
       planPage(workspace, input, context.signal),
     );
 
   rollback = (...[principal, input, context]: Of<'rollback'>) =>
-    this.#change({ name: 'rollback', principal, input, context }, async (workspace) => {
+    this.#work.change({ name: 'rollback', principal, input, context }, async (workspace) => {
       const { mode } = input;
       const { signal, trace } = context;
       return turnViewOf(await workspace.rollback(input.target, { mode, signal, trace }));
     });
 
   restore = (...[principal, input, context]: Of<'restore'>) =>
-    this.#change({ name: 'restore', principal, input, context }, async (workspace) => {
+    this.#work.change({ name: 'restore', principal, input, context }, async (workspace) => {
       const { signal, trace } = context;
       return turnViewOf(await workspace.restore(input.target, input.paths, { signal, trace }));
     });
 
   undo = (...[principal, input, context]: Of<'undo'>) =>
-    this.#change({ name: 'undo', principal, input, context }, async (workspace) =>
+    this.#work.change({ name: 'undo', principal, input, context }, async (workspace) =>
       turnViewOf(await workspace.undo({ signal: context.signal, trace: context.trace })),
     );
 
   redo = (...[principal, input, context]: Of<'redo'>) =>
-    this.#change({ name: 'redo', principal, input, context }, async (workspace) =>
+    this.#work.change({ name: 'redo', principal, input, context }, async (workspace) =>
       turnViewOf(await workspace.redo({ signal: context.signal, trace: context.trace })),
     );
 
   listOperations = (...[principal, input, context]: Of<'listOperations'>) =>
-    this.#read({ name: 'listOperations', principal, input, context }, (workspace) => ({
+    this.#work.read({ name: 'listOperations', principal, input, context }, (workspace) => ({
       operations: workspace.operations(input.limit ?? PAGE_DEFAULT).map(turnRecordOf),
     }));
 
   prune = (...[principal, input, context]: Of<'prune'>) =>
-    this.#change({ name: 'prune', principal, input, context }, async (workspace) => {
+    this.#work.change({ name: 'prune', principal, input, context }, async (workspace) => {
       using _counted = { [Symbol.dispose]: () => this.#quotas.forget(principal.tenant) };
       const { signal } = context;
       const { snapshots: specs } = input;
@@ -428,12 +409,12 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
   getUsage = async (...[principal]: Of<'getUsage'>) => this.#workspaces.usage(principal);
 
   getWorkspaceUsage = (...[principal, input, context]: Of<'getWorkspaceUsage'>) =>
-    this.#read({ name: 'getWorkspaceUsage', principal, input, context }, (workspace) =>
+    this.#work.read({ name: 'getWorkspaceUsage', principal, input, context }, (workspace) =>
       this.#workspaces.workspaceUsage(workspace),
     );
 
   listEvents = (...[principal, input, context]: Of<'listEvents'>) =>
-    this.#read({ name: 'listEvents', principal, input, context }, (workspace) => {
+    this.#work.read({ name: 'listEvents', principal, input, context }, (workspace) => {
       const events = workspace.events(input.after, input.limit ?? PAGE_DEFAULT);
       const lastSequence = events.at(-1)?.sequence ?? input.after;
       return { events: events.map(eventView), lastSequence };
@@ -444,103 +425,27 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     input: FollowEventsInput,
     context: CallContext,
   ): AsyncIterable<EventView> {
-    const row = this.#row(principal, input.workspace);
+    const row = this.#work.row(principal, input.workspace);
     const { after } = input;
     return this.#feed.follow(row.id, { after, signal: context.signal }, (from, limit) =>
       this.#open.use(row, (workspace) => workspace.events(from, limit)),
     );
   }
 
-  #row(principal: Principal, id: WorkspaceId): HostedWorkspace {
-    const row = this.#options.ledger.workspace(id);
-    if (row === null || row.tenant !== principal.tenant) throw unknownWorkspace();
-    return row;
-  }
-
-  /** '': of none that is known; whoever asks for it is refused at once. */
-  #poolOf(id: WorkspaceId): string {
-    return this.#options.ledger.workspace(id)?.pool ?? '';
-  }
-
-  /** A workspace that is not whole yet, or not any more, is not worked on. */
-  #activeRow(principal: Principal, id: WorkspaceId): HostedWorkspace {
-    const row = this.#row(principal, id);
-    if (row.status === 'active') return row;
-    throw new GhostsnapError('WORKSPACE_BUSY', `The workspace is ${row.status}: ${id}`, {
-      hint: 'Wait until that has ended.',
-      data: { workspace: id, status: row.status },
-    });
-  }
-
-  async #once<Name extends OperationName>(
-    asked: Asked<Name>,
-    work: (asked: Asked<Name>) => Promise<OutputOf<Name>>,
-  ): Promise<OutputOf<Name>> {
-    const { name: operation, principal, input, context } = asked;
-    const key = context.idempotencyKey;
-    return await this.#answers.once({ principal, key, operation, input }, () => work(asked));
-  }
-
-  /** A mutation of one workspace. */
-  #change<Name extends OperationName>(
-    asked: Asked<Name> & { readonly input: { readonly workspace: WorkspaceId } },
-    work: Work<Name>,
-  ): Promise<OutputOf<Name>> {
-    return this.#mutate(asked, () => this.#read(asked, work));
-  }
-
-  #mutate<Name extends OperationName>(
-    asked: Asked<Name> & { readonly input: { readonly workspace: WorkspaceId } },
-    work: () => Promise<OutputOf<Name>>,
-  ): Promise<OutputOf<Name>> {
-    return this.#once(asked, async () => {
-      try {
-        return await work();
-      } finally {
-        this.#feed.wake(asked.input.workspace);
-      }
-    });
-  }
-
   #judge(asked: Asked<'endCall'>): Promise<CallVerdict | null> {
     const { principal, input, context } = asked;
-    const row = this.#activeRow(principal, input.workspace);
+    const row = this.#work.activeRow(principal, input.workspace);
     const places: JudgingPlaces = {
       look: (work) =>
-        this.#placed({ ...asked, lane: 'read' }, row, () =>
+        this.#work.placed({ ...asked, lane: 'read' }, row, () =>
           this.#open.use(row, (workspace) => work(workspace)),
         ),
       turn: (work) =>
-        this.#placed({ ...asked, lane: 'turn' }, row, () =>
+        this.#work.placed({ ...asked, lane: 'turn' }, row, () =>
           this.#options.policyTurn(asked, () => this.#open.use(row, work)),
         ),
     };
     return judgeEndedCall(input.call, places, context.signal);
-  }
-
-  #read<Name extends OperationName>(
-    asked: Asked<Name> & { readonly input: { readonly workspace: WorkspaceId } },
-    work: Work<Name>,
-  ): Promise<OutputOf<Name>> {
-    const row = this.#activeRow(asked.principal, asked.input.workspace);
-    return this.#placed(asked, row, () => this.#open.use(row, (open) => work(open, row)));
-  }
-
-  /** With a place in the operation's lane, or in the one that is named. */
-  async #placed<T>(
-    asked: Pick<Asked<OperationName>, 'name' | 'principal' | 'context'> & { readonly lane?: Lane },
-    { id: workspace, pool }: { readonly id: WorkspaceId | null; readonly pool: string },
-    work: () => Promise<T>,
-  ): Promise<T> {
-    const { name, principal, lane = LANES[name] } = asked;
-    const { signal, deadline } = asked.context;
-    try {
-      const turn = { tenant: principal.tenant, signal, deadline, lane, pool, workspace };
-      return await this.#lanes.run(turn, work);
-    } catch (error) {
-      if (workspace !== null && isOfTheEngine(error)) this.#open.drop(workspace);
-      throw reasonOf(error, signal);
-    }
   }
 
   async #arm(id: WorkspaceId): Promise<void> {
@@ -569,15 +474,3 @@ type Of<Name extends OperationName> = [
   input: InputOf<Name>,
   context: CallContext,
 ];
-
-/** The engine says that it was interrupted; the signal knows by what. */
-function reasonOf(error: unknown, signal: AbortSignal): unknown {
-  if (!(error instanceof GhostsnapError) || error.code !== 'INTERRUPTED') return error;
-  return signal.reason instanceof GhostsnapError ? signal.reason : error;
-}
-
-/** What the engine believes may not be so any more. */
-function isOfTheEngine(error: unknown): boolean {
-  if (!(error instanceof GhostsnapError)) return true;
-  return error.kind === 'io' || error.kind === 'corrupt';
-}
