@@ -31,6 +31,7 @@ export interface Ledger extends Disposable {
   /** null: the tenant has none of this name. */
   findByName(tenant: string, name: string): HostedWorkspace | null;
   count(tenant: string): number;
+  /** One that is being deleted is not what the request asked for. */
   findByRequest(request: string): HostedWorkspace | null;
   /** Those whose making or deletion has not ended. */
   unfinished(): readonly HostedWorkspace[];

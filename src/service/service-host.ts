@@ -116,7 +116,7 @@ export class EngineServiceHost implements ServiceHost, AsyncDisposable {
     const { lanes, open, quotas } = { lanes: this.#lanes, open: this.#open, quotas: this.#quotas };
     this.#pruning = new PruneOverQuota({ lanes, open, quotas, onError });
     this.#workspaces = new WorkspaceOperations({
-      ...{ ledger, source, open, quotas, templateTenants, onStep },
+      ...{ ledger, source, open, quotas, templateTenants, onError, onStep },
     });
     this.#sweeper = setInterval(() => this.#open.sweep(), SWEEP_MS);
     this.#sweeper.unref();

@@ -79,7 +79,8 @@ class SqliteLedger implements Ledger {
   }
 
   findByRequest(request: string): HostedWorkspace | null {
-    return hosted(this.#get('SELECT * FROM workspaces WHERE request = ?', request));
+    const sql = "SELECT * FROM workspaces WHERE request = ? AND status <> 'deleting'";
+    return hosted(this.#get(sql, request));
   }
 
   unfinished(): readonly HostedWorkspace[] {

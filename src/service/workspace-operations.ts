@@ -1,8 +1,10 @@
 /**
  * Workspaces of the service: made from templates, adopted, listed, ended.
  *
- * The ledger's row comes first and goes last, so that what a crash cuts off is found: a making is taken
- * back, a deletion that the engine had begun is finished by opening the workspace.
+ * The ledger's row comes first and goes last, so that what a crash or a failure cuts off is found: a making
+ * is taken back, a deletion that the engine had begun is finished by opening the workspace. Where settling
+ * fails as well (a full disk) the row stays, and the next one settles it: who repeats the request, who deletes
+ * it, the next start. What is answered is the first failure; the second one is told to the log.
  */
 import { unknownWorkspace } from '../api/access/authorize.ts';
 import type { Principal } from '../api/principal.ts';
@@ -24,6 +26,8 @@ export interface WorkspaceOperationsOptions {
   readonly open: OpenWorkspaces;
   readonly quotas: TenantQuotas;
   readonly templateTenants: () => readonly string[];
+  /** Told what could not be settled after a failure that is answered. */
+  readonly onError: (error: unknown) => void;
   readonly onStep: (step: ServiceStep) => void;
 }
 
@@ -31,6 +35,8 @@ const PAGE_DEFAULT = 100;
 
 export class WorkspaceOperations {
   readonly #options: WorkspaceOperationsOptions;
+  /** Made or deleted by somebody at the moment; a row that says so of another was left by a failure. */
+  readonly #underWay = new Set<WorkspaceId>();
 
   constructor(options: WorkspaceOperationsOptions) {
     this.#options = options;
@@ -42,13 +48,19 @@ export class WorkspaceOperations {
     input: InputOf<'createWorkspace'>,
     by: { readonly signal: AbortSignal; readonly request: string },
   ): Promise<OutputOf<'createWorkspace'>> {
-    const made = this.#options.ledger.findByRequest(by.request);
-    // Its answer was lost with the process that made it.
-    if (made?.status === 'active') return hostedView(made);
+    const made = await this.#madeBefore(by.request);
+    if (made !== null) return hostedView(made);
     const { quotas } = this.#options;
     return await quotas.makeWorkspace(principal.tenant, (onInserted) =>
       this.#clone(principal, input, { ...by, onInserted }),
     );
+  }
+
+  /** Its answer was lost with the process that made it, or it was left by a failure and had come far enough. */
+  async #madeBefore(request: string): Promise<HostedWorkspace | null> {
+    const made = this.#options.ledger.findByRequest(request);
+    if (made?.status !== 'creating') return made;
+    return await this.#alone(made.id, () => this.#takeBack(made));
   }
 
   async #clone(
@@ -64,20 +76,22 @@ export class WorkspaceOperations {
     const template = this.#template(principal, input.template);
     const snapshot = await open.use(template, (workspace) => workspace.resolve(input.snapshot));
     const row = this.#newRow(principal, { template, snapshot, name: input.name ?? null });
-    ledger.insert({ ...row, request: by.request });
-    by.onInserted();
-    onStep('create.inserted');
-    try {
-      const { signal } = by;
-      open.adopt(row.id, await source.clone({ row, template, snapshot, signal }));
-    } catch (error) {
-      await this.#takeBack(row);
-      throw error;
-    }
-    onStep('create.cloned');
-    ledger.setStatus(row.id, 'active');
-    onStep('create.active');
-    return hostedView({ ...row, status: 'active' });
+    return await this.#alone(row.id, async () => {
+      ledger.insert({ ...row, request: by.request });
+      by.onInserted();
+      onStep('create.inserted');
+      try {
+        const { signal } = by;
+        open.adopt(row.id, await source.clone({ row, template, snapshot, signal }));
+        onStep('create.cloned');
+        ledger.setStatus(row.id, 'active');
+      } catch (error) {
+        await this.#settle(() => this.#takeBack(row));
+        throw error;
+      }
+      onStep('create.active');
+      return hostedView({ ...row, status: 'active' });
+    });
   }
 
   /** One that is a workspace of this tenant already is what it is. */
@@ -97,6 +111,7 @@ export class WorkspaceOperations {
     signal: AbortSignal,
   ): Promise<OutputOf<'adoptWorkspace'>> {
     const { ledger, source } = this.#options;
+    this.#assertNameFree(principal, input);
     const adopted = await source.adopt(input.path, signal);
     const known = ledger.workspace(adopted.id);
     if (known !== null) {
@@ -115,18 +130,42 @@ export class WorkspaceOperations {
     return hostedView(row);
   }
 
+  /** Before the directory is touched: a name that is found taken afterwards leaves a workspace of nobody. */
+  #assertNameFree({ tenant }: Principal, { name, path }: InputOf<'adoptWorkspace'>): void {
+    const named = name === undefined ? null : this.#options.ledger.findByName(tenant, name);
+    if (named === null || named.path === path) return;
+    throw new GhostsnapError('WORKSPACE_EXISTS', `There is a workspace ${name} already.`, {
+      hint: 'Take another name, or use that one.',
+      data: { name: name ?? '', workspace: named.id },
+    });
+  }
+
   async delete(
     row: HostedWorkspace,
-    { keep }: InputOf<'deleteWorkspace'>,
+    input: InputOf<'deleteWorkspace'>,
     signal: AbortSignal,
   ): Promise<OutputOf<'deleteWorkspace'>> {
-    const { ledger, open, onStep } = this.#options;
-    if (keep === 'nothing' && row.template === null) {
+    if (input.keep === 'nothing' && row.template === null) {
       throw new GhostsnapError('UNSUPPORTED_MODE', `It was there before the service: ${row.path}`, {
         hint: 'Delete it with keep "directory"; only what was made from a template goes whole.',
         data: { workspace: row.id, path: row.path },
       });
     }
+    return await this.#alone(row.id, async () => {
+      const isLeft = row.status === 'creating';
+      if (isLeft && (await this.#takeBack(row)) === null) {
+        return { workspace: row.id, path: null, removedSnapshots: 0 };
+      }
+      return await this.#destroy(row, input, signal);
+    });
+  }
+
+  async #destroy(
+    row: HostedWorkspace,
+    { keep }: InputOf<'deleteWorkspace'>,
+    signal: AbortSignal,
+  ): Promise<OutputOf<'deleteWorkspace'>> {
+    const { ledger, open, onStep } = this.#options;
     ledger.setStatus(row.id, 'deleting');
     onStep('delete.marked');
     try {
@@ -139,7 +178,7 @@ export class WorkspaceOperations {
       const path = keep === 'nothing' ? null : row.path;
       return { workspace: row.id, path, removedSnapshots };
     } catch (error) {
-      await this.#settleDeletion(row);
+      await this.#settle(() => this.#settleDeletion(row));
       throw error;
     } finally {
       open.drop(row.id);
@@ -201,14 +240,40 @@ export class WorkspaceOperations {
     }
   }
 
-  async #takeBack(row: HostedWorkspace): Promise<void> {
+  /** One at a time makes or deletes a workspace. @throws GhostsnapError WORKSPACE_BUSY; what `work` throws */
+  async #alone<T>(id: WorkspaceId, work: () => Promise<T>): Promise<T> {
+    if (this.#underWay.has(id)) {
+      throw new GhostsnapError('WORKSPACE_BUSY', `It is being made or deleted already: ${id}`, {
+        hint: 'Wait until that has ended.',
+        data: { workspace: id },
+      });
+    }
+    this.#underWay.add(id);
+    try {
+      return await work();
+    } finally {
+      this.#underWay.delete(id);
+    }
+  }
+
+  async #settle(settle: () => Promise<unknown>): Promise<void> {
+    try {
+      await settle();
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
+  /** @returns null: it is gone; else it had come so far that it is a workspace */
+  async #takeBack(row: HostedWorkspace): Promise<HostedWorkspace | null> {
     const { ledger, source, onStep } = this.#options;
     if ((await source.takeBack(row)) === 'stays') {
       ledger.setStatus(row.id, 'active');
-      return;
+      return { ...row, status: 'active' };
     }
     onStep('create.taken-back');
     ledger.remove(row.id);
+    return null;
   }
 
   /** An engine that announced the end finishes it when it is opened; one that did not goes on as it was. */
