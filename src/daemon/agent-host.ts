@@ -21,6 +21,7 @@ import { EngineCache } from './engine-cache.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { HookNotes } from './hook-notes.ts';
 import type { WorkspaceRecord } from './registry.ts';
+import { RegistryWitness } from './registry-witness.ts';
 import { workspaceAround } from './workspace-around.ts';
 
 export interface AgentHostOptions {
@@ -42,6 +43,7 @@ export class AgentHost implements HookHost, AsyncDisposable {
   readonly #home: Home;
   readonly #engines: EngineCache;
   readonly #notes: HookNotes;
+  readonly #registry: RegistryWitness;
   readonly #background = new Map<string, Background>();
   #config: AgentConfig;
   #configMtimeMs = -1;
@@ -53,6 +55,7 @@ export class AgentHost implements HookHost, AsyncDisposable {
     this.#home = resolveHome(options.environment);
     this.#engines = new EngineCache(options);
     this.#notes = new HookNotes(this.#home);
+    this.#registry = new RegistryWitness(this.#home);
     this.#config = loadAgentConfig(this.#home);
   }
 
@@ -142,8 +145,12 @@ export class AgentHost implements HookHost, AsyncDisposable {
     await this.#engines.close();
   }
 
+  /** @throws GhostsnapError WORKSPACE_NOT_FOUND when nobody can tell any more */
   #find(directory: string): WorkspaceRecord | null {
-    return workspaceAround(this.#home, directory);
+    const record = workspaceAround(this.#home, directory);
+    if (record === null) this.#registry.assertStillThere();
+    else this.#registry.look();
+    return record;
   }
 
   /**

@@ -29,10 +29,8 @@ export async function prepareConnection(options: ConnectionOptions): Promise<Hoo
   const home = resolveHome(environment);
   const place = daemonPlace(home, environment);
   const script = path.join(home.data, 'hooks', 'ghostsnap-hook.sh');
-  writeScript(
-    script,
-    scriptText({ socket: place.socket, ghostsnapHome: environment.env.GHOSTSNAP_HOME }),
-  );
+  const ghostsnapHome = environment.env.GHOSTSNAP_HOME ?? null;
+  writeScript(script, scriptText({ socket: place.socket, ghostsnapHome }));
   // A project's file is other people's as well: their ghostsnap is wherever their PATH has it.
   const command = (harness: HarnessName, event: string): string =>
     scope === 'project'
@@ -47,6 +45,8 @@ export async function prepareConnection(options: ConnectionOptions): Promise<Hoo
     socket: place.socket,
     node: process.execPath,
     program: PROGRAM,
+    script,
+    ghostsnapHome,
   };
 }
 
@@ -68,12 +68,12 @@ function writeScript(file: string, text: string): void {
 
 function scriptText(options: {
   readonly socket: string;
-  readonly ghostsnapHome: string | undefined;
+  readonly ghostsnapHome: string | null;
 }): string {
   const { socket, ghostsnapHome } = options;
   const program = shellQuoted(PROGRAM);
   const home =
-    ghostsnapHome === undefined ? '' : `export GHOSTSNAP_HOME=${shellQuoted(ghostsnapHome)}\n`;
+    ghostsnapHome === null ? '' : `export GHOSTSNAP_HOME=${shellQuoted(ghostsnapHome)}\n`;
   return `#!/bin/sh
 # ghostsnap-hook.sh HARNESS EVENT, the payload on standard input. Written by "ghostsnap hook install".
 # stop REASON: a tool must not run unprotected; any other event stops nothing.

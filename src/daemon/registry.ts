@@ -69,7 +69,12 @@ export function removeWorkspace(home: Home, workspacePath: string): void {
 }
 
 export function listWorkspaceRecords(home: Home): WorkspaceRecord[] {
-  return recordsIn(path.join(home.data, 'workspaces'));
+  return recordsIn(workspacesDirectory(home));
+}
+
+/** The first `init` makes it, and nothing takes it away again. */
+export function workspacesDirectory(home: Home): string {
+  return path.join(home.data, 'workspaces');
 }
 
 /**
@@ -126,7 +131,7 @@ function forgottenFile(home: Home, id: WorkspaceId): string {
 
 function workspaceFile(home: Home, workspacePath: string): string {
   const name = createHash('sha256').update(workspacePath).digest('hex').slice(0, 32);
-  return path.join(home.data, 'workspaces', `${name}.json`);
+  return path.join(workspacesDirectory(home), `${name}.json`);
 }
 
 function parsePool(value: unknown): PoolRecord | null {

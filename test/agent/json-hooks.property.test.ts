@@ -12,6 +12,8 @@ const connection: HookConnection = {
   socket: '/run/ghostsnap/daemon.sock',
   node: '/usr/bin/node',
   program: '/opt/ghostsnap/bin/ghostsnap.js',
+  script: '/home/me/.local/share/ghostsnap/hooks/ghostsnap-hook.sh',
+  ghostsnapHome: null,
 };
 const http = { port: 4711, token: 'x'.repeat(43) };
 

@@ -65,6 +65,8 @@ export const HOOK_CONNECTION: HookConnection = {
   socket: '/run/ghostsnap.sock',
   node: '/usr/bin/node',
   program: '/opt/ghostsnap/bin/ghostsnap.js',
+  script: '/home/me/.local/share/ghostsnap/hooks/ghostsnap-hook.sh',
+  ghostsnapHome: null,
 };
 
 /** @returns what the operation itself returns, where that says how much of it was done */

@@ -31,6 +31,10 @@ export interface HookConnection {
   readonly socket: string;
   readonly node: string;
   readonly program: string;
+  /** In our own directory for as long as that is there. */
+  readonly script: string;
+  /** Where the program finds our files, when it was told so in its environment. */
+  readonly ghostsnapHome: string | null;
 }
 
 export interface HarnessInstaller {

@@ -2,16 +2,20 @@
  * The plugin that runs inside OpenCode: a file of its own, written whole.
  *
  * It asks the daemon over its socket, and starts the program when no daemon answers. A tool that may
- * change things is stopped, by an error with the reason, when neither gave an answer. The text is plain
- * JavaScript without dependencies, for Bun and for Node.
+ * change things is stopped, by an error with the reason, when neither gave an answer, or when our own files are
+ * gone: the program would find no workspace then. The text is plain JavaScript without dependencies, for Bun
+ * and for Node.
  */
 import type { HookConnection } from './installer.ts';
 
-export function opencodePlugin({ socket, node, program }: HookConnection): string {
+export function opencodePlugin(connection: HookConnection): string {
+  const { socket, node, program, script, ghostsnapHome } = connection;
   const constants = [
     `const SOCKET = ${JSON.stringify(socket)};`,
     `const NODE = ${JSON.stringify(node)};`,
     `const PROGRAM = ${JSON.stringify(program)};`,
+    `const SCRIPT = ${JSON.stringify(script)};`,
+    `const HOME = ${JSON.stringify(ghostsnapHome)};`,
   ].join('\n');
   return PLUGIN.replace('/* constants */', () => constants);
 }
@@ -19,9 +23,15 @@ export function opencodePlugin({ socket, node, program }: HookConnection): strin
 const PLUGIN = `// A snapshot before every tool call.
 // Written by "ghostsnap hook install opencode"; "ghostsnap hook uninstall opencode" removes it.
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import http from "node:http";
 
 /* constants */
+
+const GONE =
+  "ghostsnap's own files were deleted, so no snapshot was taken and this tool was not run: " +
+  SCRIPT +
+  " is missing. Put them back, or begin anew with \\"ghostsnap init\\" and \\"ghostsnap hook install\\".";
 
 function overSocket(event, body) {
   return new Promise((resolve) => {
@@ -46,6 +56,7 @@ function byProgram(event, body) {
   return new Promise((resolve) => {
     const child = spawn(NODE, [PROGRAM, "hook", "run", "opencode", event], {
       stdio: ["pipe", "pipe", "ignore"],
+      env: HOME === null ? process.env : { ...process.env, GHOSTSNAP_HOME: HOME },
     });
     let text = "";
     child.stdout.on("data", (chunk) => {
@@ -60,9 +71,11 @@ function byProgram(event, body) {
 
 async function ask(event, fields) {
   const body = JSON.stringify({ event, ...fields });
-  const reply = (await overSocket(event, body)) ?? (await byProgram(event, body));
-  if (reply === null) return { block: "ghostsnap gave no answer, so this tool was not run." };
-  return JSON.parse(reply);
+  const reply = await overSocket(event, body);
+  if (reply === null && !existsSync(SCRIPT)) return { block: GONE };
+  const answer = reply ?? (await byProgram(event, body));
+  if (answer === null) return { block: "ghostsnap gave no answer, so this tool was not run." };
+  return JSON.parse(answer);
 }
 
 export const Ghostsnap = async ({ directory }) => {
