@@ -9,7 +9,9 @@
  *
  * It must not know what is done in the directories.
  */
+
 import { type RawPath, ROOT_PATH } from '../core/raw-path.ts';
+import { closedOnFailure } from './closed-on-failure.ts';
 import { SyscallError } from './syscall-error.ts';
 import { BTRFS_MAGIC, filesystemMagic } from './syscalls-inode-linux.ts';
 import {
@@ -64,14 +66,16 @@ export class DirectoryFds implements Disposable {
   #lowest = 0;
   #distance = 1;
 
-  /** Takes over `rootFd`. */
+  /** Takes over `rootFd`, and closes it when it cannot be looked at. */
   constructor(rootFd: number) {
     this.rootFd = rootFd;
-    this.#statx.read(rootFd, '');
+    this.isBtrfs = closedOnFailure(rootFd, () => {
+      this.#statx.read(rootFd, '');
+      return filesystemMagic(rootFd) === BTRFS_MAGIC;
+    });
     this.rootDev = this.#statx.dev;
     this.rootMountId = this.#statx.mountId;
     this.rootIno = this.#statx.ino;
-    this.isBtrfs = filesystemMagic(rootFd) === BTRFS_MAGIC;
   }
 
   /**
@@ -184,16 +188,16 @@ export class DirectoryFds implements Disposable {
 
   #openInto(level: Level, parentFd: number, name: string): void {
     const opened = openDirectory(parentFd, name);
-    this.#statx.read(opened.fd, '');
-    const { dev, ino } = this.#statx;
-    // openat2 keeps mounts out; a subvolume is no mount, only another device and a reserved inode.
-    const isForeign = this.isBtrfs && (ino === BTRFS_SUBVOLUME_INODE || isPlaceholder(ino));
-    if (dev !== this.rootDev || isForeign) {
-      closeFd(opened.fd);
-      throw new SyscallError('openat2', EXDEV, level.path);
-    }
+    closedOnFailure(opened.fd, () => this.#assertInside(opened.fd, level.path));
     level.fd = opened.fd;
     level.isReadable = opened.isReadable;
+  }
+
+  /** openat2 keeps mounts out; a subvolume is no mount, only another device and a reserved inode. */
+  #assertInside(fd: number, path: RawPath): void {
+    const { dev, ino } = this.#statx.read(fd, '');
+    const isForeign = this.isBtrfs && (ino === BTRFS_SUBVOLUME_INODE || isPlaceholder(ino));
+    if (dev !== this.rootDev || isForeign) throw new SyscallError('openat2', EXDEV, path);
   }
 }
 

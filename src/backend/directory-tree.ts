@@ -6,6 +6,7 @@
  * Mounts and nested subvolumes are listed as boundaries and never opened. Depth and length of paths
  * do not matter.
  */
+
 import { readSync } from 'node:fs';
 import { GhostsnapError } from '../core/errors.ts';
 import {
@@ -18,6 +19,7 @@ import {
 } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader, TreeRef } from './backend.ts';
+import { closedOnFailure } from './closed-on-failure.ts';
 import { DirectoryFds, RESOLVE_INSIDE } from './directory-fds.ts';
 import {
   DirectoryListing,
@@ -76,13 +78,13 @@ export class DirectoryTree implements TreeReader {
   readonly #stat = new RawStat();
   readonly #name = new NameSlot();
 
-  /** Takes over `rootFd`. */
+  /** Takes over `rootFd`, and closes it when it cannot be looked at. */
   constructor(rootFd: number, ref: TreeRef) {
     this.ref = ref;
     this.fds = new DirectoryFds(rootFd);
     this.identity = this.fds;
     this.filesystem = this.fds.isBtrfs
-      ? `btrfs:${btrfsFilesystemId(rootFd)}`
+      ? `btrfs:${closedOnFailure(rootFd, () => btrfsFilesystemId(rootFd))}`
       : `device:${this.fds.rootDev}`;
   }
 

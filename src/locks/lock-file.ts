@@ -7,6 +7,7 @@
  * text that waiters are shown. It is wiped when the lock is given back: one that is still there when the
  * lock is taken is that of a holder who died. Nothing else is decided on it.
  */
+
 import {
   closeSync,
   constants,
@@ -17,6 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { closedOnFailure } from '../backend/closed-on-failure.ts';
 import { toGhostsnapError } from '../backend/syscall-failure.ts';
 import { AT_FDCWD, tryFlock, unlockFlock } from '../backend/syscalls-linux.ts';
 import { Statx } from '../backend/syscalls-statx-linux.ts';
@@ -51,7 +53,7 @@ export class LockFile {
     this.path = path;
     this.#rawPath = rawFromText(path);
     this.#fd = openLockFile(path);
-    const { ino, dev } = statx.read(this.#fd, '');
+    const { ino, dev } = closedOnFailure(this.#fd, () => statx.read(this.#fd, ''));
     this.#ino = ino;
     this.#dev = dev;
   }

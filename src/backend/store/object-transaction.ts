@@ -15,9 +15,11 @@
  * manifest leaves objects that nobody refers to, and `working/killed-...` to say so: the next sweep looks
  * at every object then. A killed process leaves the transaction's directory, which says the same.
  */
+
 import { mkdirSync, opendirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { rawFromText } from '../../core/raw-path.ts';
+import { closedOnFailure } from '../closed-on-failure.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { fsyncFd, syncFs, syncFsAsync } from '../syscalls-data-linux.ts';
 import { makeDirectoryAt, renameAt } from '../syscalls-entry-linux.ts';
@@ -49,7 +51,7 @@ export class ObjectTransaction implements Disposable {
     this.#path = path;
     makeEmptyDirectory(path);
     this.fd = openAt(AT_FDCWD, rawFromText(path), O_RDONLY | O_DIRECTORY);
-    this.writer = new ObjectWriter(files, this.fd);
+    this.writer = closedOnFailure(this.fd, () => new ObjectWriter(files, this.fd));
     files.stagedFd = this.writer.fd;
   }
 

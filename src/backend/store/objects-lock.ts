@@ -6,12 +6,14 @@
  * only under the exclusive lock. It is a flock: it dies with its process, and works between processes
  * and between two open files of one.
  */
+
 import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GhostsnapError } from '../../core/errors.ts';
 import { LOCK_WAIT_MS } from '../../core/limits.ts';
 import { rawFromText } from '../../core/raw-path.ts';
+import { closedOnFailure } from '../closed-on-failure.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { tryFlock } from '../syscalls-linux.ts';
 import { makeDirectoryDurably } from './durable-file.ts';
@@ -25,7 +27,7 @@ const POLL_MS = 5;
 export function lockObjectsSync(path: string, mode: LockMode): Disposable {
   const lock = openLock(path);
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
-  for (let waitedMs = 0; !tryFlock(lock.fd, mode); waitedMs += POLL_MS) {
+  for (let waitedMs = 0; !tryLock(lock.fd, mode); waitedMs += POLL_MS) {
     if (waitedMs >= LOCK_WAIT_MS) throw locked(path, lock);
     Atomics.wait(sleeper, 0, 0, POLL_MS);
   }
@@ -35,11 +37,15 @@ export function lockObjectsSync(path: string, mode: LockMode): Disposable {
 /** @throws GhostsnapError LOCKED */
 export async function lockObjects(path: string, mode: LockMode): Promise<Disposable> {
   const lock = openLock(path);
-  for (let waitedMs = 0; !tryFlock(lock.fd, mode); waitedMs += POLL_MS) {
+  for (let waitedMs = 0; !tryLock(lock.fd, mode); waitedMs += POLL_MS) {
     if (waitedMs >= LOCK_WAIT_MS) throw locked(path, lock);
     await delay(POLL_MS);
   }
   return lock;
+}
+
+function tryLock(fd: number, mode: LockMode): boolean {
+  return closedOnFailure(fd, () => tryFlock(fd, mode));
 }
 
 interface OpenLock extends Disposable {

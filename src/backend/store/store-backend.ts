@@ -222,8 +222,11 @@ function setPinned(ref: WorkspaceRef, id: SnapshotId, pinned: 'pinned' | 'unpinn
     }
     makeDirectoryDurably(pins);
     const fd = openSync(path, 'a', 0o600);
-    fsyncSync(fd);
-    closeSync(fd);
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
     syncDirectory(pins);
     sayStep('pin:set');
   } catch (error) {
