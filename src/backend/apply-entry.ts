@@ -12,6 +12,7 @@ import type { TreeEntry } from '../core/tree-entry.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { applyMetadata, finishNewFile } from './apply-metadata.ts';
 import { removeTree } from './remove-tree.ts';
+import { doneBeside } from './steps.ts';
 import { errnoOf, toGhostsnapError } from './syscall-failure.ts';
 import {
   linkAt,
@@ -31,7 +32,11 @@ const BLOCKDEV_FORMAT = 0x6000;
 /**
  * Makes an entry where nothing is. A directory comes empty, with its final attributes still due.
  */
-export function createEntry(context: ApplyContext, path: RawPath, want: TreeEntry): void {
+export async function createEntry(
+  context: ApplyContext,
+  path: RawPath,
+  want: TreeEntry,
+): Promise<void> {
   const parentFd = context.openForChange(path);
   context.step(`create ${want.type}`);
   if (want.type === 'dir') {
@@ -39,22 +44,22 @@ export function createEntry(context: ApplyContext, path: RawPath, want: TreeEntr
     context.live.fds.forget(path);
     context.markUnlocked(path);
   } else {
-    if (!makeAs(context, { path, want, parentFd, name: baseOf(path) })) return;
+    if (!(await makeAs(context, { path, want, parentFd, name: baseOf(path) }))) return;
     giveFlags(context, path, want);
   }
   context.changes += 1;
 }
 
 /** Puts a new inode in the place of a live entry that is not a directory, in one rename. */
-export function replaceEntry(
+export async function replaceEntry(
   context: ApplyContext,
   path: RawPath,
   entries: { readonly have: TreeEntry; readonly want: TreeEntry },
-): void {
+): Promise<void> {
   const parentFd = context.openForChange(path);
   const name = context.temporaryName();
   context.step('write beside');
-  if (!makeAs(context, { path, want: entries.want, parentFd, name })) return;
+  if (!(await makeAs(context, { path, want: entries.want, parentFd, name }))) return;
   renameOver(context, { path, temporary: name, ...entries, isLink: false });
   giveFlags(context, path, entries.want);
   context.changes += 1;
@@ -130,11 +135,11 @@ interface Making {
 }
 
 /** False: it can't be made by this user, which is noted. */
-function makeAs(context: ApplyContext, making: Making): boolean {
+async function makeAs(context: ApplyContext, making: Making): Promise<boolean> {
   const { path, want, parentFd, name } = making;
   switch (want.type) {
     case 'file':
-      makeFile(context, making);
+      await makeFile(context, making);
       return true;
     case 'symlink':
       symlinkAt(context.source.readLink(path), parentFd, name);
@@ -159,10 +164,13 @@ function makeAs(context: ApplyContext, making: Making): boolean {
   return true;
 }
 
-function makeFile(context: ApplyContext, { path, want, parentFd, name }: Making): void {
+async function makeFile(
+  context: ApplyContext,
+  { path, want, parentFd, name }: Making,
+): Promise<void> {
   const fd = openAt(parentFd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
-    if (want.sizeBytes > 0) context.source.copyFileTo(path, fd);
+    if (want.sizeBytes > 0) await doneBeside(context.source.copyFileTo(path, fd), context.signal);
     context.step('finish file');
     finishNewFile(context, { fd, path, want });
   } catch (error) {

@@ -27,6 +27,8 @@ export async function applyPlannedPaths(request: ApplyPlannedRequest): Promise<A
     source,
     sameContent: (path) => (source.isLive(path) ? true : 'unknown'),
     candidates: paths,
-    outerLinks: findOuterLinks({ live, source: snapshot, paths, below: 'untouched' }),
+    outerLinks: await findOuterLinks({
+      ...{ live, source: snapshot, paths, below: 'untouched', signal: rest.signal },
+    }),
   });
 }

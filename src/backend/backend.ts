@@ -11,6 +11,7 @@ import type { SnapshotId, WorkspaceId } from '../core/ids.ts';
 import type { RawPath } from '../core/raw-path.ts';
 import type { TreeChange } from '../core/tree-change.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
+import type { Steps } from './steps.ts';
 
 export interface BackendProperties {
   readonly kind: 'btrfs' | 'store' | 'memory';
@@ -155,9 +156,10 @@ export interface TreeReader extends Disposable {
   /**
    * Fills the empty regular file behind `toFd` with the content of the file at `path`: holes stay
    * holes, blocks are shared where the filesystem can (FICLONE), NOCOW is set first where it must be.
+   * In steps, since a file is as long as it likes; it is filled when they have ended.
    * @throws GhostsnapError SNAPSHOT_CORRUPT, POOL_FULL, IO
    */
-  copyFileTo(path: RawPath, toFd: number): void;
+  copyFileTo(path: RawPath, toFd: number): Steps<void>;
 }
 
 /**

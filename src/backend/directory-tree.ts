@@ -30,6 +30,7 @@ import {
 } from './directory-listing.ts';
 import { readXattrsAt, type Xattr } from './entry-xattrs.ts';
 import { copyContent } from './file-content.ts';
+import type { Steps } from './steps.ts';
 import { SyscallError } from './syscall-error.ts';
 import { errnoOf, shownPath, toGhostsnapError } from './syscall-failure.ts';
 import { readLinkAt } from './syscalls-entry-linux.ts';
@@ -216,11 +217,11 @@ export class DirectoryTree implements TreeReader {
     });
   }
 
-  copyFileTo(path: RawPath, toFd: number): void {
+  *copyFileTo(path: RawPath, toFd: number): Steps<void> {
     const fromFd = this.openFile(path);
     try {
       const sizeBytes = this.#fileSize(fromFd);
-      copyContent({ fromFd, toFd, sizeBytes, reflink: this.reflink });
+      yield* copyContent({ fromFd, toFd, sizeBytes, reflink: this.reflink });
     } catch (error) {
       throw toGhostsnapError(error, { what: 'Copying the file', path, fallback: 'IO' });
     } finally {

@@ -6,9 +6,11 @@
  * equal and nothing is read. Both work on descriptors, in two buffers that are used again and
  * again.
  */
-import { readSync, writeSync } from 'node:fs';
+import { read, readSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { assert } from '../core/errors.ts';
-import { errnoOf } from './syscall-failure.ts';
+import { done, doneBeside, type Steps } from './steps.ts';
+import { errnoOf, interrupted } from './syscall-failure.ts';
 import { cloneFile, seekData, seekHole, truncateFd } from './syscalls-data-linux.ts';
 import {
   FIEMAP_EXTENT_BYTES,
@@ -18,6 +20,8 @@ import {
   readExtents,
   setInodeFlags,
 } from './syscalls-inode-linux.ts';
+
+const readAsync = promisify(read);
 
 const CHUNK_BYTES = 256 * 1024;
 const EXTENTS_PER_CALL = 256;
@@ -43,11 +47,11 @@ export interface CopyRequest {
  * kernel.
  * @throws SyscallError, or Node's own errno error
  */
-export function copyContent(request: CopyRequest): 'shared' | 'copied' {
+export function* copyContent(request: CopyRequest): Steps<'shared' | 'copied'> {
   const { fromFd, toFd, sizeBytes } = request;
   if (sizeBytes === 0) return 'copied';
   if (request.reflink !== 'never' && tryClone(fromFd, toFd)) return 'shared';
-  copySegments(fromFd, toFd, sizeBytes);
+  yield* copySegments(fromFd, toFd, sizeBytes);
   return 'copied';
 }
 
@@ -77,21 +81,22 @@ function adoptNocow(fromFd: number, toFd: number): boolean {
   return true;
 }
 
-function copySegments(fromFd: number, toFd: number, sizeBytes: number): void {
+function* copySegments(fromFd: number, toFd: number, sizeBytes: number): Steps<void> {
   let offset = 0;
   while (offset < sizeBytes) {
     const start = seekData(fromFd, offset);
     if (start < 0 || start >= sizeBytes) break;
     const end = Math.min(seekHole(fromFd, start), sizeBytes);
     if (end < 0) break;
-    copyRange(fromFd, toFd, start, end);
+    yield* copyRange(fromFd, toFd, start, end);
     offset = end;
   }
   // The length is set last and always: a hole at the end, and a file that shrank while it was read.
   truncateFd(toFd, sizeBytes);
 }
 
-function copyRange(fromFd: number, toFd: number, start: number, end: number): void {
+/** The buffer is nobody's between two steps. */
+function* copyRange(fromFd: number, toFd: number, start: number, end: number): Steps<void> {
   chunkA ??= Buffer.allocUnsafeSlow(CHUNK_BYTES);
   let at = start;
   while (at < end) {
@@ -102,6 +107,7 @@ function copyRange(fromFd: number, toFd: number, start: number, end: number): vo
       written += writeSync(toFd, chunkA, written, got - written, at + written);
     }
     at += got;
+    if (got === CHUNK_BYTES) yield;
   }
 }
 
@@ -117,8 +123,35 @@ export interface CompareRequest {
 /** Whether two files of one size hold the same bytes. @throws Node's own errno error */
 export function sameContent(request: CompareRequest): boolean {
   if (request.sizeBytes === 0) return true;
-  if (request.extents === 'comparable' && haveSameExtents(request)) return true;
+  if (request.extents === 'comparable' && done(haveSameExtents(request))) return true;
   return haveSameBytes(request);
+}
+
+/**
+ * The same beside the event loop: a file may be as long as its disk, and the disk slow or hung, so that bytes
+ * are read by other threads, one at a time. Whoever closes the descriptors awaits this first.
+ * @throws GhostsnapError INTERRUPTED between two pieces; Node's own errno error
+ */
+export async function sameContentBeside(
+  request: CompareRequest,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (request.sizeBytes === 0) return true;
+  if (request.extents === 'comparable') {
+    if (await doneBeside(haveSameExtents(request), signal)) return true;
+  }
+  const { aFd, bFd, sizeBytes } = request;
+  // Of its own: others compare meanwhile.
+  const [a, b] = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)];
+  for (let at = 0; at < sizeBytes; at += CHUNK_BYTES) {
+    if (signal?.aborted === true) throw interrupted('Comparing files');
+    const length = Math.min(CHUNK_BYTES, sizeBytes - at);
+    const gotA = await readBeside(aFd, a, { length, position: at });
+    const gotB = await readBeside(bFd, b, { length, position: at });
+    if (gotA !== length || gotB !== length) return false;
+    if (a.compare(b, 0, length, 0, length) !== 0) return false;
+  }
+  return true;
 }
 
 const EXTENT_LAST = 0x1;
@@ -129,7 +162,8 @@ const EXTENT_SHARED = 0x2000;
  */
 const EXTENT_UNFIT = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400;
 
-function haveSameExtents({ aFd, bFd, sizeBytes }: CompareRequest): boolean {
+/** A step a system call: a file may have as many extents as it has blocks. */
+function* haveSameExtents({ aFd, bFd, sizeBytes }: CompareRequest): Steps<boolean> {
   const bufferBytes = FIEMAP_HEAD_BYTES + EXTENTS_PER_CALL * FIEMAP_EXTENT_BYTES;
   extentsA ??= Buffer.allocUnsafeSlow(bufferBytes);
   extentsB ??= Buffer.allocUnsafeSlow(bufferBytes);
@@ -148,6 +182,7 @@ function haveSameExtents({ aFd, bFd, sizeBytes }: CompareRequest): boolean {
     const next = Number(extentsA.readBigUInt64LE(last) + extentsA.readBigUInt64LE(last + 16));
     assert(next > start, 'FIEMAP moves forward');
     start = next;
+    yield;
   }
   return true;
 }
@@ -184,4 +219,18 @@ function readFully(fd: number, buffer: Buffer, length: number, position: number)
     done += got;
   }
   return done;
+}
+
+async function readBeside(
+  fd: number,
+  buffer: Buffer,
+  { length, position }: { readonly length: number; readonly position: number },
+): Promise<number> {
+  let got = 0;
+  while (got < length) {
+    const { bytesRead } = await readAsync(fd, buffer, got, length - got, position + got);
+    if (bytesRead === 0) break;
+    got += bytesRead;
+  }
+  return got;
 }

@@ -10,7 +10,7 @@
 import type { RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader } from './backend.ts';
-import { differenceOf } from './entry-difference.ts';
+import { differenceBeside } from './entry-difference.ts';
 import { findNames, SeenLinks, seeBelow } from './linked-paths.ts';
 import type { PathSet } from './path-set.ts';
 import type { TreeEvidence } from './tree-evidence.ts';
@@ -40,10 +40,11 @@ export interface OuterLinksRequest {
   readonly paths: PathSet;
   /** Whether what lies below the paths is turned as well. */
   readonly below: 'turned' | 'untouched';
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Reads directories of both trees only where a file of the paths has a name that is not among them. */
-export function findOuterLinks(request: OuterLinksRequest): OuterLinks {
+export async function findOuterLinks(request: OuterLinksRequest): Promise<OuterLinks> {
   const { live, source } = request;
   const anchors = new Map<number, Anchor>();
   const held = new Set<number>();
@@ -55,7 +56,8 @@ export function findOuterLinks(request: OuterLinksRequest): OuterLinks {
     const to = source.lookup(path);
     const from = live.lookup(path);
     if (to === null || from === null || anchors.has(to.ino)) continue;
-    if (isSameFile(request, { path, from, to })) anchors.set(to.ino, { path, liveIno: from.ino });
+    const isAnchor = await isSameFile(request, { path, from, to });
+    if (isAnchor) anchors.set(to.ino, { path, liveIno: from.ino });
   }
   return {
     anchorOf: ({ ino, nlink }) => (nlink > 1 ? (anchors.get(ino) ?? null) : null),
@@ -63,13 +65,13 @@ export function findOuterLinks(request: OuterLinksRequest): OuterLinks {
   };
 }
 
-function isSameFile(
-  { live, source }: OuterLinksRequest,
+async function isSameFile(
+  { live, source, signal }: OuterLinksRequest,
   pair: { readonly path: RawPath; readonly from: TreeEntry; readonly to: TreeEntry },
-): boolean {
+): Promise<boolean> {
   if (pair.from.type !== pair.to.type) return false;
   const trees = { from: live, to: source, evidence: NO_EVIDENCE, mtimes: 'ignored' } as const;
-  return differenceOf(trees, pair) === null;
+  return (await differenceBeside(trees, pair, signal)) === null;
 }
 
 /** Names beside the paths of files that have one among them. */

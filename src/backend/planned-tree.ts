@@ -9,6 +9,7 @@ import { writeSync } from 'node:fs';
 import { baseOf, joinRaw, parentOf, type RawName, type RawPath } from '../core/raw-path.ts';
 import type { TreeEntry } from '../core/tree-entry.ts';
 import type { PlannedPath, TreeReader } from './backend.ts';
+import type { Steps } from './steps.ts';
 
 export class PlannedTree implements TreeReader {
   readonly ref = 'live';
@@ -80,11 +81,11 @@ export class PlannedTree implements TreeReader {
     return this.#treeOf(path).readFile(path, offset, length);
   }
 
-  copyFileTo(path: RawPath, toFd: number): void {
+  *copyFileTo(path: RawPath, toFd: number): Steps<void> {
     const content = this.#planned.get(path)?.content;
     if (content instanceof Uint8Array) {
       for (let at = 0; at < content.length; ) at += writeSync(toFd, content, at);
-    } else this.#treeOf(path).copyFileTo(path, toFd);
+    } else yield* this.#treeOf(path).copyFileTo(path, toFd);
   }
 
   [Symbol.dispose](): void {

@@ -26,7 +26,7 @@ import { ApplyLinks } from './apply-links.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import type { ApplyOptions, ApplyResult, TreeReader } from './backend.ts';
 import { openDirectoryTree } from './directory-tree.ts';
-import { type ComparedTrees, differenceOf } from './entry-difference.ts';
+import { type ComparedTrees, differenceBeside, differenceOf } from './entry-difference.ts';
 import { type EnteredSides, LockstepWalk, type Visit } from './lockstep-walk.ts';
 import { type Anchor, findOuterLinks, NO_OUTER_LINKS, type OuterLinks } from './outer-links.ts';
 import { errnoOf, interrupted } from './syscall-failure.ts';
@@ -65,7 +65,8 @@ export async function applyTree(request: ApplyRequest): Promise<ApplyResult> {
     onStep: request.onStep,
     signal: request.signal,
   });
-  const application = new Application(context, request);
+  const outer = request.outerLinks ?? (await outerLinksOf(context, request));
+  const application = new Application(context, request, outer);
   await application.run();
   return context.result();
 }
@@ -82,12 +83,12 @@ class Application {
   readonly #failures: { path: RawPath; cause: Error }[] = [];
   #failureCount = 0;
 
-  constructor(context: ApplyContext, request: ApplyRequest) {
+  constructor(context: ApplyContext, request: ApplyRequest, outer: OuterLinks) {
     const trees = { from: context.live, to: request.source };
     this.#context = context;
     this.#request = request;
     this.#trees = { ...trees, evidence: request, mtimes: 'compared' };
-    this.#outer = request.outerLinks ?? outerLinksOf(context, request);
+    this.#outer = outer;
     this.#links = new ApplyLinks(this.#outer);
     this.#walk = new LockstepWalk({ ...trees, ...scopeOf(request, trees), evidence: request });
   }
@@ -193,12 +194,12 @@ class Application {
     if (!isChosen(visit.scope)) await this.#passThrough(visit);
     else if (to === null) await this.#turnExtra(path, from);
     else if (isBoundary(to.type) || to.type === 'socket') this.#turnUncovered(path, from, to);
-    else if (from === null) this.#turnMissing(visit, to);
+    else if (from === null) await this.#turnMissing(visit, to);
     else if (isBoundary(from.type)) {
       this.#context.note(path, `a ${from.type} lies here and was left alone`);
     } else if (from.type !== to.type) await this.#turnType(visit, from, to);
     else if (from.type === 'dir') this.#enterDirectory(visit, 'both');
-    else this.#turnPair(visit, from, to);
+    else await this.#turnPair(visit, from, to);
   }
 
   /** On the way to a chosen path: only what the way needs. */
@@ -208,7 +209,7 @@ class Application {
     if (to?.type !== 'dir') {
       if (isFromDirectory) this.#enterDirectory(visit, 'from');
     } else if (isFromDirectory) this.#enterDirectory(visit, 'both');
-    else if (from === null) this.#turnMissing(visit, to);
+    else if (from === null) await this.#turnMissing(visit, to);
     else if (isBoundary(from.type)) {
       this.#context.note(path, `a ${from.type} lies here and was left alone`);
     } else await this.#turnType(visit, from, to);
@@ -228,36 +229,39 @@ class Application {
     this.#context.note(path, `a ${to.type} was here: ${what}`);
   }
 
-  #turnMissing(visit: Visit, to: TreeEntry): void {
+  async #turnMissing(visit: Visit, to: TreeEntry): Promise<void> {
     const { path } = visit;
     if (to.type === 'dir') {
-      createEntry(this.#context, path, to);
+      await createEntry(this.#context, path, to);
       this.#due.add(path);
       this.#walk.enter(visit, 'to');
     } else if (to.nlink > 1) this.#links.wait(path);
-    else createEntry(this.#context, path, to);
+    else await createEntry(this.#context, path, to);
   }
 
   async #turnType(visit: Visit, from: TreeEntry, to: TreeEntry): Promise<void> {
     const isSimple = from.type !== 'dir' && to.type !== 'dir';
     if (isSimple && to.nlink > 1) this.#links.wait(visit.path);
-    else if (isSimple) replaceEntry(this.#context, visit.path, { have: from, want: to });
-    else if (await removeEntry(this.#context, visit.path, from)) this.#turnMissing(visit, to);
+    else if (isSimple) await replaceEntry(this.#context, visit.path, { have: from, want: to });
+    else if (await removeEntry(this.#context, visit.path, from)) await this.#turnMissing(visit, to);
   }
 
-  #turnPair(visit: Visit, from: TreeEntry, to: TreeEntry): void {
+  async #turnPair(visit: Visit, from: TreeEntry, to: TreeEntry): Promise<void> {
     const { path } = visit;
-    const difference = visit.isUnchanged ? null : differenceOf(this.#trees, { path, from, to });
+    const pair = { path, from, to };
+    const { signal } = this.#request;
+    const difference = visit.isUnchanged ? null : await differenceBeside(this.#trees, pair, signal);
     // Before the verdict, which may take this very file for its group's anchor.
     if (difference?.kind === 'content' || (difference !== null && this.#mayShareUnchosen(from))) {
       if (to.nlink > 1) this.#links.wait(path);
-      else replaceEntry(this.#context, path, { have: from, want: to });
+      else await replaceEntry(this.#context, path, { have: from, want: to });
       return;
     }
     const verdict = this.#links.verdictOn(path, from, to);
     if (verdict === 'relink') this.#links.wait(path);
-    else if (verdict === 'separate') replaceEntry(this.#context, path, { have: from, want: to });
-    else if (difference !== null || haveOtherFlags(from, to)) {
+    else if (verdict === 'separate') {
+      await replaceEntry(this.#context, path, { have: from, want: to });
+    } else if (difference !== null || haveOtherFlags(from, to)) {
       const parentFd = this.#context.parentFd(path);
       const name = from.name;
       this.#context.step(`metadata ${to.type}`);
@@ -320,7 +324,7 @@ class Application {
       this.#assertWanted();
       try {
         this.#moveOn(parents, parentOf(path));
-        this.#makeLink(path);
+        await this.#makeLink(path);
       } catch (error) {
         this.#fail(path, error);
       }
@@ -361,15 +365,15 @@ class Application {
     else if (before !== undefined) relockDirectory(this.#context, path, before);
   }
 
-  #makeLink(path: RawPath): void {
+  async #makeLink(path: RawPath): Promise<void> {
     const want = this.#context.source.lookup(path);
     // A source that is a live tree may have lost it since the walk went by: then it does not want it.
     if (want === null || want.type === 'dir') return;
     const have = this.#context.live.lookup(path);
     const anchor = this.#anchorNow(want);
     if (anchor !== null && this.#tryLink(path, anchor, have)) return;
-    if (have === null) createEntry(this.#context, path, want);
-    else replaceEntry(this.#context, path, { have, want });
+    if (have === null) await createEntry(this.#context, path, want);
+    else await replaceEntry(this.#context, path, { have, want });
     const made = this.#context.live.lookup(path);
     if (made !== null && anchor === null) this.#links.setAnchor(want, path, made.ino);
   }
@@ -400,10 +404,12 @@ function scopeOf(request: ApplyRequest, trees: Pick<ComparedTrees, 'from' | 'to'
   return request.candidates === undefined ? {} : { candidates: request.candidates };
 }
 
-function outerLinksOf({ live, source }: ApplyContext, request: ApplyRequest): OuterLinks {
-  const { links, subtreeRoots: paths } = request;
+async function outerLinksOf(
+  { live, source }: ApplyContext,
+  { links, subtreeRoots: paths, signal }: ApplyRequest,
+): Promise<OuterLinks> {
   if (links !== 'across' || paths === undefined) return NO_OUTER_LINKS;
-  return findOuterLinks({ live, source, paths, below: 'turned' });
+  return await findOuterLinks({ live, source, paths, below: 'turned', signal });
 }
 
 function removeFileNow(context: ApplyContext, path: RawPath): void {

@@ -12,7 +12,7 @@ import type { TreeChange } from '../core/tree-change.ts';
 import { isCaptured, type TreeEntry } from '../core/tree-entry.ts';
 import type { TreeReader, WorkOptions } from './backend.ts';
 import { DirectoryTree } from './directory-tree.ts';
-import { type ComparedTrees, differenceOf } from './entry-difference.ts';
+import { type ComparedTrees, differenceBeside, type EntryDifference } from './entry-difference.ts';
 import { LinkGroups } from './link-groups.ts';
 import { withLinkedPaths } from './linked-paths.ts';
 import { type EnteredSides, LockstepWalk, type Visit } from './lockstep-walk.ts';
@@ -43,7 +43,7 @@ const VISITS_PER_TURN = 256;
 export async function* compareTrees(request: CompareRequest): AsyncGenerator<TreeChange> {
   const comparison = new Comparison(request);
   for (;;) {
-    const changes = comparison.nextTurn();
+    const changes = await comparison.nextTurn();
     yield* changes.found;
     if (changes.isEnd) return;
     await nextTurn();
@@ -77,14 +77,16 @@ class Comparison {
     this.#walk = new LockstepWalk({ ...scopeWithLinks(request), from, to, evidence: request });
   }
 
-  nextTurn(): { readonly found: readonly TreeChange[]; readonly isEnd: boolean } {
+  async nextTurn(): Promise<{ readonly found: readonly TreeChange[]; readonly isEnd: boolean }> {
     const found: TreeChange[] = [];
     for (let i = 0; i < VISITS_PER_TURN; i += 1) {
       const visit = this.#walk.next();
       if (visit === null) return { found, isEnd: true };
       if (visit.step === 'leave') continue;
       this.visited += 1;
-      const change = this.#changeAt(visit);
+      const seen = this.#changeAt(visit);
+      // Only a long file is waited for: a turn for each of a thousand entries would cost more than they do.
+      const change = seen instanceof Promise ? await seen : seen;
       if (change !== null) found.push(change);
       const unreadable = this.#enter(visit);
       if (unreadable !== null) found.push(unreadable);
@@ -92,7 +94,7 @@ class Comparison {
     return { found, isEnd: false };
   }
 
-  #changeAt(visit: Visit): TreeChange | null {
+  #changeAt(visit: Visit): TreeChange | null | Promise<TreeChange | null> {
     const { path, from, to } = visit;
     // On the way to a chosen path: only that it is missing on one side belongs to the difference.
     if (!isChosen(visit.scope) && !(from === null && to?.type === 'dir')) return null;
@@ -108,16 +110,20 @@ class Comparison {
   #difference(
     visit: Visit,
     pair: { path: RawPath; from: TreeEntry; to: TreeEntry },
-  ): TreeChange | null {
+  ): TreeChange | null | Promise<TreeChange | null> {
     const isDifferentlyLinked = this.#areLinksDifferent(visit);
-    const difference = visit.isUnchanged ? null : differenceOf(this.#trees, pair);
-    if (difference === null && !isDifferentlyLinked) return null;
-    const fields = difference?.fields ?? [];
-    return {
-      ...pair,
-      kind: difference?.kind === 'content' ? 'modified' : 'metadata',
-      fields: isDifferentlyLinked ? [...fields, 'links'] : fields,
+    const changeOf = (difference: EntryDifference | null): TreeChange | null => {
+      if (difference === null && !isDifferentlyLinked) return null;
+      const fields = difference?.fields ?? [];
+      return {
+        ...pair,
+        kind: difference?.kind === 'content' ? 'modified' : 'metadata',
+        fields: isDifferentlyLinked ? [...fields, 'links'] : fields,
+      };
     };
+    if (visit.isUnchanged) return changeOf(null);
+    const difference = differenceBeside(this.#trees, pair, this.#request.signal);
+    return difference instanceof Promise ? difference.then(changeOf) : changeOf(difference);
   }
 
   #withLinks(visit: Visit, kind: 'added' | 'deleted' | 'type'): TreeChange {

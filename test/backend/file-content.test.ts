@@ -4,6 +4,7 @@ import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { copyContent, sameContent } from '../../src/backend/file-content.ts';
+import { done } from '../../src/backend/steps.ts';
 import { type LoopImage, makeLoopImage } from '../platform/loop-image.ts';
 
 let image: LoopImage;
@@ -20,7 +21,7 @@ function copy(from: string, to: string): string {
   const fromFd = openSync(at(from), 'r');
   const toFd = openSync(at(to), 'wx');
   try {
-    return copyContent({ fromFd, toFd, sizeBytes: statSync(at(from)).size });
+    return done(copyContent({ fromFd, toFd, sizeBytes: statSync(at(from)).size }));
   } finally {
     closeSync(fromFd);
     closeSync(toFd);

@@ -20,6 +20,7 @@ import type {
   WorkspaceIdentity,
   WorkspaceRef,
 } from '../../src/backend/backend.ts';
+import type { Steps } from '../../src/backend/steps.ts';
 import { GhostsnapError } from '../../src/core/errors.ts';
 import { type SnapshotId, ulidOf, ulidTimeMs, type WorkspaceId } from '../../src/core/ids.ts';
 import { baseOf, joinRaw, parentOf, type RawPath } from '../../src/core/raw-path.ts';
@@ -395,8 +396,9 @@ class ModelReader implements TreeReader {
     return this.#node(path).content.subarray(offset, offset + length);
   }
 
-  copyFileTo(path: RawPath, toFd: number): void {
+  *copyFileTo(path: RawPath, toFd: number): Steps<void> {
     writeSync(toFd, this.#node(path).content);
+    yield;
   }
 
   [Symbol.dispose](): void {

@@ -13,6 +13,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { constants, crc32, zstdCompressSync } from 'node:zlib';
+import type { Steps } from '../steps.ts';
 import { truncateFd } from '../syscalls-data-linux.ts';
 import { FormatError } from './binary-codec.ts';
 import { decompress, readFullyAt } from './object-files.ts';
@@ -196,22 +197,22 @@ export function* blobChunks(fd: number, sizeBytes: number): Generator<BlobChunk>
 }
 
 /** Writes the content into an empty file, holes included, and proves it against `id`. @throws FormatError */
-export function restoreBlob(fd: number, id: ObjectId, toFd: number): void {
-  const sizeBytes = proveBlob(fd, id, (data, offset) => writeFully(toFd, data, offset));
+export function* restoreBlob(fd: number, id: ObjectId, toFd: number): Steps<void> {
+  const sizeBytes = yield* proveBlob(fd, id, (data, offset) => writeFully(toFd, data, offset));
   // A hole at the end has no chunk: the length is set whatever was written.
   truncateFd(toFd, sizeBytes);
 }
 
 /**
  * Reads a whole blob and proves that it holds what its name says; the size of the content. What was
- * handed to `take` counts only when this returns.
+ * handed to `take` counts only when this returns. A step a chunk.
  * @throws FormatError
  */
-export function proveBlob(
+export function* proveBlob(
   fd: number,
   id: ObjectId,
   take: (data: Buffer, offset: number) => void = () => {},
-): number {
+): Steps<number> {
   const sizeBytes = readBlobSize(fd);
   const prefix = Buffer.alloc(12);
   writeU64(prefix, sizeBytes, 0);
@@ -222,6 +223,7 @@ export function proveBlob(
     prefix.writeUInt32LE(chunk.length, 8);
     sum.update(prefix).update(data);
     take(data, chunk.offset);
+    if (chunk.offset + chunk.length < sizeBytes) yield;
   }
   if (sum.digest().toString('latin1') !== id) {
     throw new FormatError('The blob does not have the content of its name');

@@ -17,6 +17,7 @@ import type { TreeEntry } from '../../core/tree-entry.ts';
 import type { TreeReader, TreeRef } from '../backend.ts';
 import type { Xattr } from '../entry-xattrs.ts';
 import { copyContent } from '../file-content.ts';
+import type { Steps } from '../steps.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
 import { closeFd } from '../syscalls-linux.ts';
 import { Statx } from '../syscalls-statx-linux.ts';
@@ -109,19 +110,24 @@ export class ManifestTree implements TreeReader {
     });
   }
 
-  copyFileTo(path: RawPath, toFd: number): void {
+  *copyFileTo(path: RawPath, toFd: number): Steps<void> {
     const { content, sizeBytes } = this.#requireFile(path);
     if (content === null) return;
-    this.#withContent(content, path, (fd) => {
+    const fd = this.#files.open(content.kind, content.id);
+    try {
       if (content.kind === 'blob') {
-        restoreBlob(fd, content.id, toFd);
+        yield* restoreBlob(fd, content.id, toFd);
         return;
       }
       if (statx.read(fd, '').sizeBytes !== sizeBytes) {
         throw new FormatError('The clone does not have the length it was taken with');
       }
-      copyContent({ fromFd: fd, toFd, sizeBytes });
-    });
+      yield* copyContent({ fromFd: fd, toFd, sizeBytes });
+    } catch (error) {
+      throw this.#contentFailed(error, content, path);
+    } finally {
+      closeFd(fd);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -140,12 +146,16 @@ export class ManifestTree implements TreeReader {
     try {
       return action(fd);
     } catch (error) {
-      const file = `${this.#files.path}/${objectName(content.kind, content.id)}`;
-      const failure = toFormatFailure(error, file);
-      throw toGhostsnapError(failure, { what: 'Giving back the content', path });
+      throw this.#contentFailed(error, content, path);
     } finally {
       closeFd(fd);
     }
+  }
+
+  #contentFailed(error: unknown, content: ContentRef, path: RawPath): Error {
+    const file = `${this.#files.path}/${objectName(content.kind, content.id)}`;
+    const failure = toFormatFailure(error, file);
+    return toGhostsnapError(failure, { what: 'Giving back the content', path });
   }
 
   #require(path: RawPath): StoredEntry {

@@ -6,6 +6,8 @@
  * the capture then writes its own, which takes the damaged one's place and heals every snapshot that
  * refers to it. It costs about what hashing the content has cost, and only where something is saved.
  */
+
+import { done } from '../steps.ts';
 import { errnoOf } from '../syscall-failure.ts';
 import { closeFd, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { FormatError } from './binary-codec.ts';
@@ -26,7 +28,7 @@ export function isProvenObject(
   try {
     fd = openAt(files.fd, objectName(kind, id), O_RDONLY | O_NOFOLLOW);
     if (kind === 'directory') provenDirectory(fd, id);
-    else proveBlob(fd, id);
+    else done(proveBlob(fd, id));
     return true;
   } catch (error) {
     if (error instanceof FormatError || UNFIT.has(errnoOf(error))) return false;

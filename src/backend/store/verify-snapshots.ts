@@ -10,6 +10,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { joinRaw, type RawPath, ROOT_PATH } from '../../core/raw-path.ts';
 import type { DamagedPath, WorkOptions, WorkspaceRef } from '../backend.ts';
+import { done } from '../steps.ts';
 import { interrupted } from '../syscall-failure.ts';
 import { closeFd } from '../syscalls-linux.ts';
 import { FormatError } from './binary-codec.ts';
@@ -101,7 +102,8 @@ class Check {
     const proven = damageOf(() => {
       const fd = this.#files.open(content.kind, content.id);
       try {
-        const found = content.kind === 'blob' ? proveBlob(fd, content.id) : fstatSync(fd).size;
+        const found =
+          content.kind === 'blob' ? done(proveBlob(fd, content.id)) : fstatSync(fd).size;
         if (found !== sizeBytes) throw new FormatError(`It has ${found} bytes, not ${sizeBytes}`);
       } finally {
         closeFd(fd);
