@@ -1,9 +1,7 @@
 /**
  * A rollback that was acknowledged is on disk: the power goes right after it, and the tree is the target.
  *
- * The host filesystem is shut down without flushing its log (FS_IOC_SHUTDOWN), so that everything which
- * was not synced is lost, then mounted again. The store's workspace lies on the host itself, the btrfs
- * one in an image on it.
+ * The store's workspace lies on the host itself, the btrfs one in an image on it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -15,26 +13,11 @@ import { createStoreBackend } from '../../src/backend/store/store-backend.ts';
 import { assertRsyncSame } from '../checker/tree-digest.ts';
 import { newWorkspaceRef } from '../conformance/stage.ts';
 import { fillRichly, newSnapshotId } from './btrfs-workspace.ts';
-import { type LoopImage, makeLoopImage } from './loop-image.ts';
-
-/** `_IOR('X', 125, u32)` with 2: no flush of the log. The loop devices above see EIO from then on. */
-const SHUT_DOWN = `
-import fcntl, os, struct, sys
-fd = os.open(sys.argv[1], os.O_RDONLY)
-fcntl.ioctl(fd, 0x8004587D, struct.pack('I', 2))
-`;
+import { makeLoopImage } from './loop-image.ts';
+import { losePower } from './lose-power.ts';
 
 function run(tool: string, commandArguments: readonly string[]): void {
   execFileSync(tool, commandArguments, { stdio: ['ignore', 'ignore', 'pipe'] });
-}
-
-/** Takes the power away from the host and gives it back; `inside` lets go and comes back with it. */
-function losePower(host: LoopImage, inside: { down: () => void; up: () => void }): void {
-  run('python3', ['-c', SHUT_DOWN, host.mountPath]);
-  inside.down();
-  run('umount', [host.mountPath]);
-  run('mount', ['-t', 'ext4', '-o', 'loop', host.imagePath, host.mountPath]);
-  inside.up();
 }
 
 interface Place {

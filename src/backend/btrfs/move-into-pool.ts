@@ -16,6 +16,7 @@ import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { removeTree } from '../remove-tree.ts';
 import { toGhostsnapError } from '../syscall-failure.ts';
+import { syncFsAsync } from '../syscalls-data-linux.ts';
 import { symlinkAt } from '../syscalls-entry-linux.ts';
 import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { isMountPoint, removeLeftViews, withCovered } from './bind-mount.ts';
@@ -151,6 +152,8 @@ async function finishMove(
       const job = { fromPath: `/proc/self/fd/${fd}`, toPath: movedTreePath(ref), work: {} };
       await carryOverLateWrites(job, ctimeOf(`${directory.path}/workspace.json`));
       await directory.whileOpen(syncFilesystem);
+      // The switch as well, which a symlink makes on the other filesystem: `emptying` says that it happened.
+      await syncFsAsync(place.parentFd);
       directory.saveRecord({ ...record, phase: 'emptying' });
       options.onStep?.('move:late-writes-carried');
     }

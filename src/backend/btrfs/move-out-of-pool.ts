@@ -11,14 +11,17 @@
  *
  * With a mount, `dissolving` is written before unmounting: once the copy is uncovered people work in it,
  * and nothing may ever take it for a left-over. While the mount is there they work in the pool's tree.
+ *
+ * The copy is on its own filesystem's disk before `dissolving` is on the pool's: what is removed from then on
+ * is the other one.
  */
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { removeTree } from '../remove-tree.ts';
+import { syncFsAsync } from '../syscalls-data-linux.ts';
 import { closeFd } from '../syscalls-linux.ts';
 import { isMountPoint, unbind, withCovered } from './bind-mount.ts';
 import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
 import type { InitOptions } from './init-workspace.ts';
-import { syncFilesystem } from './ioctl.ts';
 import { emptyDirectory, movedTreePath, openEntry, removeMovedTree } from './moved-tree.ts';
 import { entryKind, exchange, type Place } from './place.ts';
 import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
@@ -64,8 +67,8 @@ async function copyBelowMount(
     await emptyDirectory(fd);
     await makeProvenCopy({ fromPath, toPath, work: options });
     options.onStep?.('release:copied');
+    await syncFsAsync(fd);
   });
-  await directory.whileOpen(syncFilesystem);
   directory.saveRecord({ ...directory.record, phase: 'dissolving' });
 }
 
@@ -79,6 +82,8 @@ async function copyBesideLink(
   mkdirSync(toPath, { mode: 0o700 });
   await makeProvenCopy({ fromPath: movedTreePath(directory.ref), toPath, work: options });
   options.onStep?.('release:copied');
+  // Files before the name, as in init. The record's ctime dates what is written from here on.
+  await syncFsAsync(place.parentFd);
   directory.saveRecord({ ...directory.record });
   exchange(place, { parentFd: place.parentFd, name });
 }
@@ -124,7 +129,7 @@ async function dissolveMoved(
   const { record, ref } = directory;
   if (record.phase === 'releasing') {
     await carryBack(directory, place.path);
-    await directory.whileOpen(syncFilesystem);
+    await syncFsAsync(place.parentFd);
     directory.saveRecord({ ...record, phase: 'dissolving' });
   }
   if (record.reachedBy === 'bind-mount' && isMountPoint(place.path)) {
@@ -141,9 +146,10 @@ async function dissolveMoved(
 
 /** A tree that somebody stands in can't be unmounted: then the workspace stays what it was. */
 async function uncover(directory: WorkspaceDirectory, place: Place): Promise<void> {
-  await withCovered({ path: place.path, scratch: directory.path }, (fd) =>
-    carryBack(directory, `/proc/self/fd/${fd}`),
-  );
+  await withCovered({ path: place.path, scratch: directory.path }, async (fd) => {
+    await carryBack(directory, `/proc/self/fd/${fd}`);
+    await syncFsAsync(fd);
+  });
   try {
     unbind(place.path);
   } catch (error) {
@@ -151,6 +157,7 @@ async function uncover(directory: WorkspaceDirectory, place: Place): Promise<voi
     throw error;
   }
   await carryBack(directory, place.path);
+  await syncFsAsync(place.parentFd);
 }
 
 async function carryBack(directory: WorkspaceDirectory, toPath: string): Promise<void> {
