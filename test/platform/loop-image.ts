@@ -18,6 +18,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { IMAGE_FORMAT } from '../../src/pool/image-pool.ts';
 
 export interface LoopImageOptions {
   readonly fs: 'btrfs' | 'xfs' | 'ext4';
@@ -41,7 +42,7 @@ export interface LoopImage extends AsyncDisposable {
 }
 
 const MKFS: Readonly<Record<LoopImageOptions['fs'], readonly string[]>> = {
-  btrfs: ['mkfs.btrfs', '-q', '-n', '4096', '-m', 'single'],
+  btrfs: ['mkfs.btrfs', '-q', ...IMAGE_FORMAT],
   xfs: ['mkfs.xfs', '-q'],
   ext4: ['mkfs.ext4', '-q', '-F'],
 };

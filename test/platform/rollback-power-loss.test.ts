@@ -10,6 +10,7 @@ import { expect, test } from 'vitest';
 import type { Backend, WorkspaceRef } from '../../src/backend/backend.ts';
 import { createBtrfsBackend } from '../../src/backend/btrfs/btrfs-backend.ts';
 import { createStoreBackend } from '../../src/backend/store/store-backend.ts';
+import { IMAGE_FORMAT } from '../../src/pool/image-pool.ts';
 import { assertRsyncSame } from '../checker/tree-digest.ts';
 import { newWorkspaceRef } from '../conformance/stage.ts';
 import { fillRichly, newSnapshotId } from './btrfs-workspace.ts';
@@ -66,7 +67,7 @@ test('a rollback on btrfs outlasts a power loss right after it', async () => {
   const down = (): void => run('umount', [mountPath]);
   mkdirSync(mountPath);
   run('truncate', ['-s', '400M', image]);
-  run('mkfs.btrfs', ['-q', '-n', '4096', '-m', 'single', image]);
+  run('mkfs.btrfs', ['-q', ...IMAGE_FORMAT, image]);
   up();
   try {
     const backend = createBtrfsBackend();

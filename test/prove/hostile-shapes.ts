@@ -1,13 +1,11 @@
 /**
- * Trees that nobody would think of, captured, destroyed and brought back; and a file that grows while it
- * is captured.
+ * Trees that nobody would think of, captured, destroyed and brought back.
  *
  * The tree is judged by the independent checker before and after; how it is built and how it is destroyed
  * is not the product's code either.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { appendFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pythonPath } from '../checker/tree-digest.ts';
 import { AnsweringChild } from './child-process.ts';
@@ -58,50 +56,11 @@ export async function tryShape({ bed, witness }: ShapePlace, shape: Shape): Prom
   return wrong;
 }
 
-const GROWING_SNAPSHOTS = 12;
-
-/**
- * A file that somebody appends to, numbered line by line, without a pause: what a snapshot holds of it is
- * a beginning of what it became.
- */
-export async function tryGrowing({ bed, witness }: ShapePlace): Promise<string[]> {
-  const folder = mkdtempSync(join(bed.base, 'grow-'));
-  const live = join(folder, 'work');
-  mkdirSync(live);
-  const file = join(live, 'log');
-  appendFileSync(file, '');
-  giveTo(bed, folder);
-  await using child = new AnsweringChild<HostileRequest, HostileAnswer>({
-    ...{ script: CHILD, args: [folder], uid: bed.uid },
-  });
-  await ask(child, { op: 'init', backend: bed.backend });
-  const script = 'i=0; while :; do i=$((i + 1)); echo "$i"; done >> "$0"';
-  const writer = spawn('sh', ['-c', script, file], { stdio: 'ignore' });
-  const places = [];
-  const wrong: string[] = [];
-  for (let turn = 0; turn < GROWING_SNAPSHOTS; turn += 1) {
-    const { snapshot, message } = await ask(child, { op: 'snapshot' });
-    if (snapshot === null) wrong.push(`snapshot: ${message}`);
-    else places.push(snapshot.place);
-  }
-  const ended = once(writer, 'exit');
-  writer.kill('SIGKILL');
-  await ended;
-  for (const place of places) {
-    const line = (await witness.lines(place)).find((text) => text.startsWith('log\t'));
-    const [, , , , , size = '', , , content] = line?.split('\t') ?? [];
-    const expected = execFileSync('sh', ['-c', 'head -c "$0" "$1" | sha256sum', size, file]);
-    const [sum] = expected.toString().split(' ');
-    if (sum !== content) wrong.push(`${size} bytes are no beginning of the file`);
-  }
-  return wrong;
-}
-
-function giveTo({ uid }: UserBed, folder: string): void {
+export function giveTo({ uid }: UserBed, folder: string): void {
   if (uid !== undefined) execFileSync('chown', ['-hR', `${uid}:${uid}`, folder]);
 }
 
-async function ask(
+export async function ask(
   child: AnsweringChild<HostileRequest, HostileAnswer>,
   request: HostileRequest,
 ): Promise<HostileAnswer> {

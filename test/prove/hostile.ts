@@ -11,8 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeLoopImage } from '../platform/loop-image.ts';
 import { tryBoundaries } from './hostile-boundaries.ts';
+import { tryGrowing } from './hostile-growing.ts';
 import { type RaceCounts, raceTurns } from './hostile-races.ts';
-import { type Shape, tryGrowing, tryShape } from './hostile-shapes.ts';
+import { type Shape, tryShape } from './hostile-shapes.ts';
 import { makeBeds, type UserBed } from './model-beds.ts';
 import { type Extent, narrowed, type Prover } from './prover.ts';
 import { Witness } from './witness.ts';
@@ -75,10 +76,14 @@ export const hostile: Prover = {
         await part(`${bed.name}, ${shape.kind}`, () => tryShape({ bed, witness }, shape));
         shapes += 1;
       }
-      await part(`${bed.name}, growing`, () => tryGrowing({ bed, witness }));
+      const end = bed.backend === 'btrfs' ? 'zeros' : 'nothing';
+      await part(`${bed.name}, growing`, () => tryGrowing({ bed, witness, end }));
       if (bed.uid !== undefined) continue;
       const rounds = BOUNDARY_ROUNDS[options.extent];
       await part(`${bed.name}, boundaries`, () => tryBoundaries({ bed, witness }, rounds));
+    }
+    if (parts.includes('shapes')) {
+      await part('pool image, growing', () => tryGrowingOnPoolImage(witness));
     }
     if (parts.includes('wide')) {
       await part('wide', () => tryWide(witness, ENTRIES[options.extent]));
@@ -87,6 +92,12 @@ export const hostile: Prover = {
     return { counts: { ...counts, shapes }, failures };
   },
 };
+
+async function tryGrowingOnPoolImage(witness: Witness): Promise<string[]> {
+  await using made = await makeLoopImage({ fs: 'btrfs', sizeMiB: 256 });
+  const bed: UserBed = { name: 'pool', backend: 'btrfs', base: made.mountPath, uid: undefined };
+  return await tryGrowing({ bed, witness, end: 'nothing' });
+}
 
 /** One directory with very many entries, on images of its own: it needs inodes and blocks. */
 async function tryWide(witness: Witness, count: number): Promise<string[]> {

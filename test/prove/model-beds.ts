@@ -69,6 +69,9 @@ interface Mounted {
 
 const IMAGE_MIB = 768;
 
+/** A btrfs that somebody has already: with the feature no-holes, which a pool's image does without. */
+const MKFS_OWN_FEATURES = ['-q', '-n', '4096', '-m', 'single', '-O', 'no-holes'];
+
 async function makeGround(filesystem: Ground['filesystem']): Promise<Mounted> {
   if (filesystem === 'tmpfs') return makeTmpfs();
   const memory = makeTmpfs();
@@ -77,6 +80,7 @@ async function makeGround(filesystem: Ground['filesystem']): Promise<Mounted> {
       fs: filesystem,
       sizeMiB: IMAGE_MIB,
       under: memory.mountPath,
+      ...(filesystem === 'btrfs' ? { mkfsArguments: MKFS_OWN_FEATURES } : {}),
       // As a plain user finds it mostly: without user_subvol_rm_allowed.
       mountOptions: 'noatime',
     });

@@ -10,7 +10,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../src/daemon/home.ts';
 import { createPool, mountPool } from '../../src/daemon/pools.ts';
-import { unmountImagePool } from '../../src/pool/image-pool.ts';
+import { IMAGE_FORMAT, unmountImagePool } from '../../src/pool/image-pool.ts';
 import { mountsWithin } from '../platform/loop-image.ts';
 
 export interface PowerGround {
@@ -33,7 +33,7 @@ export const POOL = 'recorded';
 const POOL_BYTES = 200 * 2 ** 20;
 
 const MKFS: Readonly<Record<PowerGround['filesystem'], readonly string[]>> = {
-  btrfs: ['mkfs.btrfs', '-q', '-n', '4096', '-m', 'single'],
+  btrfs: ['mkfs.btrfs', '-q', ...IMAGE_FORMAT],
   xfs: ['mkfs.xfs', '-q'],
   // Its default for a disk this small is blocks of 1 KiB, and then a 4 KiB block of a pool image lies on two
   // of the disk's, which may be torn.

@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Environment, initWorkspace } from '../../src/index.ts';
+import { IMAGE_FORMAT } from '../../src/pool/image-pool.ts';
 import { RecordingDisk } from '../prove/recording-disk.ts';
 
 const DISK_BYTES = 256 * 2 ** 20;
@@ -29,7 +30,7 @@ export class SlowDisk implements AsyncDisposable {
     const directory = mkdtempSync(join(tmpdir(), 'ghostsnap-slow-'));
     const slow = new SlowDisk(directory, await RecordingDisk.start(directory, DISK_BYTES));
     const { device } = slow.disk;
-    execFileSync('mkfs.btrfs', ['-q', '-n', '4096', '-m', 'single', device]);
+    execFileSync('mkfs.btrfs', ['-q', ...IMAGE_FORMAT, device]);
     mkdirSync(slow.root);
     execFileSync('mount', ['-o', 'noatime,user_subvol_rm_allowed', device, slow.root]);
     return slow;
