@@ -99,6 +99,44 @@ describe('by a bind mount', () => {
     assertRsyncSame(stage.original, ref.path);
   });
 
+  test('never takes what a mount hides for the original', async () => {
+    await using stage = newStage();
+    const { backend, ref } = stage;
+    execFileSync('mount', ['-t', 'tmpfs', 'none', ref.path]);
+    try {
+      writeFileSync(join(ref.path, 'shown'), 'mine');
+      await expect(backend.moveIntoPool(ref, {})).rejects.toMatchObject({ code: 'BAD_ARGUMENT' });
+      expect(readdirSync(ref.path)).toEqual(['shown']);
+    } finally {
+      execFileSync('umount', [ref.path]);
+    }
+    assertRsyncSame(stage.original, ref.path);
+    expect(existsSync(stage.ghosts)).toBe(false);
+  });
+
+  test('what somebody made below the mount is not deleted by release', async () => {
+    await using stage = newStage();
+    const { backend, ref } = stage;
+    const before = process.cwd();
+    process.chdir(ref.path);
+    try {
+      await backend.moveIntoPool(ref, {});
+      writeFileSync('precious', 'mine');
+      await expect(backend.releaseWorkspace(ref, {})).rejects.toMatchObject({
+        code: 'TARGET_EXISTS',
+        data: { hidden: ['precious'] },
+      });
+      expect(readFileSync('precious', 'utf8')).toBe('mine');
+      assertRsyncSame(stage.original, ref.path);
+      await backend.createSnapshot(ref, newSnapshotId());
+      rmSync('precious');
+    } finally {
+      process.chdir(before);
+    }
+    await backend.releaseWorkspace(ref, {});
+    assertRsyncSame(stage.original, ref.path);
+  });
+
   test('stays a workspace when somebody stands in it at release', async () => {
     await using stage = newStage();
     const { backend, ref } = stage;

@@ -19,6 +19,7 @@ import { toGhostsnapError } from '../syscall-failure.ts';
 import { syncFsAsync } from '../syscalls-data-linux.ts';
 import { symlinkAt } from '../syscalls-entry-linux.ts';
 import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { Statx } from '../syscalls-statx-linux.ts';
 import { isMountPoint, removeLeftViews, withCovered } from './bind-mount.ts';
 import { removeWorkspaceDirectory } from './delete-snapshots.ts';
 import { mountTree } from './emptied-place.ts';
@@ -61,12 +62,7 @@ export async function moveTreeIntoPool(
 ): Promise<void> {
   const { ref } = directory;
   using place = openEntry(ref.path);
-  if (!['directory', 'subvolume'].includes(entryKind(place.parentFd, place.name))) {
-    throw new GhostsnapError('BAD_ARGUMENT', `Only a directory can move: ${ref.path}`, {
-      data: { path: ref.path },
-      hint: 'Name the directory itself, not a symlink to it.',
-    });
-  }
+  assertMovable(place, ref.path);
   await assertCopyable(place.path, options);
   options.onStep?.('move:begin');
   makeWorkspaceDirectory(directory);
@@ -81,6 +77,24 @@ export async function moveTreeIntoPool(
   }
   options.onStep?.('move:switched');
   await finishMove(directory, place, options);
+}
+
+/**
+ * What is at the path is what goes once the copy is proven: below a filesystem that somebody mounted there it
+ * would be a directory that nobody has looked into.
+ */
+function assertMovable(place: Place, path: string): void {
+  if (!['directory', 'subvolume'].includes(entryKind(place.parentFd, place.name))) {
+    throw new GhostsnapError('BAD_ARGUMENT', `Only a directory can move: ${path}`, {
+      data: { path },
+      hint: 'Name the directory itself, not a symlink to it.',
+    });
+  }
+  if (!new Statx().read(place.parentFd, place.name).isMountRoot) return;
+  throw new GhostsnapError('BAD_ARGUMENT', `Another filesystem is mounted at ${path}`, {
+    data: { path },
+    hint: 'Name a directory in it, or use the store backend ("--backend store").',
+  });
 }
 
 function movingRecord(ref: WorkspaceRef): WorkspaceRecord {

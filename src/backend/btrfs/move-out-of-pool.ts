@@ -15,7 +15,9 @@
  * The copy is on its own filesystem's disk before `dissolving` is on the pool's: what is removed from then on
  * is the other one.
  */
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
+import { GhostsnapError } from '../../core/errors.ts';
+import { displayPath } from '../../core/raw-path.ts';
 import { removeTree } from '../remove-tree.ts';
 import { syncFsAsync } from '../syscalls-data-linux.ts';
 import { closeFd } from '../syscalls-linux.ts';
@@ -28,7 +30,12 @@ import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './
 import { releaseNameOf } from './release-workspace.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 
-/** @throws GhostsnapError WORKSPACE_BUSY, NEEDS_ROOT, WORKSPACE_NESTED, VERIFY_FAILED, POOL_FULL */
+/** Names that one error shows. */
+const HIDDEN_SHOWN_MAX = 20;
+
+/**
+ * @throws GhostsnapError WORKSPACE_BUSY, NEEDS_ROOT, WORKSPACE_NESTED, TARGET_EXISTS, VERIFY_FAILED, POOL_FULL
+ */
 export async function moveTreeOutOfPool(
   directory: WorkspaceDirectory,
   options: InitOptions,
@@ -43,6 +50,7 @@ export async function moveTreeOutOfPool(
   // Whatever else stands at the path by now is somebody's, and is not exchanged.
   closeFd(directory.openLive());
   await assertCopyable(movedTreePath(directory.ref), options);
+  if (record.reachedBy === 'bind-mount') await assertNothingCovered(directory, place);
   directory.saveRecord({ ...record, phase: 'releasing' });
   options.onStep?.('release:intent-written');
   try {
@@ -56,6 +64,25 @@ export async function moveTreeOutOfPool(
   await dissolveMoved(directory, place, options.onStep);
 }
 
+/** A shell that has stood there since before the move still works in the directory below the mount. */
+async function assertNothingCovered(directory: WorkspaceDirectory, place: Place): Promise<void> {
+  const { path, parentPath, name } = place;
+  const names = await withCovered({ path, scratch: directory.path }, async (fd) =>
+    readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' }).map(displayPath),
+  );
+  if (names.length === 0) return;
+  throw new GhostsnapError(
+    'TARGET_EXISTS',
+    `Files lie where the tree would go, hidden below its mount: ${names[0]}`,
+    {
+      data: { path, hidden: names.slice(0, HIDDEN_SHOWN_MAX) },
+      hint:
+        `Move them away: after "mount --bind ${parentPath} /mnt" they are in /mnt/${displayPath(name)}. ` +
+        'Then try again.',
+    },
+  );
+}
+
 async function copyBelowMount(
   directory: WorkspaceDirectory,
   place: Place,
@@ -64,7 +91,6 @@ async function copyBelowMount(
   await withCovered({ path: place.path, scratch: directory.path }, async (fd) => {
     const toPath = `/proc/self/fd/${fd}`;
     const fromPath = movedTreePath(directory.ref);
-    await emptyDirectory(fd);
     await makeProvenCopy({ fromPath, toPath, work: options });
     options.onStep?.('release:copied');
     await syncFsAsync(fd);
