@@ -230,7 +230,8 @@ export interface Backend extends AsyncDisposable {
   /**
    * Brings a workspace back whose directory is gone. On return the same workspace stands at the path
    * again, equal to `target` or empty; `applyInPlace` makes it exact. Nothing is ever replaced.
-   * @throws GhostsnapError WORKSPACE_REPLACED when something stands there, UNSUPPORTED_MODE, POOL_FULL
+   * @throws GhostsnapError WORKSPACE_REPLACED when something stands there, WORKSPACE_GONE when it was moved to
+   *   somewhere near, UNSUPPORTED_MODE, POOL_FULL
    */
   recreateWorkspace(ref: WorkspaceRef, target: SnapshotId): Promise<void>;
 

@@ -67,6 +67,7 @@ export const ERROR_CODES = {
   MERGE_CONFLICT: 'conflict',
   IDEMPOTENCY_CONFLICT: 'conflict',
   DANGEROUS_WORKSPACE: 'denied',
+  TARGET_PROTECTED: 'denied',
   NOT_PERMITTED: 'denied',
   NEEDS_ROOT: 'denied',
   POOL_FULL: 'limit',

@@ -18,7 +18,9 @@ import { pruneInBackground, pruneSoon, takeBackPrune } from './background-prune.
 import { bisectUnderWay, removeBisect } from './bisect-file.ts';
 import { loadRetentionPolicy } from './config.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
+import { locatePath } from './locate-path.ts';
 import { closePool, closePoolSync, type OpenPool, openPool, requirePool } from './open-pool.ts';
+import { assertNotOwnPlaces } from './own-places.ts';
 import { asPublic, atPublicEdge } from './public-edge.ts';
 import { listWorkspaceRecords, removeWorkspace, type WorkspaceRecord } from './registry.ts';
 import { systemEnvironment } from './system-ports.ts';
@@ -121,6 +123,8 @@ function makeHost(options: BuildWorkspaceOptions): WorkspaceHost {
     pool: parts.record.name,
     backend: record.backend,
     policy,
+    locate: locatePath,
+    assertWritable: (workspace, places) => assertNotOwnPlaces(home, workspace, places),
     bisect: (workspace) => bisectUnderWay(home, workspace),
     closing: (workspace) => {
       if (takeBackPrune(workspace)) pruneInBackground(environment, workspace.info.path);

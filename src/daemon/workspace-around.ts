@@ -31,7 +31,7 @@ function findMovedIntoPool(home: Home, real: string): WorkspaceRecord | null {
 }
 
 /** Of what is gone the part that is still there is looked up. */
-function realPathOf(directory: string): string {
+export function realPathOf(directory: string): string {
   const above = path.dirname(directory);
   try {
     return fs.realpathSync(directory);

@@ -18,6 +18,13 @@ export interface WorkspaceHost {
   bisect(workspace: WorkspaceId): BisectUnderWay | null;
   /** What tool calls are judged by. */
   readonly judging: PolicySource;
+  /**
+   * An absolute path that a person names, as one that begins with the workspace's own: it may lead there by
+   * a symlink. What does not lead there is given back as it is.
+   */
+  locate(workspace: WorkspaceInfo, text: string): string;
+  /** @throws GhostsnapError TARGET_PROTECTED when one of these absolute paths is not for others to write */
+  assertWritable(workspace: WorkspaceInfo, places: readonly string[]): void;
   /** Called first on closing: what goes on in the background has to end. */
   closing(workspace: Workspace): void;
   /** Closes what must be closed with the workspace: catalog, backend. */

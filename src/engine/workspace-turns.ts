@@ -8,7 +8,7 @@ import type { WorkOptions } from '../backend/backend.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { SnapshotId } from '../core/ids.ts';
 import type { Verdict } from '../core/policy/policy-rule.ts';
-import { type RawPath, ROOT_PATH } from '../core/raw-path.ts';
+import { displayPath, type RawPath, ROOT_PATH } from '../core/raw-path.ts';
 import { chooseMode } from './choose-mode.ts';
 import type { RollbackRequest, TurnResult } from './results.ts';
 import { turnTree } from './turn-tree.ts';
@@ -68,6 +68,8 @@ export abstract class WorkspaceTurns extends WorkspaceReading {
     const target = this.resolve(spec);
     const parsed = await this.#pathsInSnapshot(target, paths);
     const { backend } = this.session.ports;
+    const places = parsed.map((path) => `${directory}/${displayPath(path)}`);
+    this.host.assertWritable(this.info, [directory, ...places]);
     return await backend.extract(this.session.ref, target, parsed, directory);
   }
 

@@ -64,6 +64,8 @@ export abstract class WorkspaceWork {
   }
 
   protected paths(texts: readonly string[]): readonly RawPath[] {
-    return parseWorkspacePaths(this.info.path, texts);
+    const { info } = this;
+    const located = texts.map((text) => this.host.locate(info, text));
+    return parseWorkspacePaths(info.path, located);
   }
 }

@@ -233,6 +233,11 @@ test('a workspace that is gone or replaced is never captured as if it were empty
     code: 'WORKSPACE_REPLACED',
   });
   rmSync(stage.live, { recursive: true });
+  await expect(backend.recreateWorkspace(stage.ref, id)).rejects.toMatchObject({
+    code: 'WORKSPACE_GONE',
+    data: { movedTo: `${stage.live}-aside` },
+  });
+  rmSync(`${stage.live}-aside`, { recursive: true });
   await backend.recreateWorkspace(stage.ref, id);
   await backend.applyInPlace(stage.ref, id);
   assertSameDigest(before, digestTree(stage.live), 'brought back');

@@ -101,6 +101,22 @@ describe.each(['store', 'btrfs'] as const)('%s', (backend) => {
     expect(again).toMatchObject({ rebound: null, isThere: true });
   });
 
+  test('a rollback makes no second tree at the old path of a workspace that was moved', async () => {
+    for (const moved of [newPath, `${oldPath}.bak`, `${base}-up`]) {
+      renameSync(oldPath, moved);
+      {
+        await using workspace = await openWorkspace({ workspace: oldPath, environment });
+        await expect(workspace.rollback('@')).rejects.toMatchObject({
+          code: 'WORKSPACE_GONE',
+          data: { path: oldPath, movedTo: moved },
+        });
+      }
+      expect(existsSync(oldPath)).toBe(false);
+      renameSync(moved, oldPath);
+    }
+    await goesBack(oldPath);
+  });
+
   test('a rebinding killed at every step is finished by the next', async () => {
     const labels: (string | null)[] = [];
     let from = oldPath;

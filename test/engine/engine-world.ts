@@ -117,6 +117,8 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
     backend: 'memory',
     policy: () => options.policy ?? KEEP_EVERYTHING_POLICY,
     bisect: () => options.bisect?.() ?? null,
+    locate: (_, text) => text,
+    assertWritable: () => {},
     judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
     closing: () => {},
     release: async () => {},

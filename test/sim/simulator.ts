@@ -280,6 +280,8 @@ export class Simulator {
       closing: () => {},
       release: async () => {},
       releaseSync: () => {},
+      locate: (_, text) => text,
+      assertWritable: () => {},
       judging: { rulesWith: () => Promise.resolve({ rules: [], problems: [] }) },
       pruneDue: () => {},
       forget: () => {},

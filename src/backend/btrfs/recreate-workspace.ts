@@ -9,7 +9,8 @@ import { basename, dirname } from 'node:path';
 import { assert, GhostsnapError } from '../../core/errors.ts';
 import { type SnapshotId, ulidOf } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
-import { toGhostsnapError } from '../syscall-failure.ts';
+import { assertNotMovedNearby } from '../moved-nearby.ts';
+import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { RENAME_NOREPLACE, renameAt } from '../syscalls-entry-linux.ts';
 import { AT_FDCWD, closeFd, O_DIRECTORY, O_RDONLY, openAt } from '../syscalls-linux.ts';
 import { commitTransaction } from './ioctl.ts';
@@ -18,7 +19,10 @@ import { removeIn } from './remove-subvolume.ts';
 import { makeClone } from './swap.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 
-/** @throws GhostsnapError WORKSPACE_REPLACED when something stands at the path; POOL_FULL, UNSUPPORTED_MODE */
+/**
+ * @throws GhostsnapError WORKSPACE_REPLACED when something stands at the path, WORKSPACE_GONE when the workspace
+ *   was moved; POOL_FULL, UNSUPPORTED_MODE
+ */
 export async function recreateFrom(
   directory: WorkspaceDirectory,
   target: SnapshotId,
@@ -40,6 +44,7 @@ export async function recreateFrom(
         data: { path },
       });
     }
+    assertNotMovedNearby(path, (at) => isWorkspaceAt(directory, at));
     const clone = `clone_gone_${ulidOf(target)}`;
     if (entryKind(directory.fd, clone) === 'subvolume') {
       await removeIn(directory, clone);
@@ -52,6 +57,19 @@ export async function recreateFrom(
     await directory.whileOpen(commitTransaction);
   } finally {
     closeFd(parentFd);
+  }
+}
+
+/** By what it is. What can't be looked at is proven by nothing. */
+function isWorkspaceAt(directory: WorkspaceDirectory, at: string): boolean {
+  try {
+    const uuid = uuidAt(AT_FDCWD, rawFromText(at));
+    return (
+      uuid !== null && [...directory.record.subvolumes, ...directory.announced()].includes(uuid)
+    );
+  } catch (error) {
+    if (['EACCES', 'EPERM', 'ENOENT', 'EINVAL'].includes(errnoOf(error))) return false;
+    throw error;
   }
 }
 

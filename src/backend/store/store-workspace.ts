@@ -5,13 +5,14 @@
  * record is written last when a workspace is made; a release writes its intent into it first and is
  * finished by whoever comes next.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
 import { sayStep } from '../labelled-step.ts';
+import { assertNotMovedNearby } from '../moved-nearby.ts';
 import { giveBackLeftOpen } from '../opened-modes.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { RENAME_NOREPLACE, renameAt, unlinkAt } from '../syscalls-entry-linux.ts';
@@ -30,6 +31,7 @@ import { objectsPath, workspacePaths } from './store-layout.ts';
 import { moveAside, setAsideKilled, sweep } from './sweep.ts';
 import {
   identityAt,
+  isOneOf,
   newWorkspaceRecord,
   readWorkspaceRecord,
   replaced,
@@ -171,12 +173,15 @@ function comebackName(ref: WorkspaceRef): string {
  * An empty directory takes the place of the one that is gone, as the same workspace. It is made under
  * another name and recorded first, so a crash never leaves a directory at the path that counts as a
  * replacement; and the last step refuses to replace anything.
- * @throws GhostsnapError WORKSPACE_REPLACED, SNAPSHOT_NOT_FOUND, WORKSPACE_NOT_FOUND
+ * @throws GhostsnapError WORKSPACE_REPLACED, WORKSPACE_GONE when it was moved, SNAPSHOT_NOT_FOUND,
+ *   WORKSPACE_NOT_FOUND
  */
 export function recreateStoreWorkspace(ref: WorkspaceRef, target: SnapshotId): void {
   const record = requireRecord(ref);
   readManifest(ref, target);
   removeComeback(ref);
+  if (lstatSync(ref.path, { throwIfNoEntry: false }) !== undefined) throw replaced(ref);
+  assertNotMovedNearby(ref.path, (at) => isOneOf(record.identities, at));
   const parent = dirname(ref.path);
   const comeback = `${parent}/${comebackName(ref)}`;
   let parentFd = -1;

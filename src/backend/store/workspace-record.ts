@@ -53,6 +53,16 @@ export function identityAt(path: string): string {
   return btimeNs === 0n ? `${dev}.${ino}.0` : `-.${ino}.${btimeNs}`;
 }
 
+/** Whether the directory at a path is one of these; what can't be looked at is none. */
+export function isOneOf(identities: readonly string[], path: string): boolean {
+  try {
+    return identities.includes(identityAt(path));
+  } catch (error) {
+    if (error instanceof GhostsnapError) return false;
+    throw error;
+  }
+}
+
 /** The record of a directory that becomes a workspace. */
 export function newWorkspaceRecord(ref: WorkspaceRef): WorkspaceRecord {
   const anchor = identityAt(ref.path);
