@@ -179,6 +179,36 @@ describe('swapIn()', () => {
     expect(await backend.removeReplaced(ref)).toBe(1);
   });
 
+  test('an exchange that was cut off is finished without a recovery, and its old tree kept', async () => {
+    await using stage = await initStage();
+    const { backend, ref, first } = stage;
+    const token = backend.prepareSwap(ref, first, 'cut');
+    const calls = [{ method: 'swapIn', args: [first, token, {}] }];
+    expect(runBtrfsChild({ ref, calls, killAt: 'swap:exchanged' }).killed).toBe(true);
+    expect(await backend.finishSwap(ref, first, token)).toBe('done');
+    const aside = join(stage.ghosts, 'replaced_cut');
+    expect(existsSync(aside)).toBe(true);
+    const holder = await startHolder(HOLDS[0][1], aside);
+    try {
+      await backend.recoverWorkspace(ref);
+      assertRsyncSame(stage.original, aside);
+    } finally {
+      await endHolder(holder);
+    }
+  });
+
+  test('refuses when another swap has taken the place since it was prepared', async () => {
+    await using stage = await initStage();
+    const { backend, ref, first } = stage;
+    const late = backend.prepareSwap(ref, first, 'late');
+    await backend.swapIn(ref, first, backend.prepareSwap(ref, first, 'early'));
+    writeFileSync(join(ref.path, 'since'), 'mine');
+    await expect(backend.swapIn(ref, first, late)).rejects.toMatchObject({
+      code: 'WORKSPACE_REPLACED',
+    });
+    expect(readFileSync(join(ref.path, 'since'), 'utf8')).toBe('mine');
+  });
+
   test('refuses when another directory has taken the place since it was prepared', async () => {
     await using stage = await initStage();
     const { backend, ref, first } = stage;

@@ -10,6 +10,8 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -188,6 +190,53 @@ describe('initWorkspace()', () => {
     await expect(work).rejects.toMatchObject({ code: 'INTERRUPTED' });
     expectUntouched(stage);
   });
+});
+
+describe('releaseWorkspace()', () => {
+  test('what a process writes through a descriptor it held is carried over', async () => {
+    await using stage = newStage();
+    const { backend, ref } = stage;
+    await backend.initWorkspace(ref, {});
+    const held = openSync(join(ref.path, 'src/f9'), 'a');
+    try {
+      await backend.releaseWorkspace(ref, {
+        onStep: (label) => {
+          if (label === 'release:exchanged') writeSync(held, ' after it');
+        },
+      });
+    } finally {
+      closeSync(held);
+    }
+    expect(statSync(ref.path).ino).not.toBe(256);
+    expect(readFileSync(join(ref.path, 'src/f9'), 'utf8')).toBe('content 9 after it');
+  });
+
+  test.each(['directory', 'subvolume'])(
+    'takes no other tree for the workspace, which was a %s: its snapshots stay',
+    async (kind) => {
+      await using stage = newStage();
+      const { backend, ref } = stage;
+      const moved = `${ref.path}-moved`;
+      if (kind === 'subvolume') {
+        renameSync(ref.path, moved);
+        execFileSync('btrfs', ['-q', 'subvolume', 'create', ref.path]);
+        execFileSync('cp', ['-a', `${moved}/.`, ref.path]);
+        rmSync(moved, { recursive: true });
+      }
+      await backend.initWorkspace(ref, {});
+      const id = newSnapshotId();
+      await backend.createSnapshot(ref, id);
+      renameSync(ref.path, moved);
+      execFileSync('btrfs', ['-q', 'subvolume', 'create', ref.path]);
+      writeFileSync(join(ref.path, 'precious'), 'mine');
+      await expect(backend.releaseWorkspace(ref, {})).rejects.toMatchObject({
+        code: 'WORKSPACE_REPLACED',
+      });
+      expect(readFileSync(join(ref.path, 'precious'), 'utf8')).toBe('mine');
+      expect(backend.listSnapshots(ref)).toMatchObject([{ id, isWhole: true }]);
+      assertRsyncSame(stage.original, moved);
+    },
+  );
 });
 
 describe('workspace.json', () => {

@@ -4,10 +4,12 @@
  */
 import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -16,6 +18,7 @@ import {
   statSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -97,6 +100,30 @@ describe('by a bind mount', () => {
     assertRsyncSame(stage.original, ref.path);
     await backend.releaseWorkspace(ref, {});
     assertRsyncSame(stage.original, ref.path);
+  });
+
+  test('what is written to the tree that is about to go is carried over, both ways', async () => {
+    await using stage = newStage();
+    const { backend, ref } = stage;
+    const append = (file: string): number => openSync(join(file, 'src/f9'), 'a');
+    const original = append(ref.path);
+    await backend.moveIntoPool(ref, {
+      onStep: (label) => {
+        if (label === 'move:switched') writeSync(original, ' and on');
+      },
+    });
+    closeSync(original);
+    expect(readFileSync(join(ref.path, 'src/f9'), 'utf8')).toBe('content 9 and on');
+    // Beside the mount, which could not be taken away while a file of it is open.
+    const inPool = append(join(ref.poolRoot, 'work', ref.id));
+    await backend.releaseWorkspace(ref, {
+      onStep: (label) => {
+        if (label === 'release:exchanged') writeSync(inPool, ' and back');
+      },
+    });
+    closeSync(inPool);
+    expect(statSync(ref.path).ino).not.toBe(256);
+    expect(readFileSync(join(ref.path, 'src/f9'), 'utf8')).toBe('content 9 and on and back');
   });
 
   test('never takes what a mount hides for the original', async () => {

@@ -10,6 +10,7 @@ import { expect, test } from 'vitest';
 import type { Backend, WorkspaceRef } from '../../src/backend/backend.ts';
 import { createBtrfsBackend } from '../../src/backend/btrfs/btrfs-backend.ts';
 import { createStoreBackend } from '../../src/backend/store/store-backend.ts';
+import type { SnapshotId } from '../../src/core/ids.ts';
 import { IMAGE_FORMAT } from '../../src/pool/image-pool.ts';
 import { assertRsyncSame } from '../checker/tree-digest.ts';
 import { newWorkspaceRef } from '../conformance/stage.ts';
@@ -27,8 +28,28 @@ interface Place {
   readonly original: string;
 }
 
+type GoBack = (
+  backend: Backend,
+  ref: WorkspaceRef,
+  ids: { readonly target: SnapshotId; readonly since: SnapshotId },
+) => Promise<void>;
+
+const inPlace: GoBack = async (backend, ref, { target, since }) => {
+  const { changes } = await backend.applyInPlace(ref, target, { since });
+  expect(changes).toBeGreaterThan(60);
+};
+
+const bySwap: GoBack = async (backend, ref, { target, since }) => {
+  await backend.swapIn(ref, target, backend.prepareSwap(ref, target, since));
+};
+
 /** A workspace on `base` is wrecked and rolled back; the backend is closed right afterwards. */
-async function wreckAndRollBack(base: string, aside: string, backend: Backend): Promise<Place> {
+async function wreckAndRollBack(
+  base: string,
+  aside: string,
+  backend: Backend,
+  goBack: GoBack = inPlace,
+): Promise<Place> {
   const path = join(base, 'work');
   const poolRoot = join(base, 'pool');
   const original = join(aside, 'original');
@@ -42,8 +63,7 @@ async function wreckAndRollBack(base: string, aside: string, backend: Backend): 
   run('bash', ['-euc', `cd ${path} && rm -rf src && : >big && mkdir more && date >more/late`]);
   const since = newSnapshotId();
   await backend.createSnapshot(ref, since);
-  const { changes } = await backend.applyInPlace(ref, target, { since });
-  expect(changes).toBeGreaterThan(60);
+  await goBack(backend, ref, { target, since });
   await backend[Symbol.asyncDispose]();
   return { ref, original };
 }
@@ -59,7 +79,10 @@ test('a rollback in the store outlasts a power loss right after it', async () =>
   assertRsyncSame(original, ref.path);
 });
 
-test('a rollback on btrfs outlasts a power loss right after it', async () => {
+test.each([
+  { how: 'in place', goBack: inPlace },
+  { how: 'by swap', goBack: bySwap },
+])('a rollback on btrfs $how outlasts a power loss right after it', async ({ goBack }) => {
   await using host = await makeLoopImage({ fs: 'ext4', sizeMiB: 600 });
   const image = join(host.mountPath, 'pool.btrfs');
   const mountPath = join(host.directory, 'pool');
@@ -71,7 +94,7 @@ test('a rollback on btrfs outlasts a power loss right after it', async () => {
   up();
   try {
     const backend = createBtrfsBackend();
-    const { ref, original } = await wreckAndRollBack(mountPath, host.directory, backend);
+    const { ref, original } = await wreckAndRollBack(mountPath, host.directory, backend, goBack);
     losePower(host, { down, up });
     assertRsyncSame(original, ref.path);
   } finally {
