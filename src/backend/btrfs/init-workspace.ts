@@ -20,10 +20,15 @@ import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
 import { createSubvolume, subvolumeInfo, syncFilesystem } from './ioctl.ts';
 import { entryKind, exchange, openPlace, type Place, uuidAt } from './place.ts';
 import { makeWorkspaceDirectory } from './pool-directory.ts';
-import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
+import {
+  assertCopyable,
+  carryOverLateWrites,
+  makeProvenCopy,
+  provenSinceNs,
+} from './proven-copy.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
-import { RECORD_FORMAT, type WorkspaceRecord } from './workspace-record.ts';
+import { activeAgain, RECORD_FORMAT, type WorkspaceRecord } from './workspace-record.ts';
 
 /** Labels in order; tests kill the process at each. */
 export const INIT_STEPS = [
@@ -61,7 +66,7 @@ export async function initWorkspaceOnDisk(
     options.onStep?.('init:done');
     return;
   }
-  directory.saveRecord({ ...recordOf(directory, { subvolume: null, origin: 'directory' }) });
+  directory.saveRecord(recordOf(directory, { subvolume: null, origin: 'directory' }));
   options.onStep?.('init:intent-written');
   try {
     await makeCopy(directory, place, options);
@@ -83,13 +88,14 @@ async function makeCopy(
   createCopySubvolume(place, name);
   options.onStep?.('init:subvolume-created');
   const toPath = `${place.parentPath}/${name}`;
-  await makeProvenCopy({ fromPath: place.path, toPath, work: options });
+  const sinceNs = await makeProvenCopy({ fromPath: place.path, toPath, work: options });
   options.onStep?.('init:copied');
   const subvolume = uuidAt(place.parentFd, name);
   // The copied data reaches the disk before the name does: after a power loss the path must not
   // hold a tree whose files are still empty.
   await syncFilesystem(place.parentFd);
-  directory.saveRecord(recordOf(directory, { subvolume, origin: 'directory' }, 'converting'));
+  const record = recordOf(directory, { subvolume, origin: 'directory' });
+  directory.saveRecord({ ...record, provenNs: String(sinceNs) });
   options.onStep?.('init:copy-recorded');
 }
 
@@ -114,10 +120,10 @@ export async function finishInit(
   const name = workingNameOf(directory.ref);
   const { record } = directory;
   if (record.phase === 'converting') {
-    const sinceNs = ctimeOf(`${directory.path}/workspace.json`);
     const fromPath = `${place.parentPath}/${name}`;
     if (entryKind(place.parentFd, name) === 'directory') {
-      await carryOverLateWrites({ fromPath, toPath: place.path, work: {} }, sinceNs);
+      const job = { fromPath, toPath: place.path, work: {} };
+      await carryOverLateWrites(job, provenSinceNs(directory));
     }
     // The exchange is on disk before the original loses its first file.
     await syncFilesystem(place.parentFd);
@@ -128,7 +134,7 @@ export async function finishInit(
     await removeTree({ parentFd: place.parentFd, name: name as never });
   }
   onStep?.('init:original-removed');
-  directory.saveRecord({ ...record, phase: 'active' });
+  directory.saveRecord(activeAgain(record));
   onStep?.('init:done');
 }
 
@@ -144,14 +150,13 @@ export async function takeBackInit(directory: WorkspaceDirectory, place: Place):
 function recordOf(
   directory: WorkspaceDirectory,
   what: { readonly subvolume: string | null; readonly origin: WorkspaceRecord['origin'] },
-  phase: WorkspaceRecord['phase'] = what.origin === 'subvolume' ? 'active' : 'converting',
 ): WorkspaceRecord {
   const { ref } = directory;
   return {
     format: RECORD_FORMAT,
     id: ref.id,
     path: ref.path,
-    phase,
+    phase: what.origin === 'subvolume' ? 'active' : 'converting',
     anchor: what.subvolume ?? '',
     subvolumes: what.subvolume === null ? [] : [what.subvolume],
     origin: what.origin,

@@ -29,9 +29,14 @@ import { continueMoveOut } from './move-out-of-pool.ts';
 import { emptyDirectory, movedTreePath, openEntry, removeMovedTree } from './moved-tree.ts';
 import { entryKind, exchange, type Place, uuidAt } from './place.ts';
 import { makeWorkspaceDirectory } from './pool-directory.ts';
-import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
+import {
+  assertCopyable,
+  carryOverLateWrites,
+  makeProvenCopy,
+  provenSinceNs,
+} from './proven-copy.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
-import { RECORD_FORMAT, type WorkspaceRecord } from './workspace-record.ts';
+import { activeAgain, RECORD_FORMAT, type WorkspaceRecord } from './workspace-record.ts';
 
 /** Labels in order; tests kill the process at each. */
 export const MOVE_STEPS = [
@@ -123,12 +128,13 @@ async function copyIntoPool(
     createSubvolume(workFd, ref.id);
     options.onStep?.('move:subvolume-created');
     const toPath = movedTreePath(ref);
-    await makeProvenCopy({ fromPath: place.path, toPath, work: options });
+    const sinceNs = await makeProvenCopy({ fromPath: place.path, toPath, work: options });
     options.onStep?.('move:copied');
     await syncFilesystem(workFd);
     const uuid = uuidAt(workFd, ref.id);
     const subvolumes = uuid === null ? [] : [uuid];
-    directory.saveRecord({ ...directory.record, anchor: uuid ?? '', subvolumes });
+    const proven = { anchor: uuid ?? '', subvolumes, provenNs: String(sinceNs) };
+    directory.saveRecord({ ...directory.record, ...proven });
     options.onStep?.('move:copy-recorded');
   } catch (error) {
     const path = rawFromText(movedTreePath(ref));
@@ -164,7 +170,7 @@ async function finishMove(
     const { record, ref } = directory;
     if (record.phase === 'moving') {
       const job = { fromPath: `/proc/self/fd/${fd}`, toPath: movedTreePath(ref), work: {} };
-      await carryOverLateWrites(job, ctimeOf(`${directory.path}/workspace.json`));
+      await carryOverLateWrites(job, provenSinceNs(directory));
       await directory.whileOpen(syncFilesystem);
       // The switch as well, which a symlink makes on the other filesystem: `emptying` says that it happened.
       await syncFsAsync(place.parentFd);
@@ -180,7 +186,7 @@ async function finishMove(
     }
   }
   options.onStep?.('move:original-removed');
-  directory.saveRecord({ ...directory.record, phase: 'active' });
+  directory.saveRecord(activeAgain(directory.record));
   options.onStep?.('move:done');
 }
 

@@ -26,9 +26,16 @@ import { removeWorkspaceDirectory, type StepHook } from './delete-snapshots.ts';
 import type { InitOptions } from './init-workspace.ts';
 import { emptyDirectory, movedTreePath, openEntry, removeMovedTree } from './moved-tree.ts';
 import { entryKind, exchange, type Place } from './place.ts';
-import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
+import {
+  assertCopyable,
+  carryOverLateWrites,
+  makeProvenCopy,
+  nowNs,
+  provenSinceNs,
+} from './proven-copy.ts';
 import { releaseNameOf } from './release-workspace.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
+import { activeAgain } from './workspace-record.ts';
 
 /** Names that one error shows. */
 const HIDDEN_SHOWN_MAX = 20;
@@ -91,11 +98,12 @@ async function copyBelowMount(
   await withCovered({ path: place.path, scratch: directory.path }, async (fd) => {
     const toPath = `/proc/self/fd/${fd}`;
     const fromPath = movedTreePath(directory.ref);
-    await makeProvenCopy({ fromPath, toPath, work: options });
+    const sinceNs = await makeProvenCopy({ fromPath, toPath, work: options });
     options.onStep?.('release:copied');
     await syncFsAsync(fd);
+    const provenNs = String(sinceNs);
+    directory.saveRecord({ ...directory.record, phase: 'dissolving', provenNs });
   });
-  directory.saveRecord({ ...directory.record, phase: 'dissolving' });
 }
 
 async function copyBesideLink(
@@ -106,11 +114,12 @@ async function copyBesideLink(
   const name = releaseNameOf(directory.ref);
   const toPath = `${place.parentPath}/${name}`;
   mkdirSync(toPath, { mode: 0o700 });
-  await makeProvenCopy({ fromPath: movedTreePath(directory.ref), toPath, work: options });
+  const job = { fromPath: movedTreePath(directory.ref), toPath, work: options };
+  const sinceNs = await makeProvenCopy(job);
   options.onStep?.('release:copied');
-  // Files before the name, as in init. The record's ctime dates what is written from here on.
+  // Files before the name, as in init.
   await syncFsAsync(place.parentFd);
-  directory.saveRecord({ ...directory.record });
+  directory.saveRecord({ ...directory.record, provenNs: String(sinceNs) });
   exchange(place, { parentFd: place.parentFd, name });
 }
 
@@ -122,7 +131,7 @@ async function takeBackMoveOut(directory: WorkspaceDirectory, place: Place): Pro
     chmodSync(`${place.parentPath}/${name}`, 0o700);
     await removeTree({ parentFd: place.parentFd, name: name as never });
   }
-  directory.saveRecord({ ...directory.record, phase: 'active' });
+  directory.saveRecord(activeAgain(directory.record));
 }
 
 /** After a crash. Idempotent. */
@@ -154,9 +163,9 @@ async function dissolveMoved(
 ): Promise<void> {
   const { record, ref } = directory;
   if (record.phase === 'releasing') {
-    await carryBack(directory, place.path);
+    await carryBack(directory, place.path, provenSinceNs(directory));
     await syncFsAsync(place.parentFd);
-    directory.saveRecord({ ...record, phase: 'dissolving' });
+    directory.saveRecord({ ...directory.record, phase: 'dissolving' });
   }
   if (record.reachedBy === 'bind-mount' && isMountPoint(place.path)) {
     await uncover(directory, place);
@@ -172,8 +181,9 @@ async function dissolveMoved(
 
 /** A tree that somebody stands in can't be unmounted: then the workspace stays what it was. */
 async function uncover(directory: WorkspaceDirectory, place: Place): Promise<void> {
+  const againSinceNs = nowNs();
   await withCovered({ path: place.path, scratch: directory.path }, async (fd) => {
-    await carryBack(directory, `/proc/self/fd/${fd}`);
+    await carryBack(directory, `/proc/self/fd/${fd}`, provenSinceNs(directory));
     await syncFsAsync(fd);
   });
   try {
@@ -182,12 +192,15 @@ async function uncover(directory: WorkspaceDirectory, place: Place): Promise<voi
     await takeBackMoveOut(directory, place);
     throw error;
   }
-  await carryBack(directory, place.path);
+  await carryBack(directory, place.path, againSinceNs);
   await syncFsAsync(place.parentFd);
 }
 
-async function carryBack(directory: WorkspaceDirectory, toPath: string): Promise<void> {
-  const sinceNs = ctimeOf(`${directory.path}/workspace.json`);
+async function carryBack(
+  directory: WorkspaceDirectory,
+  toPath: string,
+  sinceNs: bigint,
+): Promise<void> {
   const job = { fromPath: movedTreePath(directory.ref), toPath, work: {} };
   await carryOverLateWrites(job, sinceNs);
 }

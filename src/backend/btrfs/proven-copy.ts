@@ -2,13 +2,14 @@
  * A copy of a directory that is proven equal before anybody relies on it.
  *
  * Copies, compares, copies what changed meanwhile, a bounded number of times; the copy counts when a
- * whole comparison found nothing. What a process writes to the original between that comparison and
- * the exchange, through a descriptor it held, is carried over afterwards. Used by the conversion into a
- * subvolume, by the move into a pool, and by both ways back.
+ * whole comparison found nothing. What is written to the original from the beginning of that comparison
+ * to the exchange, and afterwards through a descriptor that was held, is carried over. Used by the
+ * conversion into a subvolume, by the move into a pool, and by both ways back.
  */
 import { GhostsnapError } from '../../core/errors.ts';
 import { displayPath, rawFromText } from '../../core/raw-path.ts';
 import type { TreeChange } from '../../core/tree-change.ts';
+import type { TreeEntry } from '../../core/tree-entry.ts';
 import type { Progress, UncoveredPath, WorkOptions } from '../backend.ts';
 import { copyTree } from '../copy-tree.ts';
 import { openDirectoryTree } from '../directory-tree.ts';
@@ -19,6 +20,7 @@ import { Statx } from '../syscalls-statx-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
 import { NO_EVIDENCE } from './unchanged.ts';
+import type { WorkspaceDirectory } from './workspace-directory.ts';
 
 /** A tree that still changes after so many rounds is being written to all the time. */
 const ROUNDS_MAX = 5;
@@ -60,9 +62,11 @@ export async function assertCopyable(path: string, work: WorkOptions): Promise<v
 
 /**
  * Fills `toPath`, and returns when a comparison of everything has found no difference.
+ * @returns when that comparison began, for `carryOverLateWrites`: a file that it had passed already may
+ *   have been written to again
  * @throws GhostsnapError TREE_CHANGED, VERIFY_FAILED, POOL_FULL, INTERRUPTED
  */
-export async function makeProvenCopy(job: CopyJob): Promise<void> {
+export async function makeProvenCopy(job: CopyJob): Promise<bigint> {
   await copyTree({
     fromPath: job.fromPath,
     toPath: job.toPath,
@@ -72,8 +76,9 @@ export async function makeProvenCopy(job: CopyJob): Promise<void> {
   });
   let last: TreeChange | null = null;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const sinceNs = nowNs();
     const difference = await firstDifference(job);
-    if (difference === null) return;
+    if (difference === null) return sinceNs;
     if (last?.path === difference.path && last.kind === difference.kind) {
       // The same thing twice, with a copy in between, is not somebody writing.
       if (round > 1) throw notEqual(job, difference);
@@ -132,27 +137,43 @@ async function bringOver(job: CopyJob, only: PathSet | null): Promise<void> {
 /** Timestamps of older kernels stand still for a tick; equal files are no candidates anyway. */
 const TICK_NS = 10_000_000n;
 
+/** By the clock that local filesystems date a change with. */
+export function nowNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n;
+}
+
 /**
- * After the exchange: what was written to the original since `sinceNs` (a ctime of its filesystem) is
- * brought over to the copy. Differences that come from work on the copy are left alone, and a name
- * that only the copy has is never removed.
+ * After the exchange: what was written to the original since `sinceNs` is brought over to the copy.
+ * Differences that come from work on the copy are left alone, and a name that only the copy has is never
+ * removed. Of a file that was worked on in both, the later state counts.
  */
 export async function carryOverLateWrites(job: CopyJob, sinceNs: bigint): Promise<void> {
   const late = new PathSet();
   using from = openDirectoryTree(job.toPath, 'live');
   using to = openDirectoryTree(job.fromPath, 'live');
-  for await (const { kind, path, to: original } of compareTrees({
+  for await (const { kind, path, from: copy, to: original } of compareTrees({
     ...{ from, to, ...NO_EVIDENCE },
   })) {
     if (kind === 'uncovered' || original === null || original.type === 'dir') continue;
-    if (original.ctimeNs >= sinceNs - TICK_NS) late.add(path);
+    if (original.ctimeNs < sinceNs - TICK_NS || wasWorkedOnSince(copy, original)) continue;
+    late.add(path);
   }
   if (late.size > 0) await bringOver(job, late);
 }
 
-/** The ctime of a file, as its filesystem's clock gave it. */
-export function ctimeOf(path: string): bigint {
-  return new Statx().read(AT_FDCWD, rawFromText(path)).ctimeNs;
+/**
+ * Bringing a file over gives the copy the original's mtime: one that is later comes from work on the copy.
+ * The ctime alone says nothing, as it is later by having been brought over; the mtime alone may have been set.
+ */
+function wasWorkedOnSince(copy: TreeEntry | null, original: TreeEntry): boolean {
+  return copy !== null && copy.mtimeNs > original.mtimeNs && copy.ctimeNs > original.ctimeNs;
+}
+
+/** Since when the original may hold what the copy that the record tells of does not. */
+export function provenSinceNs({ record, path }: WorkspaceDirectory): bigint {
+  if (record.provenNs !== undefined) return BigInt(record.provenNs);
+  // Written by an earlier version, right after the comparison.
+  return new Statx().read(AT_FDCWD, rawFromText(`${path}/workspace.json`)).ctimeNs;
 }
 
 function signalOf(work: WorkOptions): { signal?: AbortSignal } {

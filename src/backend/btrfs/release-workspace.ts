@@ -25,10 +25,15 @@ import {
 import type { InitOptions } from './init-workspace.ts';
 import { subvolumeInfo, syncFilesystem } from './ioctl.ts';
 import { entryKind, exchange, openPlace, type Place, uuidAt } from './place.ts';
-import { assertCopyable, carryOverLateWrites, ctimeOf, makeProvenCopy } from './proven-copy.ts';
+import {
+  assertCopyable,
+  carryOverLateWrites,
+  makeProvenCopy,
+  provenSinceNs,
+} from './proven-copy.ts';
 import { removeSubvolume } from './remove-subvolume.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
-import { readRecord } from './workspace-record.ts';
+import { activeAgain, readRecord } from './workspace-record.ts';
 
 /** Labels in order; tests kill the process at each. */
 export const RELEASE_STEPS = [
@@ -131,11 +136,11 @@ async function makePlainCopy(
   } catch (error) {
     throw toGhostsnapError(error, { what: 'Making the copy', path: rawFromText(toPath) });
   }
-  await makeProvenCopy({ fromPath: place.path, toPath, work: options });
+  const sinceNs = await makeProvenCopy({ fromPath: place.path, toPath, work: options });
   options.onStep?.('release:copied');
-  // Files before the name, as in init. The record's ctime dates what is written from here on.
+  // Files before the name, as in init.
   await syncFilesystem(place.parentFd);
-  directory.saveRecord(directory.record);
+  directory.saveRecord({ ...directory.record, provenNs: String(sinceNs) });
 }
 
 /** Whether the plain copy is at the path already. */
@@ -151,7 +156,7 @@ export async function takeBackRelease(directory: WorkspaceDirectory, place: Plac
   if (entryKind(place.parentFd, name) === 'directory') {
     await removeTree({ parentFd: place.parentFd, name: name as never });
   }
-  directory.saveRecord({ ...directory.record, phase: 'active' });
+  directory.saveRecord(activeAgain(directory.record));
 }
 
 /** After the exchange. Idempotent. */
@@ -164,8 +169,8 @@ export async function dissolve(
   const { record } = directory;
   if (record.phase === 'releasing') {
     const fromPath = `${place.parentPath}/${name}`;
-    const sinceNs = ctimeOf(`${directory.path}/workspace.json`);
-    await carryOverLateWrites({ fromPath, toPath: place.path, work: {} }, sinceNs);
+    const job = { fromPath, toPath: place.path, work: {} };
+    await carryOverLateWrites(job, provenSinceNs(directory));
     await syncFilesystem(place.parentFd);
     directory.saveRecord({ ...record, phase: 'dissolving' });
     onStep?.('release:late-writes-carried');

@@ -45,6 +45,11 @@ export interface WorkspaceRecord {
   readonly reachedBy: 'place' | 'bind-mount' | 'symlink';
   /** Of the directory that the tree is mounted over: inode and birth time (ns). Absent: not known. */
   readonly emptied?: string;
+  /**
+   * Nanoseconds since the epoch: when the comparison began that proved the copy. What was written to the
+   * original from here on may be missing in the copy. Only while the copy takes the original's place.
+   */
+  readonly provenNs?: string;
 }
 
 /**
@@ -61,6 +66,11 @@ export function readRecord(directory: string): WorkspaceRecord | null {
     throw toGhostsnapError(error, { what: 'Reading the record', path: rawFromText(path) });
   }
   return parseRecord(text, path);
+}
+
+/** Nothing is under way, any more or again. */
+export function activeAgain({ provenNs: _, ...record }: WorkspaceRecord): WorkspaceRecord {
+  return { ...record, phase: 'active' };
 }
 
 /** Durable on return. @throws GhostsnapError POOL_FULL, NOT_PERMITTED, IO */
@@ -141,7 +151,8 @@ function isRecord(
     subvolumes.every((uuid) => typeof uuid === 'string' && /^[0-9a-f]{32}$/.test(uuid)) &&
     (value.origin === 'directory' || value.origin === 'subvolume') &&
     ['place', 'bind-mount', 'symlink'].includes(String(value.reachedBy)) &&
-    ['string', 'undefined'].includes(typeof value.emptied)
+    ['string', 'undefined'].includes(typeof value.emptied) &&
+    (value.provenNs === undefined || /^\d{1,20}$/.test(String(value.provenNs)))
   );
 }
 
