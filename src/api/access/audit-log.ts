@@ -70,6 +70,8 @@ interface Fold {
 export class AuditLog {
   readonly #options: AuditLogOptions;
   readonly #folds = new Map<string, Fold>();
+  /** A crash or a full disk may have left the beginning of a line, which would take the next one with it. */
+  #mayBeTorn = true;
   #last: Promise<void> = Promise.resolve();
   #waiting: string[] = [];
 
@@ -152,14 +154,17 @@ export class AuditLog {
     const { file, bytesMax = FILE_BYTES_MAX } = this.#options;
     if (text === '') return;
     await fs.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    let handle = await fs.open(file, 'a', 0o600);
+    let handle = await fs.open(file, 'a+', 0o600);
     try {
       if ((await handle.stat()).size >= bytesMax) {
         await handle.close();
         await setAside(file);
-        handle = await fs.open(file, 'a', 0o600);
+        handle = await fs.open(file, 'a+', 0o600);
       }
-      await handle.appendFile(text);
+      const start = this.#mayBeTorn && (await endsInside(handle)) ? '\n' : '';
+      this.#mayBeTorn = true;
+      await handle.appendFile(`${start}${text}`);
+      this.#mayBeTorn = false;
       if (how === 'synced') await handle.datasync();
     } finally {
       await handle.close();
@@ -173,6 +178,17 @@ export class AuditLog {
     return `${JSON.stringify({ at, event, ...who, ...rest, ...more })}\n`;
   }
 }
+
+/** Whether the last line has no end. */
+async function endsInside(handle: fs.FileHandle): Promise<boolean> {
+  const { size } = await handle.stat();
+  if (size === 0) return false;
+  const last = Buffer.alloc(1);
+  await handle.read(last, 0, 1, size - 1);
+  return last[0] !== NEWLINE;
+}
+
+const NEWLINE = 0x0a;
 
 /** `<file>.15` becomes `.16`, ..., `<file>` becomes `.1`; what was the last is gone. */
 async function setAside(file: string): Promise<void> {

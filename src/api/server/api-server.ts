@@ -100,8 +100,9 @@ export function createApiServer(options: ApiServerOptions): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => judge(request, reply, options));
   app.removeAllContentTypeParsers();
   const bodies = new BodyReader();
-  app.addContentTypeParser('application/json', async (_request: FastifyRequest, body: Readable) =>
-    parseBody(await readWhole(bodies, body)),
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, body: Readable) =>
+    // Only the body of somebody is read: whoever is nobody was refused by the head.
+    parseBody(await readWhole(bodies, body, asking.get(request)?.principal?.tenant ?? '')),
   );
   app.setErrorHandler(async (error: Error, request, reply) =>
     fail(error, { request, reply, options }),
@@ -334,21 +335,25 @@ function isMistake({ kind, code }: GhostsnapError): boolean {
   return kind === 'usage' || kind === 'denied' || code === 'ROUTE_NOT_FOUND';
 }
 
-/** @throws GhostsnapError BAD_ARGUMENT, OVERLOADED, INTERRUPTED */
-async function readWhole(bodies: BodyReader, body: Readable): Promise<Buffer> {
+/** @throws GhostsnapError BAD_ARGUMENT, TOO_MANY_REQUESTS, OVERLOADED, INTERRUPTED */
+async function readWhole(bodies: BodyReader, body: Readable, tenant: string): Promise<Buffer> {
   let reading: BodyReading;
   try {
-    reading = await bodies.read(body);
+    reading = await bodies.read(body, tenant);
   } catch (error) {
     throw new GhostsnapError('INTERRUPTED', 'The request ended before its body.', { cause: error });
   }
   if (reading.ok) return reading.bytes;
   const { status, why } = reading;
-  throw status === 503
-    ? new GhostsnapError('OVERLOADED', `The request was refused: ${why}.`, {
-        hint: 'Nothing was done: come back later.',
-        data: { retryAfterMs: 1000 },
-      })
+  throw status === 429 || status === 503
+    ? new GhostsnapError(
+        status === 429 ? 'TOO_MANY_REQUESTS' : 'OVERLOADED',
+        `The request was refused: ${why}.`,
+        {
+          hint: 'Nothing was done: come back later.',
+          data: { retryAfterMs: 1000 },
+        },
+      )
     : Object.assign(new Error(why), { statusCode: status });
 }
 

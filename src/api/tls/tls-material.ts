@@ -24,7 +24,8 @@ export interface TlsMaterial {
   readonly cert: string;
   readonly key: string;
   readonly ca: string;
-  readonly crl: string | undefined;
+  /** One a list: of a text with several OpenSSL is handed the first by Node, and nothing of the others. */
+  readonly crl: readonly string[] | undefined;
   readonly notAfterMs: number;
 }
 
@@ -34,21 +35,24 @@ const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
 ].join(':');
 
+const REVOCATION_LIST = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
+
 /** @throws GhostsnapError BAD_CONFIG naming everything that is wrong with the files */
 export function readTlsMaterial(files: TlsFiles, nowMs: number): TlsMaterial {
   const problems: string[] = [];
   const cert = readText(files.certificate, problems);
   const key = readText(files.key, problems);
   const ca = readText(files.ca, problems);
-  const crl = files.crl === undefined ? undefined : readText(files.crl, problems);
+  const crlText = files.crl === undefined ? undefined : readText(files.crl, problems);
+  const crl = crlText?.match(REVOCATION_LIST) ?? undefined;
   const privateKey = key === null ? null : checkKey(files, key, problems);
   if (ca !== null) problems.push(...problemsOfAuthority(files, ca));
-  if (typeof crl === 'string' && !crl.includes('-----BEGIN X509 CRL-----')) {
+  if (typeof crlText === 'string' && crl === undefined) {
     problems.push(`${files.crl}: it holds no revocation list in PEM`);
   }
   const leaf = cert === null ? null : readCertificate(files, cert, problems);
   if (leaf !== null) problems.push(...problemsOfCertificate(files, { leaf, privateKey, nowMs }));
-  const isWhole = cert !== null && key !== null && ca !== null && crl !== null && leaf !== null;
+  const isWhole = cert !== null && key !== null && ca !== null && crlText !== null && leaf !== null;
   if (isWhole && problems.length === 0) {
     return { cert, key, ca, crl, notAfterMs: Date.parse(leaf.validTo) };
   }
@@ -62,7 +66,7 @@ export function readTlsMaterial(files: TlsFiles, nowMs: number): TlsMaterial {
 export function secureContextOptions(material: TlsMaterial): SecureContextOptions {
   const { cert, key, ca, crl } = material;
   return {
-    ...{ cert, key, ca, ...(crl === undefined ? {} : { crl }) },
+    ...{ cert, key, ca, ...(crl === undefined ? {} : { crl: [...crl] }) },
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: CIPHERS,

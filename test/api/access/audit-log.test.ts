@@ -47,6 +47,18 @@ describe('AuditLog', () => {
     await log.close();
   });
 
+  it('begins a new line behind one that a crash or a full disk has torn', async () => {
+    fs.writeFileSync(path.join(folder, 'audit.log'), '{"at":"2025-12-31T23:5');
+    const log = open();
+    const turn = { event: 'turn.asked', principal: AGENT, operation: 'undo' } as const;
+    await log.turn({ ...turn, workspace: 'ws_1' });
+    await log.turn({ ...turn, workspace: 'ws_2' });
+    await log.close();
+    const written = fs.readFileSync(path.join(folder, 'audit.log'), 'utf8').split('\n');
+    expect(written).toHaveLength(4);
+    expect(written.slice(1, 3).map((line) => JSON.parse(line).workspace)).toEqual(['ws_1', 'ws_2']);
+  });
+
   it('refuses the turn when it cannot be written, and goes on with the next', async () => {
     const log = open('occupied/audit.log');
     fs.writeFileSync(path.join(folder, 'occupied'), '');

@@ -8,9 +8,10 @@ const BOUNDS = { bytesMax: 100, timeoutMs: 60_000 };
 function begin(
   reader: BodyReader,
   bounds = BOUNDS,
+  tenant = 'blue',
 ): { readonly body: PassThrough; readonly reading: ReturnType<BodyReader['read']> } {
   const body = new PassThrough();
-  return { body, reading: reader.read(body, bounds) };
+  return { body, reading: reader.read(body, tenant, bounds) };
 }
 
 describe('BodyReader', () => {
@@ -46,7 +47,7 @@ describe('BodyReader', () => {
   });
 
   it('holds a bounded number of bytes, whoever sends how many bodies', async () => {
-    const reader = new BodyReader(1000);
+    const reader = new BodyReader({ bytesMax: 1000, tenantBytesMax: 10_000 });
     const all = Array.from({ length: 50 }, () => begin(reader));
     for (const { body } of all) {
       body.write(Buffer.alloc(90));
@@ -57,6 +58,22 @@ describe('BodyReader', () => {
     const refused = readings.filter((reading) => !reading.ok);
     expect(refused.length).toBe(50 - Math.floor(1000 / 90));
     expect(refused[0]).toMatchObject({ status: 503 });
+    expect(reader.usedBytes).toBe(0);
+  });
+
+  it('refuses the bodies of one tenant past its share, and nobody else’s', async () => {
+    const reader = new BodyReader({ bytesMax: 1000, tenantBytesMax: 250 });
+    const open = Array.from({ length: 3 }, () => begin(reader));
+    for (const { body } of open) body.write(Buffer.alloc(90));
+    expect(await open[2]?.reading).toMatchObject({ ok: false, status: 429 });
+    const other = begin(reader, BOUNDS, 'red');
+    other.body.end('{}');
+    expect(textOf(await other.reading)).toBe('{}');
+    for (const { body } of open) body.end();
+    await Promise.all(open.map(({ reading }) => reading));
+    const again = begin(reader);
+    again.body.end(Buffer.alloc(90));
+    expect(await again.reading).toMatchObject({ ok: true });
     expect(reader.usedBytes).toBe(0);
   });
 

@@ -105,6 +105,24 @@ describe('revocation', () => {
     await closed;
   });
 
+  it('is looked up in the list of each authority, all of them in one file', async () => {
+    const second = `${world.folder}/second`;
+    const nowMs = Date.now();
+    await initCa({ directory: second, name: 'second', days: 10, nowMs });
+    for (const name of ['revoked', 'good']) {
+      const made = { directory: second, out: world.folder, name, subject: AGENT, days: 1, nowMs };
+      await issueCertificate(made);
+    }
+    await revokeCertificate({ directory: second, which: `${world.folder}/revoked.crt`, nowMs });
+    for (const name of ['ca.crt', 'crl.pem']) {
+      fs.appendFileSync(`${world.ca}/${name}`, fs.readFileSync(`${second}/${name}`));
+    }
+    const { port } = await world.listen((_, response) => response.end());
+    expect(await ask(world.connect(port, 'agent'))).toBe('200');
+    expect(await ask(world.connect(port, 'good'))).toBe('200');
+    expect(await ask(world.connect(port, 'revoked'))).not.toBe('200');
+  });
+
   it('is not got around by resuming a session from before', async () => {
     const { port, connections } = await world.listen((_, response) => response.end());
     const sessions: Buffer[] = [];
@@ -214,7 +232,7 @@ describe('readTlsMaterial()', () => {
   it('names everything that is wrong with the files', async () => {
     const files = world.files();
     const now = Date.now();
-    expect(readTlsMaterial(files, now).crl).toContain('X509 CRL');
+    expect(readTlsMaterial(files, now).crl).toHaveLength(1);
     const refusal = (change: object, at = now): string => {
       try {
         readTlsMaterial({ ...files, ...change }, at);
