@@ -74,6 +74,8 @@ export function isRandomLooking(text: string): boolean {
 }
 
 const REST = '[^\\n|;&]{0,80}?';
+/** Twice in one pattern it would be a product: what belongs to the next one is left to that. */
+const OWN_REST = '(?:(?!htpasswd)[^\\n|;&]){0,80}?';
 const VALUE = `(?:"[^"\\n]{1,512}"?|'[^'\\n]{1,512}'?|[^\\s"']{1,512})`;
 
 /** `(what stands before)(the secret)`: the second group goes. */
@@ -83,7 +85,7 @@ export const COMMAND_SECRETS: readonly RegExp[] = [
   new RegExp(`(\\b(?:docker|podman|helm)\\s${REST}\\blogin\\b${REST}\\s-p\\s{1,4})(${VALUE})`, 'g'),
   new RegExp(`(\\bredis-cli\\b${REST}\\s-a\\s{1,4})(${VALUE})`, 'g'),
   new RegExp(
-    `(\\bhtpasswd\\b${REST}\\s-[A-Za-z]{0,8}b[A-Za-z]{0,8}\\s${REST}\\s)(\\S{1,512})(?=\\s{0,4}(?:$|[|;&\\n]))`,
+    `(\\bhtpasswd\\b${OWN_REST}\\s-[A-Za-z]{0,8}b[A-Za-z]{0,8}\\s${OWN_REST}\\s)(\\S{1,512})(?=\\s{0,4}(?:$|[|;&\\n]))`,
     'g',
   ),
   /(\s-pass(?:in|out|wd)?\s{1,4}pass:)(\S{1,512})/g,

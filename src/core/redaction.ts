@@ -72,6 +72,8 @@ interface Rule {
 /** Not redacted again: the end of the mark would be taken for the end of the value. */
 const NOT_YET = '(?!\\s{0,4}["\']?\\[redacted\\])';
 
+/** A name is looked at once, from its beginning: each further place to begin at would read it again. */
+const NAME_START = '(?<![A-Za-z0-9_.-])';
 const NAME = '[A-Za-z0-9_.-]{0,64}';
 const WORDS = [
   'pass(?:word|wd|phrase)',
@@ -83,6 +85,8 @@ const WORDS = [
   'authorization',
   'cookie',
 ].join('|');
+/** A whole name that holds one of the words. */
+const SECRET_NAME = `(?=[A-Za-z0-9_.-]*?(?:${WORDS}))[A-Za-z0-9_.-]+`;
 const QUOTED = `"[^"\\n]*"?|'[^'\\n]*'?`;
 
 /** In order: what covers more comes first. */
@@ -137,7 +141,7 @@ const RULES: readonly Rule[] = [
   // DB_PASS=value, ?sig=value
   {
     pattern: new RegExp(
-      `(?<![A-Za-z0-9])((?:[A-Za-z0-9_.-]{0,64}[_.-])?(?:pass|auth|sig|signature)["']?\\s{0,4}[:=]\\s{0,4}["']?)` +
+      `${NAME_START}((?:[A-Za-z0-9_.-]*[_.-])?(?:pass|auth|sig|signature)["']?\\s{0,4}[:=]\\s{0,4}["']?)` +
         `${NOT_YET}[^\\s"',;)}\\]&]{6,}`,
       'gi',
     ),
@@ -146,7 +150,7 @@ const RULES: readonly Rule[] = [
   // --password value, --token=value
   {
     pattern: new RegExp(
-      `(--${NAME}(?:${WORDS})${NAME})([ =]{1,4})(?!-)${NOT_YET}(?:${QUOTED}|[^\\s"']+)`,
+      `${NAME_START}(--${SECRET_NAME})([ =]{1,4})(?!-)${NOT_YET}(?:${QUOTED}|[^\\s"']+)`,
       'gi',
     ),
     isHarmless: isHarmlessMatch,
@@ -155,7 +159,7 @@ const RULES: readonly Rule[] = [
   // NAME=value, name: value, "name": "value"
   {
     pattern: new RegExp(
-      `(?<![A-Za-z0-9])(${NAME}(?:${WORDS})${NAME})(\\\\?["']?\\s{0,4}[:=]\\s{0,4})` +
+      `${NAME_START}(${SECRET_NAME})(\\\\?["']?\\s{0,4}[:=]\\s{0,4})` +
         `${NOT_YET}(?:\\\\"(?:[^"\\\\\\n])*(?:\\\\")?|${QUOTED}|[^\\s"',;)}\\]]+)`,
       'gi',
     ),

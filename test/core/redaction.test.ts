@@ -152,8 +152,21 @@ it.each([
 });
 
 it('a text made to be slow is not', () => {
-  for (const part of ['docker login ', 'htpasswd -b ', 'aB3-', 'echo a', 'pass_', 'redis-cli -a']) {
+  for (const part of [
+    'docker login ',
+    'htpasswd -b ',
+    'aB3-',
+    'echo a',
+    'pass_',
+    'redis-cli -a',
+    '_token--secret-',
+  ]) {
     // Bounded repetition: the run ends, or the test does by its own time.
     expect(keptInput({ command: part.repeat(8192) }, 'on').length).toBeLessThanOrEqual(1024);
   }
+});
+
+it.each(['%', '--%'])('a name is looked at whole, however long it is: %s', (shape) => {
+  const long = shape.replace('%', `${'A'.repeat(100)}_SECRET_${'B'.repeat(100)}`);
+  expect(keptInput({ command: `run ${long}=hunter2hunter2` }, 'on')).not.toContain('hunter2');
 });
