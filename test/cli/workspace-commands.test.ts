@@ -239,6 +239,14 @@ describe.each(['store', 'btrfs'] as const)('commands on a %s workspace', (backen
     remove('kept.txt');
   });
 
+  it('run --rollback-on-failure brings back a directory that the command took away', async () => {
+    const before = digestTree(workspace.path);
+    const failing = ['sh', '-c', 'rm -rf "$0"; exit 3', workspace.path];
+    const failed = await workspace.cli(['run', '--rollback-on-failure', '--', ...failing]);
+    expect(failed.status).toBe(3);
+    assertSameDigest(before, digestTree(workspace.path), 'the workspace after a failed run');
+  });
+
   it('a command inside run may use ghostsnap itself', async () => {
     const start = new URL('./start-from-source.ts', import.meta.url).pathname;
     await workspace.ok(['run', '--', process.execPath, start, 'snap', '-l', 'inner']);

@@ -279,7 +279,7 @@ function problemOf({ status, body }: Pick<WireReply, 'status' | 'body'>): {
     // A proxy's page: its status is all there is to say.
   }
   const { code, detail, hint, data, retryable } = problem;
-  if (typeof code === 'string' && code in ERROR_CODES) {
+  if (typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)) {
     const error = new GhostsnapError(code as ErrorCode, String(detail), {
       ...(typeof hint === 'string' ? { hint } : {}),
       ...(typeof data === 'object' && data !== null

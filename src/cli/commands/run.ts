@@ -72,7 +72,7 @@ async function run(context: CliContext, words: readonly string[], options: Optio
   if (status === 127) context.output.warn(`${words[0]} was not found.`);
   if (status === 126) context.output.warn(`${words[0]} could not be executed.`);
   await withWorkspace(context, options, async (workspace, signal) => {
-    const stats = await showChanges(context, workspace, { id, signal });
+    const stats = await changesSince(context, workspace, { id, signal });
     const wanted = await whatToDo(context, options, { id, status, stats });
     if (wanted === 'rollback') await rollBack(context, workspace, { id, signal });
   });
@@ -96,6 +96,21 @@ async function snapshotBefore(
     warnUncovered(output, taken.uncovered);
     return taken.id;
   });
+}
+
+/** null: the command has taken the whole directory away, and there is nothing to compare with. */
+async function changesSince(
+  context: CliContext,
+  workspace: Workspace,
+  since: { readonly id: SnapshotId; readonly signal: AbortSignal },
+): Promise<ChangeStats | null> {
+  try {
+    return await showChanges(context, workspace, since);
+  } catch (error) {
+    if (!(error instanceof GhostsnapError) || error.code !== 'WORKSPACE_GONE') throw error;
+    context.output.warn(error.message);
+    return null;
+  }
 }
 
 async function showChanges(
@@ -124,10 +139,11 @@ type Wanted = 'keep' | 'rollback';
 async function whatToDo(
   context: CliContext,
   options: Options,
-  ended: { readonly id: SnapshotId; readonly status: number; readonly stats: ChangeStats },
+  ended: { readonly id: SnapshotId; readonly status: number; readonly stats: ChangeStats | null },
 ): Promise<Wanted> {
   const isFailed = ended.status !== 0;
-  const isUnchanged = Object.values(ended.stats).every((count) => count === 0);
+  const isUnchanged =
+    ended.stats !== null && Object.values(ended.stats).every((count) => count === 0);
   if (isUnchanged) return 'keep';
   if (isFailed && options.rollbackOnFailure === true) return 'rollback';
   if (options.ask === true) {
@@ -140,7 +156,9 @@ async function whatToDo(
       fallback: 'keep',
     });
   }
-  if (isFailed) context.output.note(`Take it back with "ghostsnap rollback ${ended.id}".`);
+  if (isFailed || ended.stats === null) {
+    context.output.note(`Take it back with "ghostsnap rollback ${ended.id}".`);
+  }
   return 'keep';
 }
 

@@ -134,6 +134,11 @@ describe('a request', () => {
     const { port } = await world.listen(handler);
     const asked = connect(port).undo({ workspace: WORKSPACE });
     await expect(asked).rejects.toMatchObject({ code: 'UNREACHABLE', data: { status: 404 } });
+    const odd = answering(9, (_, response) => {
+      response.writeHead(404).end('{"code":"constructor","detail":"none of ours"}');
+    });
+    const strange = connect((await world.listen(odd.handler)).port).undo({ workspace: WORKSPACE });
+    await expect(strange).rejects.toMatchObject({ code: 'UNREACHABLE', data: { status: 404 } });
     const nobody = connect(1).undo({ workspace: WORKSPACE }, { timeoutMs: 5000 });
     await expect(nobody).rejects.toMatchObject({ code: 'UNREACHABLE' });
   });
