@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CliResult, runCli, runMain } from './run-cli.ts';
 
@@ -43,6 +46,16 @@ describe('ghostsnap cert', () => {
     expect(fs.readFileSync(at('crl.pem'), 'utf8')).not.toBe(before);
     expect((await cert('revoke', String(serial), '--ca', 'ca')).status).toBe(0);
     expect((await cert('crl', '--ca', 'ca')).stdout).toBe(`${at('crl.pem')}\n`);
+  });
+
+  it('has everything on record that several processes issue at once', async () => {
+    await cert('init', '--ca', 'ca');
+    const script = fileURLToPath(new URL('./issue-certificates.ts', import.meta.url));
+    const issue = async (prefix: string): Promise<unknown> =>
+      await promisify(execFile)(process.execPath, [script, folder, prefix, '20']);
+    await Promise.all(['a', 'b', 'c'].map(issue));
+    const { certificates } = JSON.parse(fs.readFileSync(at('issued.json'), 'utf8'));
+    expect(certificates).toHaveLength(60);
   });
 
   it('overwrites no key and issues nothing half', async () => {

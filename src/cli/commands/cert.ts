@@ -1,7 +1,9 @@
 /** `ghostsnap cert init|issue|revoke|crl`: a private certificate authority for the service. */
 import path from 'node:path';
 import { type Command, Option } from 'commander';
+import { isThere } from '../../backend/is-there.ts';
 import { GhostsnapError } from '../../core/errors.ts';
+import { LOCK_WAIT_MS } from '../../core/limits.ts';
 import { type CliContext, type CommandModule, jsonOption } from '../cli-context.ts';
 
 interface CaOptions {
@@ -93,12 +95,13 @@ async function issue(context: CliContext, name: string, options: IssueOptions): 
   }
   const { issueCertificate } = await import('../../api/tls/private-ca.ts');
   const directory = directoryOf(context, options.ca);
-  const issued = await issueCertificate({
+  const request = {
     ...{ directory, name, days: options.days, nowMs: Date.now() },
     out: options.out === undefined ? directory : directoryOf(context, options.out),
     subject: await subjectOf(options),
     ...(options.crlUrl === undefined ? {} : { crlUrl: options.crlUrl }),
-  });
+  };
+  const issued = await alone(directory, 'issuing a certificate', () => issueCertificate(request));
   print(context, options, issued);
 }
 
@@ -121,7 +124,8 @@ async function revoke(context: CliContext, which: string, options: CaOptions): P
   const directory = directoryOf(context, options.ca);
   const isSerial = /^[0-9a-f]{32}$/i.test(which);
   const named = isSerial ? which : directoryOf(context, which);
-  const revoked = await revokeCertificate({ directory, which: named, nowMs: Date.now() });
+  const request = { directory, which: named, nowMs: Date.now() };
+  const revoked = await alone(directory, 'revoking', () => revokeCertificate(request));
   context.output.note('A running service reads the list again on SIGHUP.');
   print(context, options, revoked);
 }
@@ -129,7 +133,26 @@ async function revoke(context: CliContext, which: string, options: CaOptions): P
 async function crl(context: CliContext, options: CaOptions): Promise<void> {
   const { signCrl } = await import('../../api/tls/private-ca.ts');
   const directory = directoryOf(context, options.ca);
-  print(context, options, await signCrl({ directory, nowMs: Date.now() }));
+  const request = { directory, nowMs: Date.now() };
+  print(context, options, await alone(directory, 'signing the list', () => signCrl(request)));
+}
+
+/**
+ * Alone with the authority: of two that add to its record at once one would write over what the other has
+ * written, and a certificate that is not on record can't be revoked.
+ */
+async function alone<T>(directory: string, purpose: string, work: () => Promise<T>): Promise<T> {
+  // Where there is no authority no directory is made for a lock: the work says what is missing.
+  if (!isThere(path.join(directory, 'ca.key'))) return await work();
+  const { createFileLocks } = await loadFileLocks();
+  using locks = createFileLocks(directory);
+  using _ = await locks.acquire('authority', { waitMs: LOCK_WAIT_MS, purpose });
+  return await work();
+}
+
+/** Apart from `alone`: the compiler does not rewrite an import in a function with `using`. */
+function loadFileLocks(): Promise<typeof import('../../locks/file-locks.ts')> {
+  return import('../../locks/file-locks.ts');
 }
 
 function directoryOf(context: CliContext, typed: string): string {
