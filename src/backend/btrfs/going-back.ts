@@ -9,7 +9,6 @@
  * is: nobody can keep others from writing during a rollback, and such files fare as with cp.
  */
 import { randomBytes } from 'node:crypto';
-import { renameSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { SnapshotId } from '../../core/ids.ts';
 import type { RawPath } from '../../core/raw-path.ts';
@@ -25,17 +24,15 @@ import type {
 import { type DirectoryTree, openDirectoryTree } from '../directory-tree.ts';
 import { PathSet } from '../path-set.ts';
 import { provenSubtrees } from '../proven-subtrees.ts';
-import { toGhostsnapError } from '../syscall-failure.ts';
 import { syncFsAsync } from '../syscalls-data-linux.ts';
-import { closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
+import { closeFd } from '../syscalls-linux.ts';
 import { applyTree } from '../tree-apply.ts';
 import { compareTrees } from '../tree-compare.ts';
 import type { TreeEvidence } from '../tree-evidence.ts';
 import { changedPaths } from './changed-paths.ts';
-import { commitTransaction, createSubvolumeSnapshot } from './ioctl.ts';
-import { uuidAt } from './place.ts';
+import { recreateFrom } from './recreate-workspace.ts';
 import { removeIn } from './remove-subvolume.ts';
-import { snapshotFailure, snapshotPath, takeSnapshot } from './snapshots.ts';
+import { snapshotPath, takeSnapshot } from './snapshots.ts';
 import { familyEvidence } from './unchanged.ts';
 import type { WorkspaceDirectory } from './workspace-directory.ts';
 
@@ -184,32 +181,6 @@ async function openLiveOrRecreate(
     const isGone = error instanceof GhostsnapError && error.code === 'WORKSPACE_GONE';
     if (!isGone || (paths !== undefined && paths.length > 0)) throw error;
   }
-  await recreateLive(directory, target);
+  await recreateFrom(directory, target);
   return directory.openLive();
-}
-
-async function recreateLive(directory: WorkspaceDirectory, target: SnapshotId): Promise<void> {
-  const { fd, record, ref } = directory;
-  const name = `clone_${target}`;
-  if (uuidAt(fd, name) !== null) await removeIn(directory, name);
-  const sourceFd = openAt(fd, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  try {
-    await createSubvolumeSnapshot({ parentFd: fd, sourceFd, name, access: 'writable' });
-  } catch (error) {
-    throw snapshotFailure(error, directory, name);
-  } finally {
-    closeFd(sourceFd);
-  }
-  const uuid = uuidAt(fd, name);
-  // Before the rename, as with a swap: what stands at the path is always in the record.
-  directory.saveRecord({
-    ...record,
-    subvolumes: [...record.subvolumes.slice(-1), ...(uuid === null ? [] : [uuid])],
-  });
-  try {
-    renameSync(`${directory.path}/${name}`, ref.path);
-  } catch (error) {
-    throw toGhostsnapError(error, { what: 'Putting the tree back', path: ref.path });
-  }
-  await directory.whileOpen(commitTransaction);
 }
