@@ -9,6 +9,7 @@
 
 import { HOOK_PAYLOAD, parseStrictJson } from '../api/door/strict-json.ts';
 import { GhostsnapError } from '../core/errors.ts';
+import type { CallOutcome } from '../core/event.ts';
 import type { CallId } from '../core/ids.ts';
 import type { Redaction } from '../core/kept-input.ts';
 import {
@@ -18,13 +19,13 @@ import {
   SPAN,
 } from '../core/telemetry-names.ts';
 import { parseTraceFields, type TraceContext } from '../core/trace-context.ts';
-import type { BegunCall } from '../engine/call-results.ts';
 import { NO_TELEMETRY, type Telemetry } from '../engine/ports.ts';
 import type { CallAdvice, Workspace } from '../engine/workspace-api.ts';
 import { NOBODY_TO_ASK } from './call-guard.ts';
 import type { Harness, HarnessName } from './harness/harness.ts';
 import { harnessNamed, isBeforeTool } from './harness-table.ts';
 import type { HookAction, HookOutcome, HookReply } from './hook-action.ts';
+import { adviseInAll, beginInAll, endBlocked, type PlacedCall } from './placed-call.ts';
 
 const PAYLOAD_WORDS = {
   subject: "The hook's payload",
@@ -42,6 +43,15 @@ export type HookNote = 'seen' | 'protected' | 'read-only' | 'outside' | 'unprote
 /** 'write', 'read': before a tool that may change things, or may not; 'report': afterwards. */
 export type HookReason = 'write' | 'read' | 'report';
 
+/** What a tool call or a report says of where it is about. */
+export interface HookPlace {
+  readonly session: string;
+  /** Where the agent is; absolute. */
+  readonly directory: string;
+  /** The tool's; undefined: the report is about no call. */
+  readonly input?: unknown;
+}
+
 export interface HookHost {
   readonly settings: AgentSettings;
   /**
@@ -54,10 +64,18 @@ export interface HookHost {
     why: HookReason,
   ): Promise<{ readonly workspace: Workspace | null; readonly notice: string | null }>;
   /**
+   * Workspaces that are not around the directory: those that the input's paths lead into, and for a report those
+   * that the session has been in. Opened; they stay the host's.
+   * @throws GhostsnapError when one can not be opened
+   */
+  workspacesBeside(place: HookPlace, why: 'write' | 'report'): Promise<readonly Workspace[]>;
+  /**
    * Resolves when the harness is about to give the hook up, and run the tool.
    * @param signal it need not be watched any more: it resolves at once
    */
   patienceEnds(signal: AbortSignal): Promise<void>;
+  /** What a file that the harness writes ends with; '' when it cannot be read. */
+  endOf(file: string): Promise<string>;
   /** What nobody waits for any more has failed. */
   failedLate(error: unknown): void;
   callBegun(workspace: Workspace, call: CallId): void;
@@ -151,6 +169,7 @@ interface Traced {
   readonly trace: TraceContext | undefined;
 }
 type BeginAction = Extract<HookAction, { type: 'begin-call' }> & Traced;
+type EndAction = Extract<HookAction, { type: 'end-call' }> & Traced;
 type ReportAction = Exclude<HookAction, { type: 'begin-call' } | { type: 'ignore' }> & Traced;
 
 async function beginCall(
@@ -160,12 +179,11 @@ async function beginCall(
 ): Promise<HookOutcome> {
   const { onSnapshotFailure } = host.settings;
   try {
-    const begun = await begunInTime(harness, action, host);
-    if (begun.workspace === null) {
-      host.note(harness.name, 'outside');
-      return begun.notice === null ? { type: 'ok' } : { type: 'notice', message: begun.notice };
-    }
-    return await answerBegun(harness, action, { ...begun, host });
+    const { calls, notice } = await begunInTime(harness, action, host);
+    if (calls.length === 0) host.note(harness.name, 'outside');
+    const outcome = await answerBegun(harness, action, { calls, host });
+    if (notice === null || outcome.type !== 'ok') return outcome;
+    return { type: 'notice', message: notice };
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
     // Nothing can be lost by a tool that changes nothing.
@@ -182,9 +200,11 @@ async function beginCall(
   }
 }
 
-type Begun =
-  | { readonly workspace: null; readonly notice: string | null }
-  | { readonly workspace: Workspace; readonly begun: BegunCall };
+interface Begun {
+  /** Empty: outside of all workspaces. */
+  readonly calls: readonly PlacedCall[];
+  readonly notice: string | null;
+}
 
 /**
  * The call's beginning, or an error while the harness still waits for one. The snapshot goes on then: a tool that
@@ -214,9 +234,8 @@ async function begunInTime(harness: Harness, action: BeginAction, host: HookHost
 /** What came too late: the harness was answered already, so a failure is for the daemon's log. */
 async function endLate(begins: Promise<Begun>, action: BeginAction, host: HookHost): Promise<void> {
   try {
-    const late = await begins;
-    if (late.workspace === null || host.settings.onSnapshotFailure === 'warn') return;
-    await late.workspace.endCall({ call: late.begun.call, outcome: 'blocked' });
+    const { calls } = await begins;
+    if (host.settings.onSnapshotFailure === 'block') await endBlocked(calls);
   } catch (error) {
     // Nothing can be lost by a tool that changes nothing.
     if (action.readOnly !== 'yes') host.failedLate(error);
@@ -229,47 +248,42 @@ async function begin(harness: Harness, action: BeginAction, host: HookHost): Pro
     action.directory,
     action.readOnly === 'yes' ? 'read' : 'write',
   );
-  if (workspace === null) return { workspace, notice };
+  const beside = action.readOnly === 'yes' ? [] : await host.workspacesBeside(action, 'write');
   const { type: _type, directory: _directory, ...call } = action;
-  const begun = await workspace.beginCall({
+  const calls = await beginInAll(workspace === null ? beside : [workspace, ...beside], {
     ...{ ...call, harness: harness.name, onSnapshotFailure, redaction },
     ...(harness.runsAlone === undefined ? {} : { runsAlone: harness.runsAlone }),
   });
-  return { workspace, begun };
+  return { calls, notice };
 }
 
 async function answerBegun(
   harness: Harness,
   action: BeginAction,
-  {
-    workspace,
-    begun,
-    host,
-  }: { readonly workspace: Workspace; readonly begun: BegunCall; readonly host: HookHost },
+  { calls, host }: { readonly calls: readonly PlacedCall[]; readonly host: HookHost },
 ): Promise<HookOutcome> {
-  if (!begun.repeated) host.callBegun(workspace, begun.call);
-  if (begun.unprotected !== null) {
+  if (calls.length === 0) return { type: 'ok' };
+  for (const { workspace, begun } of calls) {
+    if (!begun.repeated) host.callBegun(workspace, begun.call);
+  }
+  const unprotected = calls.find(({ begun }) => begun.unprotected !== null)?.begun.unprotected;
+  if (typeof unprotected === 'string') {
     host.note(harness.name, 'unprotected');
-    return {
-      type: 'notice',
-      message: `ghostsnap: no snapshot before this tool. ${begun.unprotected}`,
-    };
+    return { type: 'notice', message: `ghostsnap: no snapshot before this tool. ${unprotected}` };
   }
   host.note(harness.name, action.readOnly === 'yes' ? 'read-only' : 'protected');
-  return action.readOnly === 'yes'
-    ? { type: 'ok' }
-    : await advise(harness, begun.call, { workspace, input: action.input });
+  return action.readOnly === 'yes' ? { type: 'ok' } : await advise(harness, calls, action.input);
 }
 
 /** What the policy says before the tool runs. A policy that cannot be read stops no tool. */
 async function advise(
   harness: Harness,
-  call: CallId,
-  { workspace, input }: { readonly workspace: Workspace; readonly input: unknown },
+  calls: readonly PlacedCall[],
+  input: unknown,
 ): Promise<HookOutcome> {
   let advice: CallAdvice | null;
   try {
-    advice = await workspace.adviseCall(call, input);
+    advice = await adviseInAll(calls, input);
   } catch (error) {
     if (!(error instanceof GhostsnapError)) throw error;
     return {
@@ -281,44 +295,64 @@ async function advise(
   const { action, message } = advice;
   if (action === 'warn') return { type: 'advice', message };
   if (harness.canAsk) return { type: 'ask', reason: message };
-  await workspace.endCall({ call, outcome: 'blocked' });
+  await endBlocked(calls);
   return { type: 'block', reason: `${message}\n${NOBODY_TO_ASK}` };
 }
 
+/** The workspace around the agent comes first, then where its session has been. */
 async function report(
   harness: Harness,
   action: ReportAction,
   host: HookHost,
 ): Promise<HookOutcome> {
   const { workspace } = await host.workspaceAt(action.directory, 'report');
-  if (workspace === null) return { type: 'ok' };
+  const beside = await host.workspacesBeside(action, 'report');
+  const told: string[] = [];
+  for (const one of workspace === null ? beside : [workspace, ...beside]) {
+    const message = await reportTo(one, { harness, action, host });
+    if (message === null) continue;
+    told.push(one === workspace ? message : `In ${one.info.path}:\n${message}`);
+  }
+  return told.length === 0 ? { type: 'ok' } : { type: 'feedback', message: told.join('\n') };
+}
+
+/** @returns what the agent is to be told */
+async function reportTo(
+  workspace: Workspace,
+  { harness, action, host }: { harness: Harness; action: ReportAction; host: HookHost },
+): Promise<string | null> {
   const { session, parentSession, trace } = action;
   const request = { session, parentSession, harness: harness.name, trace };
   switch (action.type) {
     case 'start-session':
       await workspace.startSession(request);
-      return { type: 'ok' };
+      return null;
     case 'end-session':
       await workspace.endSession(session);
-      return { type: 'ok' };
+      return null;
     case 'prompt':
       await workspace.submitPrompt({
         ...{ ...request, text: action.text, redaction: host.settings.redaction },
       });
-      return { type: 'ok' };
+      return null;
     case 'end-call': {
-      const call = await endCall(workspace, action);
-      const message = call === null ? null : await host.callEnded(workspace, call);
-      return message === null ? { type: 'ok' } : { type: 'feedback', message };
+      const call = await endCall(workspace, {
+        ...action,
+        outcome: await outcomeTold(action, host),
+      });
+      return call === null ? null : await host.callEnded(workspace, call);
     }
   }
 }
 
+async function outcomeTold(action: EndAction, host: HookHost): Promise<CallOutcome> {
+  const { outcome, evidence } = action;
+  if (evidence === undefined || outcome !== 'ok') return outcome;
+  return evidence.outcomeIn(await host.endOf(evidence.file)) ?? outcome;
+}
+
 /** null: its beginning was not seen, or somebody else has reported the end. */
-async function endCall(
-  workspace: Workspace,
-  action: Extract<ReportAction, { type: 'end-call' }>,
-): Promise<CallId | null> {
+async function endCall(workspace: Workspace, action: EndAction): Promise<CallId | null> {
   const { session, key, outcome, trace } = action;
   try {
     return await workspace.endCall({ session, key, outcome, trace });

@@ -14,6 +14,13 @@ export interface AgentPlace {
   readonly directory: string;
 }
 
+export interface CallEvidence {
+  /** Absolute. */
+  readonly file: string;
+  /** @param end what the file ends with. @returns null: it does not say either */
+  outcomeIn(end: string): CallOutcome | null;
+}
+
 export type HookAction =
   | ({
       readonly type: 'begin-call';
@@ -25,8 +32,12 @@ export type HookAction =
     } & AgentPlace)
   | ({
       readonly type: 'end-call';
+      /** As at the beginning, where the harness says it again. */
+      readonly input: unknown;
       readonly key: string;
       readonly outcome: CallOutcome;
+      /** Where the harness wrote down how the call ended, when its report does not say. */
+      readonly evidence?: CallEvidence;
     } & AgentPlace)
   | ({ readonly type: 'start-session' } & AgentPlace)
   | ({ readonly type: 'end-session' } & AgentPlace)

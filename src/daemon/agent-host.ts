@@ -8,9 +8,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import type { AgentSettings, HookHost, HookNote, HookReason } from '../agent/handle-hook.ts';
+import type {
+  AgentSettings,
+  HookHost,
+  HookNote,
+  HookPlace,
+  HookReason,
+} from '../agent/handle-hook.ts';
 import type { HarnessName } from '../agent/harness/harness.ts';
 import { messageOfCall } from '../agent/judged-call.ts';
+import { namedPaths } from '../agent/named-paths.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { CallId } from '../core/ids.ts';
 import { HOOK_ANSWER_MS } from '../core/limits.ts';
@@ -18,10 +25,12 @@ import type { Workspace } from '../engine/workspace-api.ts';
 import { type AgentConfig, loadAgentConfig } from './agent-config.ts';
 import { autoInit } from './auto-init.ts';
 import { EngineCache } from './engine-cache.ts';
+import { endOfFile } from './file-end.ts';
 import { type Environment, type Home, resolveHome } from './home.ts';
 import { HookNotes } from './hook-notes.ts';
 import type { WorkspaceRecord } from './registry.ts';
 import { RegistryWitness } from './registry-witness.ts';
+import { SessionPlaces } from './session-places.ts';
 import { workspaceAround } from './workspace-around.ts';
 
 export interface AgentHostOptions {
@@ -44,6 +53,7 @@ export class AgentHost implements HookHost, AsyncDisposable {
   readonly #engines: EngineCache;
   readonly #notes: HookNotes;
   readonly #registry: RegistryWitness;
+  readonly #places: SessionPlaces;
   readonly #background = new Map<string, Background>();
   #config: AgentConfig;
   #configMtimeMs = -1;
@@ -56,6 +66,7 @@ export class AgentHost implements HookHost, AsyncDisposable {
     this.#engines = new EngineCache(options);
     this.#notes = new HookNotes(this.#home);
     this.#registry = new RegistryWitness(this.#home);
+    this.#places = new SessionPlaces(this.#home);
     this.#config = loadAgentConfig(this.#home);
   }
 
@@ -85,6 +96,24 @@ export class AgentHost implements HookHost, AsyncDisposable {
     return { workspace: await this.#engines.open(madeRecord), notice: null };
   }
 
+  async workspacesBeside(
+    { session, directory, input }: HookPlace,
+    why: 'write' | 'report',
+  ): Promise<readonly Workspace[]> {
+    const around = workspaceAround(this.#home, directory);
+    const { homeDir } = this.#options.environment;
+    const named = this.#places.named(namedPaths(input, { directory, homeDir }), around);
+    if (why === 'write') {
+      for (const { id } of named) this.#stopCounting(id);
+      this.#places.remember(session, around === null ? named : [around, ...named]);
+      return await this.#openAll(named);
+    }
+    const been = this.#places.remembered(session).filter(({ id }) => id !== around?.id);
+    return await this.#openAll([
+      ...new Map([...named, ...been].map((one) => [one.id, one])).values(),
+    ]);
+  }
+
   async patienceEnds(signal: AbortSignal): Promise<void> {
     const { answerMs = HOOK_ANSWER_MS } = this.#options;
     try {
@@ -93,6 +122,10 @@ export class AgentHost implements HookHost, AsyncDisposable {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  endOf(file: string): Promise<string> {
+    return endOfFile(file);
   }
 
   failedLate(error: unknown): void {
@@ -151,6 +184,10 @@ export class AgentHost implements HookHost, AsyncDisposable {
     if (record === null) this.#registry.assertStillThere();
     else this.#registry.look();
     return record;
+  }
+
+  #openAll(records: readonly WorkspaceRecord[]): Promise<readonly Workspace[]> {
+    return Promise.all(records.map((record) => this.#engines.open(record)));
   }
 
   /**

@@ -91,7 +91,7 @@ it.each([
     expect(run.status, run.output).toBe(0);
     await expectStory(world, before, {
       ...{ shell: 'Bash', write: 'apply_patch', read: 'view_image', seen: 'seen.png' },
-      ...{ subagentDid: 'from-subagent', hasSubSession: true, failing: 'ok' },
+      ...{ subagentDid: 'from-subagent', hasSubSession: true },
     });
     const patches = await world.read((workspace) =>
       workspace.listCalls().filter(({ tool }) => tool === 'apply_patch'),

@@ -51,8 +51,6 @@ export interface Story {
   readonly hasSubSession: boolean;
   /** 'no': the harness runs tools that may change something one after the other. Default 'yes'. */
   readonly runsAtOnce?: 'yes' | 'no';
-  /** What the harness tells of a shell command that ended with another status than 0. Default 'failed'. */
-  readonly failing?: 'failed' | 'ok';
   /** In the input of the call that reads. Default: the file that was written. */
   readonly seen?: string;
 }
@@ -88,7 +86,7 @@ export async function expectStory(
   }
   expect(new Set([removal, write, failing, one, two, inside].map((c) => c.snapshot)).size).toBe(6);
   expect([removal, write, failing, one, two, inside, read].map((c) => c.outcome)).toEqual([
-    ...['ok', 'ok', story.failing ?? 'failed', 'ok', 'ok', 'ok', 'ok'],
+    ...['ok', 'ok', 'failed', 'ok', 'ok', 'ok', 'ok'],
   ]);
   const isAtOnce = story.runsAtOnce !== 'no';
   expect(one.overlaps).toEqual(isAtOnce ? [two.call] : []);

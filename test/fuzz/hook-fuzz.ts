@@ -9,6 +9,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { type HookHost, type HookNote, handleHook } from '../../src/agent/handle-hook.ts';
 import { HARNESS_NAMES } from '../../src/agent/harness/harness.ts';
+import { namedPaths } from '../../src/agent/named-paths.ts';
 import { NAME_BYTES_MAX } from '../../src/core/limits.ts';
 import type { Workspace } from '../../src/engine/workspace-api.ts';
 import { mutations } from '../api/door/mutated-json.ts';
@@ -76,7 +77,17 @@ class WatchedDoor {
         if (!isAbsolute(directory) || directory.includes('\0')) this.#complain('directory');
         return { workspace: this.#workspace(), notice: null };
       },
+      workspacesBeside: async ({ directory, input }, _why) => {
+        const paths = namedPaths(input, { directory, homeDir: '/home/me' });
+        if (!paths.every((path) => isAbsolute(path) && !path.includes('\0')))
+          this.#complain('path');
+        return [];
+      },
       patienceEnds: () => Promise.withResolvers<void>().promise,
+      endOf: async (file) => {
+        if (!isAbsolute(file) || file.includes('\0')) this.#complain('file');
+        return '';
+      },
       failedLate: () => this.#complain('late'),
       callBegun: () => {},
       callEnded: async () => 'said',

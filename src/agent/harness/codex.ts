@@ -3,9 +3,13 @@
  *
  * Hooks are passed over in silence until the person has trusted them in `/hooks`; a change of the
  * command asks again. Shell commands are `Bash` whatever the model calls them, and their response does not
- * say how they ended. Tools that failed otherwise are reported by no PostToolUse. In code mode the tools
- * that a script calls have hooks, the script itself has none.
+ * say how they ended: the session's own record does, written before the report. Tools that failed otherwise
+ * are reported by no PostToolUse. In code mode the tools that a script calls have hooks, the script itself
+ * has none.
  */
+import { z } from 'zod';
+import type { CallOutcome } from '../../core/event.ts';
+import type { HookAction } from '../hook-action.ts';
 import { parseClaudeShape, probeClaudeShape, replyClaudeShape } from './claude-shape.ts';
 import type { Harness } from './harness.ts';
 
@@ -31,7 +35,46 @@ export const codex: Harness = {
   canAsk: false,
   readOnlyTools,
   runsAlone,
-  parse: (payload) => parseClaudeShape(payload, { title, readOnlyTools }),
+  parse,
   reply: replyClaudeShape,
   probe: probeClaudeShape,
 };
+
+function parse(payload: unknown): HookAction {
+  const action = parseClaudeShape(payload, { title, readOnlyTools });
+  const { tool_name: tool, transcript_path: file } = payload as Readonly<Record<string, unknown>>;
+  if (action.type !== 'end-call' || tool !== 'Bash' || typeof file !== 'string') return action;
+  if (!/^\/[^\0]*\/rollout-[^/\0]*\.jsonl$/.test(file)) return action;
+  return { ...action, evidence: { file, outcomeIn: (end) => outcomeOfCommand(end, action.key) } };
+}
+
+/** The record has a line for each command that ended, with the call's id and the command's status. */
+function outcomeOfCommand(end: string, call: string): CallOutcome | null {
+  const lines = end.split('\n').filter((text) => text.includes(JSON.stringify(call)));
+  for (const line of lines.toReversed()) {
+    const item = RECORDED.safeParse(parsedLine(line)).data?.payload.item;
+    if (item?.id === call) return item.status === 'completed' ? 'ok' : 'failed';
+  }
+  return null;
+}
+
+const RECORDED = z.looseObject({
+  payload: z.looseObject({
+    type: z.literal('item_completed'),
+    item: z.looseObject({
+      type: z.literal('CommandExecution'),
+      id: z.string(),
+      status: z.enum(['completed', 'failed', 'declined']),
+    }),
+  }),
+});
+
+/** The first line of the end is mostly the end of a line. */
+function parsedLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // Not whole: it tells nothing.
+    return null;
+  }
+}

@@ -35,8 +35,10 @@ export function actionOf(meaning: EventMeaning | undefined, parts: EventParts): 
       const readOnly = parts.readOnlyTools.has(call.tool) ? 'yes' : 'no';
       return { type: 'begin-call', ...place, ...call, readOnly };
     }
-    case 'end-call':
-      return { type: 'end-call', ...place, key: parts.call().key, outcome: parts.outcome() };
+    case 'end-call': {
+      const { key, input } = parts.call();
+      return { type: 'end-call', ...place, key, input, outcome: parts.outcome() };
+    }
     case 'prompt':
       return { type: 'prompt', ...place, text: parts.prompt ?? '' };
     case 'start-session':

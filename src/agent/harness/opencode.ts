@@ -28,6 +28,7 @@ const SCHEMA = z.discriminatedUnion('event', [
     event: z.literal('tool.execute.after'),
     ...place,
     call: idField,
+    args: z.unknown().optional(),
     failed: z.boolean().optional(),
   }),
   z.looseObject({ event: z.literal('chat.message'), ...place, text: promptField }),
@@ -72,6 +73,7 @@ function parse(payload: unknown): HookAction {
         type: 'end-call',
         ...at,
         key: fields.call,
+        input: fields.args,
         outcome: fields.failed === true ? 'failed' : 'ok',
       };
     case 'chat.message':

@@ -88,9 +88,9 @@ export const Ghostsnap = async ({ directory }) => {
       const reply = await ask("tool.execute.before", { ...place(sessionID), ...call });
       if (reply.block) throw new Error(reply.block);
     },
-    "tool.execute.after": async ({ sessionID, callID }, output) => {
+    "tool.execute.after": async ({ sessionID, callID, args }, output) => {
       const exit = output?.metadata?.exit;
-      const call = { call: callID, failed: typeof exit === "number" && exit !== 0 };
+      const call = { call: callID, args, failed: typeof exit === "number" && exit !== 0 };
       const reply = await ask("tool.execute.after", { ...place(sessionID), ...call });
       if (reply.feedback && typeof output?.output === "string") {
         output.output += "\\n" + reply.feedback;
@@ -114,7 +114,7 @@ export const Ghostsnap = async ({ directory }) => {
       // A tool that failed reaches no "after".
       if (event.type !== "message.part.updated" || part?.type !== "tool") return;
       if (part.state?.status !== "error") return;
-      const call = { call: part.callID, failed: true };
+      const call = { call: part.callID, args: part.state.input, failed: true };
       await ask("tool.execute.after", { ...place(part.sessionID), ...call });
     },
   };
