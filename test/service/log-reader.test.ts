@@ -22,6 +22,8 @@ const READINGS = 14;
 
 let world: ServiceWorld;
 let running: ChildProcess | null = null;
+/** Of the service, where something stands between. */
+let served = 0;
 
 beforeAll(async () => {
   world = await ServiceWorld.make();
@@ -29,7 +31,9 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  if (running !== null) await world.ended(running, 'SIGKILL');
+  if (running === null) return;
+  if (running.exitCode === null && served !== running.pid) process.kill(served, 'SIGKILL');
+  await world.ended(running, 'SIGKILL');
 });
 
 afterAll(async () => world?.[Symbol.asyncDispose]());
@@ -41,15 +45,14 @@ interface Logged {
   readonly dropped: Promise<number>;
 }
 
-/** `socket` is how journald reads, `pipe` a shell's `|`. */
-async function launch(way: 'socket' | 'pipe'): Promise<Logged> {
+type Way = 'socket' | 'pipe' | 'terminal';
+
+/** `socket` is how journald reads, `pipe` a shell's `|`, `terminal` a window that is not looked at. */
+async function launch(way: Way): Promise<Logged> {
   world.configure({});
   const argv = [PROGRAM, 'serve', '--config', world.configFile];
   const { env } = world.environment;
-  const { log, child } =
-    way === 'socket'
-      ? readSocket(spawn(process.execPath, argv, { env, stdio: ['ignore', 'ignore', 'pipe'] }))
-      : readPipe((fd) => spawn(process.execPath, argv, { env, stdio: ['ignore', 'ignore', fd] }));
+  const { log, child } = started(way, argv, env);
   running = child;
   const entries: Record<string, unknown>[] = [];
   const serving = Promise.withResolvers<void>();
@@ -59,7 +62,10 @@ async function launch(way: 'socket' | 'pipe'): Promise<Logged> {
     if (!line.endsWith('}')) return;
     const entry = JSON.parse(line) as Record<string, unknown>;
     entries.push(entry);
-    if (entry.message === 'serving') serving.resolve();
+    if (entry.message === 'serving') {
+      served = Number(entry.pid);
+      serving.resolve();
+    }
     if (entry.message === 'lines of the log were dropped') dropped.resolve(Number(entry.count));
   });
   // One that ends at once says why on its log, which is no JSON then.
@@ -67,10 +73,26 @@ async function launch(way: 'socket' | 'pipe'): Promise<Logged> {
   return { child, log, entries, dropped: dropped.promise };
 }
 
-function readSocket(child: ChildProcess): { readonly child: ChildProcess; readonly log: Readable } {
-  if (child.stderr === null) throw new Error('It has no standard error.');
-  return { child, log: child.stderr };
+type Started = Pick<Logged, 'child' | 'log'>;
+
+function started(way: Way, argv: readonly string[], env: NodeJS.ProcessEnv): Started {
+  if (way === 'pipe') {
+    return readPipe((fd) =>
+      spawn(process.execPath, argv, { env, stdio: ['ignore', 'ignore', fd] }),
+    );
+  }
+  if (way === 'socket') {
+    const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    return { child, log: child.stderr };
+  }
+  // What script does not get rid of it does not read from the terminal that it makes.
+  const line = ['exec', process.execPath, ...argv].join(' ');
+  const stdio: StdioPipe = ['pipe', 'pipe', 'ignore'];
+  const child = spawn('script', ['-qec', line, '/dev/null'], { env, stdio });
+  return { child, log: child.stdout };
 }
+
+type StdioPipe = ['pipe', 'pipe', 'ignore'];
 
 function readPipe(start: (fd: number) => ChildProcess): {
   readonly child: ChildProcess;
@@ -90,7 +112,7 @@ function readPipe(start: (fd: number) => ChildProcess): {
 async function writeMuch(child: ChildProcess): Promise<void> {
   world.configure(WRONG);
   for (let n = 0; n < READINGS; n += 1) {
-    child.kill('SIGHUP');
+    process.kill(served, 'SIGHUP');
     const { status } = await world.begin(world.template, `${child.pid} ${n}`);
     expect(status).toBe(201);
   }
@@ -98,12 +120,12 @@ async function writeMuch(child: ChildProcess): Promise<void> {
 
 async function stop(child: ChildProcess): Promise<number | null> {
   const ended = once(child, 'exit');
-  child.kill('SIGTERM');
+  process.kill(served, 'SIGTERM');
   const [code] = (await ended) as [number | null];
   return code;
 }
 
-it.each(['socket', 'pipe'] as const)('hangs on a %s', async (way) => {
+it.each(['socket', 'pipe', 'terminal'] as const)('hangs on a %s', async (way) => {
   const { child, log, entries, dropped } = await launch(way);
   log.pause();
   await writeMuch(child);
