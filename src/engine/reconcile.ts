@@ -51,18 +51,19 @@ export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDra
     if (!snapshot.isWhole) draft.torn.push(snapshot.id);
     else whole.add(snapshot.id);
   }
-  const dying = session.state.inFlight;
   for (const id of [...whole].sort()) {
-    if (known.has(id) || (dying?.type === 'delete' && dying.snapshots.includes(id))) continue;
+    // What is being deleted has its row until it is gone.
+    if (known.has(id)) continue;
     session.decide({ type: 'snapshot-taken', id, role: 'adopted', ...NO_LABELS }, 'process-crash');
     draft.adopted.push(id);
   }
+  const dying = session.state.inFlight;
   for (const id of known) {
     if (whole.has(id) || (dying?.type === 'delete' && dying.snapshots.includes(id))) continue;
     session.decide({ type: 'snapshot-missing', id }, 'process-crash');
     draft.lost.push(id);
   }
-  adoptPins(session, whole);
+  adoptPins(session);
   // The name that adopting gives may be lost with the power, and the directory is then as it is now: no
   // stamp of it may say that there is nothing to look at.
   if (session.state.armed === null) {
@@ -73,11 +74,12 @@ export function reconcileSnapshots(session: WorkspaceSession, draft: RecoveryDra
 }
 
 /** Pins are on disk beside the snapshots: a catalog that was lost learns them again. */
-function adoptPins(session: WorkspaceSession, whole: ReadonlySet<SnapshotId>): void {
+function adoptPins(session: WorkspaceSession): void {
   if (session.state.inFlight !== null) return;
   const { backend, catalog } = session.ports;
   for (const id of backend.listPinned(session.ref)) {
-    if (whole.has(id) && catalog.snapshot(session.ref.id, id)?.pinned === false) {
+    // The rows of what is not there, or not whole, are closed by now.
+    if (catalog.snapshot(session.ref.id, id)?.pinned === false) {
       session.decide({ type: 'pin-snapshot', id }, 'process-crash');
     }
   }

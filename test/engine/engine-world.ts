@@ -4,12 +4,14 @@ import { assert, type ErrorCode, GhostsnapError } from '../../src/core/errors.ts
 import { nextUlid, workspaceId } from '../../src/core/ids.ts';
 import type { BisectUnderWay } from '../../src/core/retention/keep-bisected.ts';
 import { KEEP_EVERYTHING_POLICY, type RetentionPolicy } from '../../src/core/retention/policy.ts';
+import type { WorkspaceState } from '../../src/core/state.ts';
 import { EngineWorkspace } from '../../src/engine/engine-workspace.ts';
-import type { Lock, Locks, Telemetry } from '../../src/engine/ports.ts';
+import type { Lock, LockOptions, Locks, Telemetry } from '../../src/engine/ports.ts';
 import type { WorkspaceHost } from '../../src/engine/workspace-host.ts';
 import { type EnginePorts, WorkspaceSession } from '../../src/engine/workspace-session.ts';
 import { SimBackend, SimDisk, type SimVolume } from '../sim/sim-backend.ts';
 import { SimCatalog, SimCatalogStore } from '../sim/sim-catalog.ts';
+import { SimGroupedCatalog } from '../sim/sim-grouped-catalog.ts';
 import type { SimHost } from '../sim/sim-process.ts';
 import { SimRandom } from '../sim/sim-random.ts';
 import { contentOf, FILES, withContent } from '../sim/sim-tree.ts';
@@ -29,6 +31,10 @@ export interface EngineWorld {
   inheritNext(): void;
   /** Another workspace object on the same disk and catalog, as a later process has; not opened. */
   again(): EngineWorkspace;
+  /** The workspace's state as it would be found if this process died now. */
+  landed(): WorkspaceState;
+  /** The same with an empty catalog, as when its file was deleted; not opened. */
+  withoutCatalog(): EngineWorkspace;
 }
 
 /** The live tree's files by name: each new name takes the next of the simulated disk's files. */
@@ -59,20 +65,21 @@ class LiveFiles implements Iterable<readonly [string, number]> {
   }
 }
 
-function freeLock(name: string, isInherited: boolean): Lock {
-  return {
-    name,
-    isInherited,
-    isContinued: false,
-    leaveUnsettled() {},
-    [Symbol.dispose]() {},
-  };
+interface FoundLock {
+  readonly isInherited: boolean;
+  readonly isContinued: boolean;
+}
+
+function freeLock(name: string, found: FoundLock): Lock {
+  return { name, ...found, leaveUnsettled() {}, [Symbol.dispose]() {} };
 }
 
 export interface EngineWorldOptions {
   readonly policy?: RetentionPolicy;
   readonly bisect?: () => BisectUnderWay | null;
   readonly telemetry?: Telemetry;
+  /** 'grouped': a service's, where a commit lands some time after it was given. Default 'direct'. */
+  readonly commits?: 'direct' | 'grouped';
   /** Milliseconds that pass each time somebody looks at the clock. Default 1. */
   readonly tickMs?: number;
 }
@@ -89,7 +96,11 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
   const simHost: SimHost = { step, stepAlone: (_id, label) => step(label), pause: async () => {} };
   const disk = new SimDisk();
   const backend = new SimBackend(disk, simHost);
-  const catalog = new SimCatalog(new SimCatalogStore(), simHost);
+  const store = new SimCatalogStore();
+  const catalog = new (options.commits === 'grouped' ? SimGroupedCatalog : SimCatalog)(
+    store,
+    simHost,
+  );
   const id = workspaceId(nextUlid('', 1, new Uint8Array(10)));
   const ref = { id, path: '/sim', poolRoot: '/pool' };
   let nowMs = 1_000_000;
@@ -98,12 +109,16 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
     return nowMs;
   };
   let isInherited = false;
-  const lock = (name: string): Lock => {
-    const taken = freeLock(name, isInherited);
+  let last = 0;
+  const lock = (name: string, { holder = 0 }: LockOptions): Lock => {
+    // As a service's locks, which nobody else takes between.
+    const isContinued = options.commits === 'grouped' && last === holder && !isInherited;
+    const taken = freeLock(name, { isInherited, isContinued });
+    last = holder;
     isInherited = false;
     return taken;
   };
-  const locks: Locks = { acquire: async (name) => lock(name), acquireSync: lock };
+  const locks: Locks = { acquire: async (name, asked) => lock(name, asked), acquireSync: lock };
   const ports: EnginePorts = {
     backend,
     catalog,
@@ -128,11 +143,16 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
   };
   const again = (): EngineWorkspace =>
     new EngineWorkspace(new WorkspaceSession(ref, ports), workspaceHost);
+  const withoutCatalog = (): EngineWorkspace => {
+    const empty = { ...ports, catalog: new SimCatalog(new SimCatalogStore(), simHost) };
+    return new EngineWorkspace(new WorkspaceSession(ref, empty), workspaceHost);
+  };
   const workspace = again();
   await workspace.create({ make: null, work: {} });
   const files = new LiveFiles(disk.volume(id));
   return {
     ...{ workspace, backend, catalog, ref },
+    landed: () => store.book(id).state,
     failEach: (label, code) => {
       if (code === null) failing.delete(label);
       else failing.set(label, code);
@@ -142,6 +162,7 @@ export async function makeEngineWorld(options: EngineWorldOptions = {}): Promise
     },
     live: () => files,
     again,
+    withoutCatalog,
     inheritNext: () => {
       isInherited = true;
     },
