@@ -254,6 +254,20 @@ describe('verifyCatalog() and rebuildProjections()', () => {
     expect(catalog.loadStamp(journal.workspace)).toBe('');
   });
 
+  it('go through a log of several pages to its end', () => {
+    const journal = makeCatalog();
+    {
+      using catalog = open(file);
+      const longer = new Journal(catalog);
+      longer.nowMs = journal.nowMs;
+      for (let i = 0; i < 2000; i += 1) longer.snapshot();
+    }
+    const before = readRows();
+    expect(verifyCatalog({ file })).toEqual([]);
+    rebuildProjections({ file });
+    expect(readRows()).toEqual(before);
+  });
+
   it('report an event that is missing, and a rebuild changes nothing then', () => {
     makeCatalog();
     sql('DELETE FROM events WHERE workspace = 1 AND sequence = 5');

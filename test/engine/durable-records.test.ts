@@ -3,6 +3,7 @@
  * A line is a commit, its events and how durable it is, or a call of the backend.
  */
 import { beforeEach, expect, it, vi } from 'vitest';
+import type { Catalog } from '../../src/engine/ports.ts';
 import { type EngineWorld, makeEngineWorld } from './engine-world.ts';
 
 let world: EngineWorld;
@@ -16,7 +17,8 @@ const CALLS = ['deleteSnapshots', 'applyInPlace', 'releaseWorkspace'] as const;
 const ARMING_CALLS = ['arm', 'adopt'] as const;
 
 async function timeline(work: () => Promise<unknown> | unknown): Promise<readonly string[]> {
-  const { backend, catalog } = world;
+  const { backend } = world;
+  const catalog: Catalog = world.catalog;
   const lines: [number, string][] = [];
   const spies = [
     ...CALLS.map((name) => ({ name, spy: vi.spyOn(backend, name) })),

@@ -30,17 +30,3 @@ it('learns pins again when the catalog is lost, so that nothing deletes what was
   expect(workspace.list().find((row) => row.id === id)?.pinned).toBe(true);
   await expect(workspace.prune({ specs: [id] })).rejects.toMatchObject({ code: 'SNAPSHOT_PINNED' });
 });
-
-it('leaves pins for later while a turn is in flight: nothing may be decided then but its end', async () => {
-  const { workspace } = world;
-  const { id } = await workspace.snapshot();
-  world.live().set('a', 1);
-  world.failEach('apply:file', 'IO');
-  await expect(workspace.rollback(id, { mode: 'in-place' })).rejects.toThrow();
-  world.failEach('apply:file', null);
-  // Pinned on disk, and the record of it lost.
-  world.backend.setPinned(world.ref, id, 'pinned');
-  const next = world.again();
-  await next.recover();
-  expect(next.list().find((row) => row.id === id)?.pinned).toBe(true);
-});
