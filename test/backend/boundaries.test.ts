@@ -87,6 +87,13 @@ test('a subvolume that is an empty directory in the snapshot is neither entered 
   await applyTree({ livePath: live, source, ...unknown });
   expect(readFileSync(join(live, 'f'), 'utf8')).toBe('1');
   expect(readFileSync(join(live, 'nested/precious'), 'utf8')).toBe('p');
+  // Nor does what a person put in its place go for something that cannot be made again.
+  execFileSync('btrfs', ['subvolume', 'delete', join(live, 'nested')]);
+  mkdirSync(join(live, 'nested'));
+  writeFileSync(join(live, 'nested/own'), 'mine');
+  const { notes } = await applyTree({ livePath: live, source, ...unknown });
+  expect(notes).toMatchObject([{ path: 'nested' }]);
+  expect(readFileSync(join(live, 'nested/own'), 'utf8')).toBe('mine');
 });
 
 test('removeTree() refuses a name that leads to another inode by now', async () => {

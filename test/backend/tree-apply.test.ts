@@ -1,7 +1,15 @@
 /**
  * Turning, copying and comparing trees on real filesystems, judged by rsync and a Python listing.
  */
-import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { copyTree } from '../../src/backend/copy-tree.ts';
@@ -150,15 +158,28 @@ describe.each(['btrfs', 'xfs', 'ext4'] as const)('trees on %s', (fs) => {
     expect(() => statSync(join(live, 'extra'))).toThrow();
   });
 
+  test('applyTree() leaves a directory on the way to a chosen path the mode that it has', async () => {
+    const [source, live] = [folder(), folder()];
+    for (const root of [source, live]) mkdirSync(join(root, 'way'), { mode: 0o755 });
+    writeFileSync(join(source, 'way/f'), 'chosen');
+    chmodSync(join(live, 'way'), 0o700);
+    await turn(live, source, { subtreeRoots: new PathSet(['way/f'] as RawPath[]) });
+    expect(readFileSync(join(live, 'way/f'), 'utf8')).toBe('chosen');
+    expect(statSync(join(live, 'way')).mode & 0o777).toBe(0o700);
+  });
+
   test('applyTree() removes what a killed run left beside a candidate, and nothing else', async () => {
     const source = folder();
     const live = folder();
     for (const root of [source, live]) writeFileSync(join(root, 'f'), root);
     writeFileSync(join(live, '.ghostsnap-0123456789abcdef.tmp'), 'left over');
     writeFileSync(join(live, '.ghostsnap-notes.tmp'), 'a file of the user');
+    const held = '.ghostsnap-fedcba9876543210.tmp';
+    for (const root of [source, live]) writeFileSync(join(root, held), 'in the snapshot');
     await turn(live, source, { candidates: new PathSet(['f'] as RawPath[]) });
     expect(() => statSync(join(live, '.ghostsnap-0123456789abcdef.tmp'))).toThrow();
     expect(statSync(join(live, '.ghostsnap-notes.tmp')).isFile()).toBe(true);
+    expect(readFileSync(join(live, held), 'utf8')).toBe('in the snapshot');
   });
 
   test('applyTree() and compareTrees() do not follow a directory that became a symlink', async () => {
