@@ -4,7 +4,7 @@
  * The store's workspace lies on the host itself, the btrfs one in an image on it.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Backend, WorkspaceRef } from '../../src/backend/backend.ts';
@@ -100,4 +100,27 @@ test.each([
   } finally {
     down();
   }
+});
+
+test('a snapshot of a few files in the store outlasts a power loss right after it', async () => {
+  await using host = await makeLoopImage({
+    fs: 'ext4',
+    sizeMiB: 64,
+    mountOptions: 'commit=600',
+  });
+  const [path, poolRoot] = [join(host.directory, 'work'), join(host.mountPath, 'pool')];
+  for (const directory of [path, poolRoot]) mkdirSync(directory);
+  writeFileSync(join(path, 'file'), 'content');
+  const ref = newWorkspaceRef(path, poolRoot);
+  const target = newSnapshotId();
+  {
+    await using backend = createStoreBackend({ watch: 'off' });
+    await backend.initWorkspace(ref, {});
+    backend.createSnapshotSync(ref, target);
+  }
+  losePower(host, { down: () => {}, up: () => {} });
+  writeFileSync(join(path, 'file'), 'ruined');
+  await using backend = createStoreBackend({ watch: 'off' });
+  await backend.applyInPlace(ref, target);
+  expect(readFileSync(join(path, 'file'), 'utf8')).toBe('content');
 });
