@@ -3,12 +3,14 @@
  *
  * A rollback makes a workspace anew that was deleted. One that was only renamed would then be there twice: an
  * old state at the path, and what people go on working in, which nothing protects any more. So what is near the
- * path is looked at first, each directory for what it is and not for its name. The look is bounded and stays on
- * one filesystem: it finds the ordinary `mv`, and what it does not find counts as deleted.
+ * path is looked at first, each directory for what it is and not for its name. The look is bounded and
+ * enters no mount: it finds the ordinary `mv`, and what it does not find counts as deleted.
  */
-import { type Dirent, readdirSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { GhostsnapError } from '../core/errors.ts';
+import { rawFromText } from '../core/raw-path.ts';
+import { listMountsBelow } from './list-uncovered.ts';
 
 /** `mv ~/shop ~/work/shop` and back: below the directory it was in, and below the one above that. */
 const LEVELS = 3;
@@ -30,7 +32,7 @@ export function assertNotMovedNearby(at: string, isIt: (candidate: string) => bo
 
 function findNearby(at: string, isIt: (candidate: string) => boolean): string | null {
   const parent = path.dirname(at);
-  const device = deviceOf(parent);
+  const isMount = mountPointsBelow(path.dirname(parent));
   const queue = [parent, path.dirname(parent)].map((start) => ({ at: start, levels: LEVELS }));
   const seen = new Set<string>();
   for (const { at: directory, levels } of queue) {
@@ -40,13 +42,18 @@ function findNearby(at: string, isIt: (candidate: string) => boolean): string | 
     for (const entry of entriesOf(directory)) {
       if (!entry.isDirectory()) continue;
       const candidate = path.join(directory, entry.name);
+      // Nobody renames a mount point, and what is mounted there may not answer.
+      if (isMount(candidate)) continue;
       if (isIt(candidate)) return candidate;
-      if (levels > 1 && deviceOf(candidate) === device) {
-        queue.push({ at: candidate, levels: levels - 1 });
-      }
+      if (levels > 1) queue.push({ at: candidate, levels: levels - 1 });
     }
   }
   return null;
+}
+
+function mountPointsBelow(top: string): (candidate: string) => boolean {
+  const found = new Set<string>(listMountsBelow(top).map((mount) => mount.path));
+  return (candidate) => found.has(rawFromText(path.relative(top, candidate)));
 }
 
 /** Empty where nobody may look: nothing there is proven to be the workspace. */
@@ -55,14 +62,5 @@ function entriesOf(directory: string): readonly Dirent[] {
     return readdirSync(directory, { withFileTypes: true });
   } catch {
     return [];
-  }
-}
-
-/** null: it is gone, or may not be looked at. */
-function deviceOf(directory: string): number | null {
-  try {
-    return statSync(directory).dev;
-  } catch {
-    return null;
   }
 }

@@ -1,6 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -79,6 +88,27 @@ test('doctor names the filesystem that does not answer, and goes on', async () =
     reason: expect.stringContaining('not answered'),
   });
 });
+
+test('a workspace that is gone comes back beside a filesystem that does not answer', async () => {
+  const tree = join(base, 'tree');
+  writeFileSync(join(tree, 'file'), 'first');
+  expect(await run(['init', '--backend', 'store', tree])).toBe(0);
+  rmSync(tree, { recursive: true });
+  disk.stdin?.write('hang\n');
+  expect(await lineOf(disk)).toBe('hanging');
+  expect(await run(['rollback', '@', '-w', tree])).toBe(0);
+  expect(readFileSync(join(tree, 'file'), 'utf8')).toBe('first');
+});
+
+async function run(words: readonly string[]): Promise<number | null> {
+  const child = spawn(process.execPath, [PROGRAM, ...words], {
+    env: { ...process.env, GHOSTSNAP_HOME: join(base, 'home') },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  others.push(child);
+  const [status] = (await once(child, 'exit')) as [number | null];
+  return status;
+}
 
 async function holdersOf(path: string, dev: number): Promise<{ holder: string | null }> {
   const child = spawn(
