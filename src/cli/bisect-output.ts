@@ -89,7 +89,7 @@ function verdictLine({ calls, operations, unattributed, skipped }: BisectAnswer)
 function printCall(output: Output, { call, session, prompt }: CallOfSession): void {
   const { colors } = output;
   const name = `${colors.yellow(call.call)}  ${colors.cyan(printableLine(call.tool))}`;
-  output.line(`  ${name}  ${printableLine(inputLine(call))}`.trimEnd());
+  output.line(`  ${name}  ${printableLine(inputLine(call, null))}`.trimEnd());
   const harness = session === null ? '' : `  ${printableLine(session.harness)}`;
   output.line(`    session ${printableLine(call.session)}${harness}`);
   if (prompt !== null) output.line(`    ${colors.green(`> ${printableLine(prompt.text)}`)}`);

@@ -27,14 +27,21 @@ export function commandOf(call: Pick<CallInfo, 'input'>): string | null {
   return commandIn(fieldsOf(call.input));
 }
 
-/** '' when the input says nothing. */
-export function inputLine(call: Pick<CallInfo, 'input'>): string {
+/**
+ * '' when the input says nothing.
+ * @param root the workspace's path: what lies in it is named from there; null: it is on another machine
+ */
+export function inputLine(call: Pick<CallInfo, 'input'>, root: string | null): string {
   const command = commandOf(call);
   if (command !== null) return oneLine(command);
   const input = fieldsOf(call.input);
   const key = TELLING.find((one) => typeof input[one] === 'string');
-  if (key !== undefined) return oneLine(String(input[key]));
+  if (key !== undefined) return oneLine(fromRoot(String(input[key]), root));
   return Object.keys(input).length === 0 ? '' : oneLine(call.input);
+}
+
+function fromRoot(text: string, root: string | null): string {
+  return root !== null && text.startsWith(`${root}/`) ? text.slice(root.length + 1) : text;
 }
 
 function oneLine(text: string): string {

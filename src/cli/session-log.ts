@@ -22,6 +22,8 @@ export interface SessionLogOptions {
   readonly limit: number;
   readonly nowMs: number;
   readonly colors: Colors;
+  /** The workspace's path; null: it is on another machine. */
+  readonly root: string | null;
   readonly snapshotText: (snapshot: SnapshotInfo) => string;
   readonly operationText: (operation: LoggedOperation) => string;
 }
@@ -55,8 +57,11 @@ export async function sessionLog(
 }
 
 /** One call as a line; `log --follow` prints it alone. */
-export function callLine(call: CallInfo, nowMs: number, colors: Colors): string {
-  const input = cutTo(printableLine(inputLine(call)), INPUT_COLUMNS);
+export function callLine(
+  call: CallInfo,
+  { nowMs, colors, root }: Pick<SessionLogOptions, 'nowMs' | 'colors' | 'root'>,
+): string {
+  const input = cutTo(printableLine(inputLine(call, root)), INPUT_COLUMNS);
   const words = [
     colors.yellow(call.call),
     colors.cyan(printableLine(call.tool)),
@@ -128,10 +133,10 @@ class Teller {
   }
 
   #tellCall(call: CallInfo): void {
-    const { colors, nowMs } = this.#options;
+    const { colors } = this.#options;
     if (call.session !== this.#session) this.#openSession(call.session);
     if (call.prompt !== this.#prompt) this.#openPrompt(call.prompt);
-    this.#lines.push(`    ${callLine(call, nowMs, colors)}`);
+    this.#lines.push(`    ${callLine(call, this.#options)}`);
     if (call.snapshot === null || call.readOnly || !this.#background.strays.has(call.snapshot))
       return;
     const what = 'before this something changed without a call';

@@ -19,7 +19,10 @@ beforeAll(async () => {
   await workspace.submitPrompt({ ...SESSION, text: 'clean up\u001b[31m' });
   await call('first', 'rm a; echo x > x; echo c >> b');
   one.sh('echo stray > stray');
-  const second = await workspace.beginCall({ ...SESSION, tool: 'Read', key: 'r', readOnly: 'yes' });
+  const input = { file_path: join(one.path, 'deep/b') };
+  const second = await workspace.beginCall({
+    ...{ ...SESSION, tool: 'Read', key: 'r', readOnly: 'yes', input },
+  });
   await workspace.endCall({ call: second.call, outcome: 'failed' });
   const third = await call('third', 'true');
   await workspace.findUnattributed(third as never);
@@ -51,7 +54,7 @@ describe('ghostsnap log where agents work', () => {
     expect(lines[2]).toMatch(/^ {2}> clean up/);
     expect(lines[3]).toMatch(/^ {4}call_\w+ {2}Bash {2}true # third/);
     expect(lines[4]).toContain('something changed without a call');
-    expect(lines[5]).toMatch(/Read.*failed.*read-only/);
+    expect(lines[5]).toMatch(/Read {2}deep\/b {2}failed.*read-only/);
     expect(lines[6]).toMatch(/Bash {2}rm a; .* {2}\+1 ~1 -1 {2}/);
     expect(lines.at(-1)).toContain('init');
     expect(at('by hand')).toBe(lines.length - 2);

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { GhostsnapError } from '../../src/core/errors.ts';
 import { type EngineWorld, makeEngineWorld } from './engine-world.ts';
 
 let world: EngineWorld;
@@ -41,6 +42,38 @@ describe('@', () => {
     expect(() => world.workspace.resolve('@~3')).toThrow(
       expect.objectContaining({ code: 'SNAPSHOT_NOT_FOUND' }),
     );
+  });
+});
+
+describe('a tool call', () => {
+  const begin = (key: string) =>
+    world.workspace.beginCall({ session: 's', harness: 'codex', tool: 'Bash', key });
+
+  it('is the state before it, by its id or the beginning of it', async () => {
+    world.live().set('a', 1);
+    const first = await begin('1');
+    world.live().set('a', 2);
+    const second = await begin('2');
+    expect(world.workspace.resolve(first.call)).toBe(first.snapshot);
+    expect(world.workspace.resolve(second.call.slice(0, -1).toLowerCase())).toBe(second.snapshot);
+    await world.workspace.rollback(first.call);
+    expect(tree()).toEqual({ a: 1 });
+  });
+
+  it('that is none, or means several, or has no state, is an error that says so', async () => {
+    const { call, snapshot } = await begin('1');
+    await begin('2');
+    await world.workspace.prune({ specs: [String(snapshot)], apply: true });
+    const codeOf = (spec: string): unknown => {
+      try {
+        return world.workspace.resolve(spec);
+      } catch (error) {
+        return error instanceof GhostsnapError ? error.code : error;
+      }
+    };
+    expect(codeOf(call.slice(0, 10))).toBe('AMBIGUOUS_ID');
+    expect(codeOf('call_00000000000000000000000000')).toBe('CALL_NOT_FOUND');
+    expect(codeOf(call)).toBe('SNAPSHOT_NOT_FOUND');
   });
 });
 

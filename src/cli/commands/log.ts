@@ -106,9 +106,10 @@ async function printSessions(
 ): Promise<void> {
   const { colors } = output;
   const nowMs = Date.now();
+  const root = isRemote(workspace) ? null : workspace.info.path;
   const limit = options.number ?? SHOWN_BY_DEFAULT;
   const { lines, isCut } = await sessionLog(workspace, {
-    ...{ limit, nowMs, colors },
+    ...{ limit, nowMs, colors, root },
     snapshotText: (snapshot) => snapshotText(snapshot, colors, nowMs),
     operationText: (operation) => operationText(operation, colors, nowMs),
   });
@@ -116,7 +117,7 @@ async function printSessions(
   if (isCut && options.number === undefined) output.note(`The newest ${limit}; list more with -n.`);
   if (options.follow !== true) return;
   for await (const call of await endedCalls(workspace, options.signal)) {
-    output.line(callLine(call, Date.now(), colors));
+    output.line(callLine(call, { nowMs: Date.now(), colors, root }));
   }
 }
 

@@ -115,7 +115,7 @@ function printJudgement(
   const { judgement, advice } = said;
   const { colors } = output;
   const title = `${colors.yellow(call.call)}  ${colors.cyan(printableLine(call.tool))}`;
-  output.line(`${title}  ${printableLine(inputLine(call))}`.trimEnd());
+  output.line(`${title}  ${printableLine(inputLine(call, null))}`.trimEnd());
   for (const { command, effect } of advice) {
     output.line(`  before: ${printableLine(command)}  ${colors.dim(effect)}`);
   }
@@ -128,9 +128,12 @@ function explained(finding: Finding): string {
   return `${findingLine(finding)}  (${finding.action}, ${finding.source})`;
 }
 
+/** The longest name of a rule. */
+const RULE_COLUMNS = 'destructive-commands'.length;
+
 function ruleLine({ rule, source }: SourcedRule, { colors }: Output): string {
   const limits = printableLine(limitsOf(rule));
-  return `${colors.cyan(rule.rule.padEnd(16))} ${rule.action.padEnd(9)} ${limits}  ${colors.dim(source)}`;
+  return `${colors.cyan(rule.rule.padEnd(RULE_COLUMNS))} ${rule.action.padEnd(9)} ${limits}  ${colors.dim(source)}`;
 }
 
 function limitsOf(rule: PolicyRule): string {
