@@ -6,7 +6,7 @@
 set -euo pipefail
 
 # command:package, in the order a person would miss them. `gcc` compiles the baselines of the bench and
-# what races the provers; `strace` makes system calls fail for them; `testssl`
+# what races the provers; `strace` makes system calls fail for them; `zsh` and `fish` complete what is typed; `testssl`
 # judges the service's TLS; `promtool` tries the alert rules, and `prometheus` scrapes.
 readonly NEEDED=(
   git:git
@@ -22,6 +22,8 @@ readonly NEEDED=(
   mkfifo:coreutils
   unshare:util-linux
   setpriv:util-linux
+  zsh:zsh
+  fish:fish
   strace:strace
   prometheus:prometheus
   promtool:prometheus

@@ -182,18 +182,40 @@ function fishScript(nodes: readonly Node[]): string {
     return [...commands, ...choices, ...options];
   });
   return `# ghostsnap completion for fish: ghostsnap completion fish | source
+${fishAt(nodes)}
 ${lines.join('\n')}
 `;
 }
 
 /** The program's own words before a verb, a verb's after it, a subcommand's after both. */
 function fishCondition(node: Node): string {
-  const seen = node.path.map((word) => `__fish_seen_subcommand_from ${word}`);
-  const none =
-    node.commands.length === 0
-      ? []
-      : [`not __fish_seen_subcommand_from ${node.commands.map((child) => child.name).join(' ')}`];
-  return `-n ${fishQuote([...seen, ...none].join('; and '))}`;
+  return `-n ${fishQuote(['__ghostsnap_at', ...node.path].join(' '))}`;
+}
+
+/** A word is a verb where a verb stands: "pool" may also be a snapshot's label, or a file. */
+function fishAt(nodes: readonly Node[]): string {
+  const keys = nodes.filter((node) => node.path.length > 0).map((node) => `'${keyOf(node)}'`);
+  return `function __ghostsnap_at
+  set -l key
+  set -l skip
+  for word in (commandline -opc)[2..]
+    if set -q skip[1]
+      set skip
+      continue
+    end
+    switch $word
+      case ${valueFlags(nodes).join(' ')}
+        set skip 1
+      case --
+        return 1
+      case '-*'
+      case '*'
+        contains -- (string join ' ' $key $word) ${keys.join(' ')}
+        and set -a key $word
+    end
+  end
+  test "$key" = "$argv"
+end`;
 }
 
 function fishOption(option: OptionWords): string {
