@@ -361,6 +361,30 @@ describe('mendCatalog()', () => {
     expect(mendCatalog(file)).toMatchObject({ outcome: 'set-aside' });
   });
 
+  it('sets aside what is not sound though its projections could be made again', () => {
+    makeCatalog();
+    {
+      using database = new DatabaseSync(file, { defensive: false });
+      database.exec(`CREATE INDEX extra ON events (at_ms);
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = 'CREATE INDEX extra ON events (type)' WHERE name = 'extra'`);
+    }
+    expect(mendCatalog(file)).toEqual({ outcome: 'set-aside', to: `${file}.broken-1` });
+  });
+
+  it('does not set aside one that somebody else is writing to', () => {
+    const journal = makeCatalog();
+    sql('DELETE FROM snapshots');
+    {
+      using writer = new DatabaseSync(file);
+      writer.exec('BEGIN IMMEDIATE');
+      expect(errorOf(() => mendCatalog(file, { busyTimeoutMs: 0 })).code).toBe('LOCKED');
+    }
+    expect(mendCatalog(file)).toEqual({ outcome: 'rebuilt' });
+    using catalog = open(file);
+    expect(catalog.findByLabel(journal.workspace, 'first')).not.toBeNull();
+  });
+
   it('does not touch a catalog from the future', () => {
     makeCatalog();
     sql('PRAGMA user_version = 9');
