@@ -42,6 +42,15 @@ export async function isInPlace(home: Home, record: WorkspaceRecord): Promise<bo
   return await prover.isAt(record, record.path);
 }
 
+/**
+ * For a workspace that is not proven to be at its path.
+ * @throws GhostsnapError WORKSPACE_NOT_FOUND when that is for want of its record
+ */
+export async function assertRecorded(home: Home, record: WorkspaceRecord): Promise<void> {
+  await using prover = new IdentityProver(home);
+  await prover.assertRecorded(record);
+}
+
 /** The path as it is named, then without symlinks, each with what is above it. */
 function directoriesAround(asked: string): readonly string[] {
   const found = new Set<string>();
@@ -79,6 +88,15 @@ class IdentityProver implements AsyncDisposable {
     });
   }
 
+  async assertRecorded(record: WorkspaceRecord): Promise<void> {
+    const found: (GhostsnapError | null)[] = [];
+    await this.#prove(record, record.path, (backend, ref) => {
+      found.push(recordMissingAt(backend, ref));
+      return true;
+    });
+    if (found[0] instanceof GhostsnapError) throw found[0];
+  }
+
   /** Its tree was mounted over this directory, and is not now. */
   async isEmptied(record: WorkspaceRecord, at: string): Promise<boolean> {
     if (record.movedTo === null) return false;
@@ -107,4 +125,14 @@ class IdentityProver implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const backend of this.#backends.values()) await backend[Symbol.asyncDispose]();
   }
+}
+
+function recordMissingAt(backend: Backend, ref: WorkspaceRef): GhostsnapError | null {
+  try {
+    backend.identify(ref);
+  } catch (error) {
+    if (error instanceof GhostsnapError && error.code === 'WORKSPACE_NOT_FOUND') return error;
+    throw error;
+  }
+  return null;
 }

@@ -16,7 +16,7 @@ import { type MendOutcome, mendCatalog } from '../catalog/mend-catalog.ts';
 import { GhostsnapError } from '../core/errors.ts';
 import type { EngineWorkspace } from '../engine/engine-workspace.ts';
 import type { RecoveryReport } from '../engine/results.ts';
-import { findMoved, isInPlace, type MovedWorkspace } from './find-moved.ts';
+import { assertRecorded, findMoved, isInPlace, type MovedWorkspace } from './find-moved.ts';
 import { type Environment, type Home, poolDirectory, resolveHome } from './home.ts';
 import { openPool, requirePool } from './open-pool.ts';
 import { buildWorkspace, findRecord, openWorkspace } from './open-workspace.ts';
@@ -91,7 +91,10 @@ async function recover(options: RecoverWorkspaceOptions): Promise<RecoverWorkspa
   removeOldEntries(home, record);
   const damaged = await verified(record, options);
   const isNowThere = isThere || (await isInPlace(home, record));
-  if (!isNowThere) assertNothingInTheWay(record);
+  if (!isNowThere) {
+    assertNothingInTheWay(record);
+    await assertRecorded(home, record);
+  }
   return { ...report, damaged, catalog, rebound: null, isThere: isNowThere };
 }
 

@@ -133,6 +133,34 @@ describe.each(['store', 'btrfs'] as const)('%s', (backend) => {
     expect(labels).toEqual([...REBIND_STEPS, ...REGISTER_STEPS, null]);
   });
 
+  test('a workspace whose record is lost says which file it is, and what is said to do works', async () => {
+    let recordFile = '';
+    {
+      await using workspace = await openWorkspace({ workspace: oldPath, environment });
+      const { poolRoot, workspace: id } = workspace.info;
+      recordFile = join(poolRoot, '.ghostsnap', id, 'workspace.json');
+    }
+    rmSync(recordFile);
+    const missing = {
+      code: 'WORKSPACE_NOT_FOUND',
+      message: expect.stringContaining(recordFile) as string,
+      hint: expect.stringContaining('recover --forget') as string,
+    };
+    const recovery = recoverWorkspace({ workspace: oldPath, environment });
+    await expect(recovery).rejects.toMatchObject(missing);
+    {
+      await using workspace = await openWorkspace({ workspace: oldPath, environment });
+      await expect(workspace.snapshot()).rejects.toMatchObject(missing);
+      await workspace.extract('@', ['.'], join(base, 'taken-out'));
+    }
+    expect(readFileSync(join(base, 'taken-out/src/a'), 'utf8')).toBe('first\n');
+    await forgetWorkspace({ workspace: oldPath, environment, snapshots: 'keep' });
+    await initWorkspace({ path: oldPath, environment, backend });
+    expect(readFileSync(join(oldPath, 'src/a'), 'utf8')).toBe('second\n');
+    await using anew = await openWorkspace({ workspace: oldPath, environment });
+    expect(anew.list()).toHaveLength(1);
+  });
+
   test('a copy is not the workspace, and neither is what is still in its place', async () => {
     cpSync(oldPath, newPath, { recursive: true });
     const asked = recoverWorkspace({ workspace: newPath, environment });

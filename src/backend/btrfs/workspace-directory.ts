@@ -11,6 +11,7 @@ import { GhostsnapError } from '../../core/errors.ts';
 import type { WorkspaceId } from '../../core/ids.ts';
 import { displayPath, rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
+import { recordMissing } from '../record-missing.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { readLinkAt, symlinkAt, unlinkAt } from '../syscalls-entry-linux.ts';
 import { AT_FDCWD, closeFd, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt } from '../syscalls-linux.ts';
@@ -78,10 +79,7 @@ export class WorkspaceDirectory {
   get record(): WorkspaceRecord {
     this.#record ??= readRecord(this.path);
     if (this.#record !== null) return this.#record;
-    throw new GhostsnapError('WORKSPACE_NOT_FOUND', `${this.path} has no record of a workspace.`, {
-      data: { path: this.path },
-      hint: 'Run "ghostsnap recover" on the workspace.',
-    });
+    throw recordMissing(this.ref, `${this.path}/workspace.json`);
   }
 
   /** Durable on return. */

@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import { GhostsnapError } from '../../core/errors.ts';
 import { rawFromText } from '../../core/raw-path.ts';
 import type { WorkspaceRef } from '../backend.ts';
+import { recordMissing } from '../record-missing.ts';
 import { errnoOf, toGhostsnapError } from '../syscall-failure.ts';
 import { AT_FDCWD } from '../syscalls-linux.ts';
 import { Statx } from '../syscalls-statx-linux.ts';
@@ -143,11 +144,7 @@ export function requireWorkspace(ref: WorkspaceRef): WorkspaceRecord {
 export function requireRecord(ref: WorkspaceRef): WorkspaceRecord {
   const record = readWorkspaceRecord(ref);
   if (record !== null) return record;
-  const message = `The pool does not know the workspace ${ref.id} any more.`;
-  throw new GhostsnapError('WORKSPACE_NOT_FOUND', message, {
-    data: { workspace: ref.id, pool: ref.poolRoot },
-    hint: 'Run "ghostsnap init" again.',
-  });
+  throw recordMissing(ref, workspacePaths(ref.poolRoot, ref.id).record);
 }
 
 export function replaced(ref: WorkspaceRef): GhostsnapError {
