@@ -43,11 +43,11 @@ const VISITS_PER_TURN = 256;
 export async function* compareTrees(request: CompareRequest): AsyncGenerator<TreeChange> {
   const comparison = new Comparison(request);
   for (;;) {
+    if (request.signal?.aborted === true) throw interrupted('The comparison');
     const changes = await comparison.nextTurn();
     yield* changes.found;
     if (changes.isEnd) return;
     await nextTurn();
-    if (request.signal?.aborted === true) throw interrupted('The comparison');
     request.onProgress?.(comparison.visited, null);
   }
 }

@@ -202,17 +202,25 @@ export interface Workspace extends AsyncDisposable, Disposable {
 
   planRollback(spec: string, request?: RollbackRequest): Promise<RollbackPlan>;
   rollback(spec: string, request?: RollbackRequest): Promise<TurnResult>;
-  planRestore(spec: string, paths: readonly string[]): Promise<RollbackPlan>;
+  planRestore(
+    spec: string,
+    paths: readonly string[],
+    work?: { readonly signal?: AbortSignal },
+  ): Promise<RollbackPlan>;
   restore(
     spec: string,
     paths: readonly string[],
     request?: Omit<RollbackRequest, 'mode'>,
   ): Promise<TurnResult>;
-  /** Writes paths of a snapshot under `directory` (absolute); the workspace is not touched. */
+  /**
+   * Writes paths of a snapshot under `directory` (absolute); the workspace is not touched. Interrupted, what
+   * was written stays there.
+   */
   extract(
     spec: string,
     paths: readonly string[],
     directory: string,
+    work?: { readonly signal?: AbortSignal; readonly onProgress?: Progress },
   ): Promise<{ changes: number; notes: TurnResult['notes'] }>;
   /**
    * A writable copy of a snapshot to try something in, outside of the live tree: a clone on btrfs. One a

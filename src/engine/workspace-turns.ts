@@ -22,7 +22,9 @@ export abstract class WorkspaceTurns extends WorkspaceReading {
     const target = this.resolve(spec);
     const { backend } = this.session.ports;
     const chosen = await chooseMode(backend, this.session.ref, target, request.mode ?? 'auto');
-    const changes = backend.compare(this.session.ref, 'live', target);
+    const changes = backend.compare(this.session.ref, 'live', target, {
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    });
     return { target, mode: chosen.mode, modeReason: chosen.reason, changes };
   }
 
@@ -33,10 +35,15 @@ export abstract class WorkspaceTurns extends WorkspaceReading {
     );
   }
 
-  async planRestore(spec: string, paths: readonly string[]): Promise<RollbackPlan> {
+  async planRestore(
+    spec: string,
+    paths: readonly string[],
+    work: Pick<WorkOptions, 'signal'> = {},
+  ): Promise<RollbackPlan> {
     const target = this.resolve(spec);
     const parsed = await this.#pathsInSnapshot(target, paths);
     const changes = this.session.ports.backend.compare(this.session.ref, 'live', target, {
+      ...(work.signal === undefined ? {} : { signal: work.signal }),
       paths: parsed,
     });
     return { target, mode: 'in-place', modeReason: 'single paths are restored in place', changes };
@@ -64,13 +71,14 @@ export abstract class WorkspaceTurns extends WorkspaceReading {
     spec: string,
     paths: readonly string[],
     directory: string,
+    work: WorkOptions = {},
   ): Promise<{ changes: number; notes: TurnResult['notes'] }> {
     const target = this.resolve(spec);
     const parsed = await this.#pathsInSnapshot(target, paths);
     const { backend } = this.session.ports;
     const places = parsed.map((path) => `${directory}/${displayPath(path)}`);
     this.host.assertWritable(this.info, [directory, ...places]);
-    return await backend.extract(this.session.ref, target, parsed, directory);
+    return await backend.extract(this.session.ref, target, parsed, directory, work);
   }
 
   async makeScratch(spec: string, work: WorkOptions = {}): Promise<{ path: string }> {
@@ -89,7 +97,7 @@ export abstract class WorkspaceTurns extends WorkspaceReading {
     const find = direction === 'undo' ? findUndoTarget : findRedoTarget;
     const on = { purpose: `plan ${direction}`, signal: request.signal };
     const { target } = await this.exclusive(on, () => find(this.session));
-    return await this.planRollback(target);
+    return await this.planRollback(target, request);
   }
 
   undo(request: RollbackRequest = {}): Promise<TurnResult> {

@@ -78,7 +78,7 @@ async function planOf(
   }
   const target = from.target ?? named;
   if (target === undefined) return await workspace.planWalk(isWalk ? kind : 'undo', { signal });
-  if (paths !== undefined) return await workspace.planRestore(target, paths);
+  if (paths !== undefined) return await workspace.planRestore(target, paths, { signal });
   return await workspace.planRollback(target, { mode, signal });
 }
 

@@ -56,10 +56,10 @@ async function restore(context: CliContext, named: Named, options: Options): Pro
   await withTarget(context, options, async (workspace, signal) => {
     const paths = typedPaths(context, workspace, named.paths);
     if (options.dryRun === true) {
-      const plan = await workspace.planRestore(named.spec, paths);
+      const plan = await workspace.planRestore(named.spec, paths, { signal });
       await printPlan(output, plan, format);
     } else if (options.to !== undefined) {
-      await extract(context, workspace, { ...named, paths, to: options.to, format });
+      await extract(context, workspace, { ...named, paths, to: options.to, format, signal });
     } else {
       using bar = progressBar(output, 'Restoring');
       const { onProgress } = bar;
@@ -72,7 +72,11 @@ async function restore(context: CliContext, named: Named, options: Options): Pro
 async function extract(
   context: CliContext,
   workspace: CommandTarget,
-  request: Named & { readonly to: string; readonly format: 'text' | 'json' },
+  request: Named & {
+    readonly to: string;
+    readonly format: 'text' | 'json';
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
   const { output, environment } = context;
   const directory = resolve(environment.cwd, request.to);
@@ -82,7 +86,10 @@ async function extract(
     });
   }
   const target = workspace.resolve(request.spec);
-  const { changes, notes } = await workspace.extract(target, request.paths, directory);
+  using bar = progressBar(output, 'Writing');
+  const { changes, notes } = await workspace.extract(target, request.paths, directory, {
+    ...{ signal: request.signal, onProgress: bar.onProgress },
+  });
   if (request.format === 'json') output.json({ target, directory, changes, notes });
   else {
     output.line(`Wrote ${changes} ${changes === 1 ? 'path' : 'paths'} to ${directory}`);

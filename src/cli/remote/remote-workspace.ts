@@ -222,7 +222,11 @@ export class RemoteWorkspace {
     return this.#plan({ kind: 'rollback', target: spec, mode });
   }
 
-  planRestore(spec: string, paths: readonly string[]): Promise<RollbackPlan> {
+  planRestore(
+    spec: string,
+    paths: readonly string[],
+    _: { readonly signal?: AbortSignal } = {},
+  ): Promise<RollbackPlan> {
     return this.#plan({ kind: 'restore', target: spec, paths: [...paths] });
   }
 
