@@ -35,6 +35,16 @@ describe('the command line', () => {
     expect(stderr).toContain('Did you mean rollback?');
   });
 
+  it.each([
+    ['log', '-n', 'many'],
+    ['daemon', 'logs', '-n', 'many'],
+    ['daemon', 'logs', '-n', '0'],
+  ])('refuses a number that is none: %s %s %s %s', async (...words) => {
+    const { status, stdout, stderr } = await runMain(words);
+    expect([status, stdout]).toEqual([64, '']);
+    expect(stderr).toContain('Give a whole number above 0.');
+  });
+
   it('prints the help to standard error when no command is named', async () => {
     const { status, stdout, stderr } = await runMain([]);
     expect([status, stdout]).toEqual([64, '']);

@@ -9,6 +9,7 @@ import {
   type WorkspaceOptions,
 } from '../cli-context.ts';
 import { catchInterrupt } from '../interrupt.ts';
+import { parseCount } from '../parse-count.ts';
 import { packageVersion } from '../program.ts';
 
 type Json = Pick<WorkspaceOptions, 'json'>;
@@ -51,7 +52,7 @@ export const command: CommandModule = {
     program
       .command('logs')
       .description('Print the end of its log.')
-      .option('-n, --number <count>', 'print this many lines', Number, LINES_SHOWN)
+      .option('-n, --number <count>', 'print this many lines', parseCount, LINES_SHOWN)
       .action((options: { readonly number: number }) => logs(context, options.number));
     program
       .command('run')
@@ -123,7 +124,7 @@ function logs(context: CliContext, count: number): void {
     context.output.note(`No log yet at ${log}`);
   }
   const lines = text.split('\n').filter((line) => line !== '');
-  for (const line of lines.slice(-Math.max(1, count))) context.output.line(line);
+  for (const line of lines.slice(-count)) context.output.line(line);
 }
 
 async function run(context: CliContext): Promise<void> {

@@ -1,5 +1,5 @@
 /** `ghostsnap log`: sessions, prompts and tool calls, newest first; or the bare list of snapshots. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { GhostsnapError } from '../../core/errors.ts';
 import type { ChangeStats } from '../../core/tree-change.ts';
 import type { CallInfo } from '../../engine/call-results.ts';
@@ -16,6 +16,7 @@ import {
 } from '../cli-context.ts';
 import { formatAge } from '../human-units.ts';
 import type { Colors, Output } from '../output.ts';
+import { parseCount } from '../parse-count.ts';
 import { printableLine } from '../printable-text.ts';
 import { callLine, type LoggedOperation, sessionLog } from '../session-log.ts';
 
@@ -213,10 +214,4 @@ function operationJson(operation: LoggedOperation): Record<string, unknown> {
     startedAt: new Date(startedAtMs).toISOString(),
     endedAt: endedAtMs === null ? null : new Date(endedAtMs).toISOString(),
   };
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (Number.isSafeInteger(count) && count > 0) return count;
-  throw new InvalidArgumentError('Give a whole number above 0.');
 }
