@@ -21,7 +21,7 @@ const TARGET = join(ROOT, 'dist', 'program');
 const BUNDLED = ['commander', 'picocolors'];
 
 /** What every command loads, and what every command that opens a workspace loads, with what these import. */
-const START = /\/src\/cli\/(?:main|cli-context)\.ts$/;
+const START = /\/src\/cli\/(?:main|cli-context|parse-count)\.ts$/;
 const OPEN = /\/src\/(?:daemon\/(?:compose|open-workspace)|cli\/commands\/snap)\.ts$/;
 
 /**

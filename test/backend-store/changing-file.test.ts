@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RawStat } from '../../src/backend/directory-listing.ts';
 import { openDirectoryTree } from '../../src/backend/directory-tree.ts';
+import { done } from '../../src/backend/steps.ts';
 import { restoreBlob } from '../../src/backend/store/blob-file.ts';
 import { type CapturedFile, FileCapturer } from '../../src/backend/store/capture-file.ts';
 import { ObjectFiles } from '../../src/backend/store/object-files.ts';
@@ -70,7 +71,7 @@ function contentOf(files: ObjectFiles, captured: CapturedFile | null): Buffer {
   if (captured === null || captured.content === null) return Buffer.alloc(0);
   const fd = files.open('blob', captured.content.id);
   const toFd = openAt(AT_FDCWD, to, O_RDWR);
-  restoreBlob(fd, captured.content.id, toFd);
+  done(restoreBlob(fd, captured.content.id, toFd));
   closeFd(fd);
   closeFd(toFd);
   return readFileSync(to);

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { done } from '../../src/backend/steps.ts';
 import { ByteWriter, FormatError } from '../../src/backend/store/binary-codec.ts';
 import {
   BlobWriter,
@@ -191,7 +192,7 @@ describe('blobs', () => {
     const fd = openSync(from, 'r');
     const toFd = openSync(to, 'r+');
     try {
-      restoreBlob(fd, id, toFd);
+      done(restoreBlob(fd, id, toFd));
     } finally {
       closeSync(fd);
       closeSync(toFd);

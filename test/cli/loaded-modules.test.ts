@@ -52,8 +52,8 @@ function sourcesIn(file: string): string[] {
 const FILES_MAX = { snap: 14, log: 16, status: 13, undo: 18 } as const;
 /** Sources in them: small ones, which the bundler puts into few files. What grows is looked at, not split less. */
 const SOURCES_MAX = {
-  store: { snap: 212, log: 220, status: 213, undo: 220 },
-  btrfs: { snap: 205, log: 213, status: 206, undo: 213 },
+  store: { snap: 219, log: 227, status: 220, undo: 227 },
+  btrfs: { snap: 212, log: 220, status: 213, undo: 220 },
 } as const;
 
 /** What only some commands need: a snapshot must not pay for it. */
