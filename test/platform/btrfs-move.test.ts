@@ -185,6 +185,29 @@ describe('by a bind mount', () => {
   });
 });
 
+describe('by a mount, killed', () => {
+  test('while a release that somebody stands in is taken back, the tree in the pool is the tree', async () => {
+    await using stage = newStage();
+    const { backend, ref } = stage;
+    await backend.moveIntoPool(ref, {});
+    const { cwd, chdir } = process;
+    const before = cwd();
+    chdir(ref.path);
+    try {
+      const release = { ref, calls: [{ method: 'releaseWorkspace' }] };
+      const outcome = runBtrfsChild({ ...release, killAt: 'release:copy-removed' });
+      expect(outcome.killed).toBe(true);
+    } finally {
+      chdir(before);
+    }
+    const recovery = { ref, calls: [{ method: 'recoverWorkspace' }] };
+    expect(runBtrfsChild(recovery).error).toBeNull();
+    assertRsyncSame(stage.original, ref.path);
+    expect(runBtrfsChild({ ref, calls: [{ method: 'releaseWorkspace' }] }).error).toBeNull();
+    assertRsyncSame(stage.original, ref.path);
+  });
+});
+
 describe('by a symlink', () => {
   test('is made again by recovery when it was removed, and never replaces anything', async () => {
     await using stage = newStage(PLAIN_UID);

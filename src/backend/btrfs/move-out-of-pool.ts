@@ -64,7 +64,7 @@ export async function moveTreeOutOfPool(
     if (record.reachedBy === 'bind-mount') await copyBelowMount(directory, place, options);
     else await copyBesideLink(directory, place, options);
   } catch (error) {
-    await takeBackMoveOut(directory, place);
+    await takeBackMoveOut(directory, place, options.onStep);
     throw error;
   }
   options.onStep?.('release:exchanged');
@@ -123,14 +123,23 @@ async function copyBesideLink(
   exchange(place, { parentFd: place.parentFd, name });
 }
 
-async function takeBackMoveOut(directory: WorkspaceDirectory, place: Place): Promise<void> {
+async function takeBackMoveOut(
+  directory: WorkspaceDirectory,
+  place: Place,
+  onStep: StepHook,
+): Promise<void> {
   const name = releaseNameOf(directory.ref);
+  // Before anything of the copy goes: by `dissolving` it is the tree, and whoever comes next removes the pool's.
+  if (directory.record.phase !== 'releasing') {
+    directory.saveRecord({ ...directory.record, phase: 'releasing' });
+  }
   if (directory.record.reachedBy === 'bind-mount') {
     await withCovered({ path: place.path, scratch: directory.path }, emptyDirectory);
   } else if (entryKind(place.parentFd, name) !== 'missing') {
     chmodSync(`${place.parentPath}/${name}`, 0o700);
     await removeTree({ parentFd: place.parentFd, name: name as never });
   }
+  onStep?.('release:copy-removed');
   directory.saveRecord(activeAgain(directory.record));
 }
 
@@ -143,7 +152,7 @@ export async function continueMoveOut(
   if (directory.record.phase === 'dissolving' || isSwitchedBack(directory, place)) {
     await dissolveMoved(directory, place, onStep);
   } else {
-    await takeBackMoveOut(directory, place);
+    await takeBackMoveOut(directory, place, onStep);
   }
 }
 
@@ -168,7 +177,7 @@ async function dissolveMoved(
     directory.saveRecord({ ...directory.record, phase: 'dissolving' });
   }
   if (record.reachedBy === 'bind-mount' && isMountPoint(place.path)) {
-    await uncover(directory, place);
+    await uncover(directory, place, onStep);
   }
   onStep?.('release:late-writes-carried');
   const name = releaseNameOf(ref);
@@ -180,7 +189,11 @@ async function dissolveMoved(
 }
 
 /** A tree that somebody stands in can't be unmounted: then the workspace stays what it was. */
-async function uncover(directory: WorkspaceDirectory, place: Place): Promise<void> {
+async function uncover(
+  directory: WorkspaceDirectory,
+  place: Place,
+  onStep: StepHook,
+): Promise<void> {
   const againSinceNs = nowNs();
   await withCovered({ path: place.path, scratch: directory.path }, async (fd) => {
     await carryBack(directory, `/proc/self/fd/${fd}`, provenSinceNs(directory));
@@ -189,7 +202,7 @@ async function uncover(directory: WorkspaceDirectory, place: Place): Promise<voi
   try {
     unbind(place.path);
   } catch (error) {
-    await takeBackMoveOut(directory, place);
+    await takeBackMoveOut(directory, place, onStep);
     throw error;
   }
   await carryBack(directory, place.path, againSinceNs);
